@@ -1,0 +1,193 @@
+//! The kernel hooks that give evidence, and the set of them that a run had.
+
+/// A kernel hook. The discriminant is its bit in [`Hooks`]; it is stored in recordings, so numbers
+/// are never reused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Hook {
+    PageFaultUser = 0,
+    PageFaultKernel = 1,
+    FaultsMinor = 2,
+    FaultsMajor = 3,
+    Faults = 4,
+    RssStat = 5,
+    PageAlloc = 6,
+    PageFree = 7,
+    SignalGenerate = 8,
+    SignalDeliver = 9,
+    ProcessExit = 10,
+    ProcessFork = 11,
+    TaskRename = 12,
+    SchedSwitch = 13,
+    BioQueue = 14,
+    CacheAdd = 15,
+    FilemapFault = 16,
+    MarkVictim = 17,
+    EmulateVsyscall = 18,
+    MigratePages = 19,
+}
+
+/// How a hook is attached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Attach {
+    /// A raw tracepoint; the event's category in tracefs is given.
+    RawTracepoint { category: &'static str },
+    /// A perf software event, on every CPU.
+    Software,
+}
+
+/// What is known about a hook, once.
+#[derive(Clone, Copy, Debug)]
+pub struct HookInfo {
+    /// The kernel's name of the event; the eBPF program has the same, with `-` as `_`.
+    pub name: &'static str,
+    pub attach: Attach,
+    /// Without a required hook nothing can be traced.
+    pub required: bool,
+    /// What the hook tells.
+    pub gives: &'static str,
+}
+
+const fn raw(
+    category: &'static str,
+    name: &'static str,
+    required: bool,
+    gives: &'static str,
+) -> HookInfo {
+    HookInfo {
+        name,
+        attach: Attach::RawTracepoint { category },
+        required,
+        gives,
+    }
+}
+
+const fn software(name: &'static str, gives: &'static str) -> HookInfo {
+    HookInfo {
+        name,
+        attach: Attach::Software,
+        required: true,
+        gives,
+    }
+}
+
+impl Hook {
+    /// Every hook; the index is its bit.
+    pub const ALL: [Self; 20] = [
+        Self::PageFaultUser,
+        Self::PageFaultKernel,
+        Self::FaultsMinor,
+        Self::FaultsMajor,
+        Self::Faults,
+        Self::RssStat,
+        Self::PageAlloc,
+        Self::PageFree,
+        Self::SignalGenerate,
+        Self::SignalDeliver,
+        Self::ProcessExit,
+        Self::ProcessFork,
+        Self::TaskRename,
+        Self::SchedSwitch,
+        Self::BioQueue,
+        Self::CacheAdd,
+        Self::FilemapFault,
+        Self::MarkVictim,
+        Self::EmulateVsyscall,
+        Self::MigratePages,
+    ];
+
+    /// What is known about this hook.
+    #[must_use]
+    pub const fn info(self) -> HookInfo {
+        match self {
+            Self::PageFaultUser => raw("exceptions", "page_fault_user", true, "start, user mode"),
+            Self::PageFaultKernel => raw(
+                "exceptions",
+                "page_fault_kernel",
+                true,
+                "start, kernel mode",
+            ),
+            Self::FaultsMinor => software("minor-faults", "end, minor"),
+            Self::FaultsMajor => software("major-faults", "end, major"),
+            Self::Faults => software("page-faults", "a user address was accepted in kernel mode"),
+            Self::RssStat => raw("kmem", "rss_stat", false, "which resident counter moved"),
+            Self::PageAlloc => raw("kmem", "mm_page_alloc", false, "a user page was allocated"),
+            Self::PageFree => raw(
+                "kmem",
+                "mm_page_free",
+                false,
+                "the page was freed: a lost race",
+            ),
+            Self::SignalGenerate => raw("signal", "signal_generate", true, "a bad access"),
+            Self::SignalDeliver => raw("signal", "signal_deliver", false, "an interrupted fault"),
+            Self::ProcessExit => raw("sched", "sched_process_exit", true, "a thread's end"),
+            Self::ProcessFork => raw("sched", "sched_process_fork", true, "children to follow"),
+            Self::TaskRename => raw("task", "task_rename", false, "names over time"),
+            Self::SchedSwitch => raw("sched", "sched_switch", false, "sleep inside a fault"),
+            Self::BioQueue => raw("block", "block_bio_queue", false, "I/O issued by the fault"),
+            Self::CacheAdd => raw(
+                "filemap",
+                "mm_filemap_add_to_page_cache",
+                false,
+                "a page read into the cache",
+            ),
+            Self::FilemapFault => raw(
+                "filemap",
+                "mm_filemap_fault",
+                false,
+                "the fault went through the page cache",
+            ),
+            Self::MarkVictim => raw("oom", "mark_victim", false, "an OOM victim"),
+            Self::EmulateVsyscall => raw(
+                "vsyscall",
+                "emulate_vsyscall",
+                false,
+                "an emulated vsyscall",
+            ),
+            Self::MigratePages => raw(
+                "migrate",
+                "mm_migrate_pages",
+                false,
+                "pages migrated by the fault",
+            ),
+        }
+    }
+}
+
+/// A set of hooks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(transparent)]
+pub struct Hooks(pub u32);
+
+impl Hooks {
+    /// Every hook there is.
+    pub const ALL: Self = Self((1 << Hook::ALL.len()) - 1);
+
+    #[inline(always)]
+    #[must_use]
+    pub const fn has(self, hook: Hook) -> bool {
+        self.0 & (1 << hook as u8) != 0
+    }
+
+    #[must_use]
+    pub const fn with(self, hook: Hook) -> Self {
+        Self(self.0 | 1 << hook as u8)
+    }
+
+    #[must_use]
+    pub const fn without(self, hook: Hook) -> Self {
+        Self(self.0 & !(1 << hook as u8))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_is_the_bit() {
+        for (index, hook) in Hook::ALL.into_iter().enumerate() {
+            assert_eq!(hook as usize, index);
+        }
+    }
+}

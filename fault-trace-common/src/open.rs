@@ -1,0 +1,97 @@
+//! The faults a thread has open, as a small stack: a fault can nest in the handling of another.
+//!
+//! The kernel tells when a fault starts, but not always when it is over; later events prove it. The
+//! rules, each a method that says how many frames stay open or which frame is meant:
+//!
+//! - A START from user mode proves everything over: user code ran.
+//! - A START from kernel mode nests in an open fault, unless that one was itself taken in kernel
+//!   mode and cannot be in progress any more: it was never confirmed (such a fault only goes through
+//!   the exception table, which does not fault), or its saved registers lay at or below the new
+//!   one's (the kernel stack grows down, so its frame has been popped).
+//! - An END or a signal belongs to the newest frame of the same address; what nested in that is over.
+
+use crate::evidence::Evidence;
+
+/// How many faults may nest; one more gives up the oldest.
+pub const DEPTH: usize = 4;
+
+/// A fault between its START and its END or closer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+pub struct OpenFault {
+    pub address: u64,
+    /// Where the kernel saved the registers (`struct pt_regs *`).
+    pub regs: u64,
+    /// The faulting instruction; 0 while unknown.
+    pub ip: u64,
+    /// START, ns of CLOCK_MONOTONIC.
+    pub start_ns: u64,
+    pub evidence: Evidence,
+    /// The user page last allocated (`struct page *`).
+    pub page: u64,
+    pub error_code: u32,
+    /// Base pages allocated.
+    pub pages: u32,
+}
+
+impl OpenFault {
+    #[inline(always)]
+    const fn is_kernel_mode(&self) -> bool {
+        self.evidence.any(Evidence::KERNEL_MODE)
+    }
+
+    /// Whether `handle_mm_fault` may be at work, so that what the thread does is this fault's doing.
+    #[inline(always)]
+    #[must_use]
+    pub const fn takes_evidence(&self) -> bool {
+        !self.is_kernel_mode() || self.evidence.any(Evidence::CONFIRMED)
+    }
+
+    /// Whether a START from kernel mode with its registers at `regs` proves this fault over.
+    #[inline(always)]
+    const fn is_over_at_kernel_start(&self, regs: u64) -> bool {
+        self.is_kernel_mode() && (!self.evidence.any(Evidence::CONFIRMED) || regs >= self.regs)
+    }
+}
+
+/// The open faults of a thread, oldest first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+pub struct OpenFaults {
+    pub frames: [OpenFault; DEPTH],
+    pub depth: u32,
+    pub padding: u32,
+}
+
+impl OpenFaults {
+    /// The number of open faults, never more than [`DEPTH`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn depth(&self) -> usize {
+        let depth = self.depth as usize;
+        if depth > DEPTH { DEPTH } else { depth }
+    }
+
+    /// How many of the oldest frames stay open at a START from kernel mode.
+    #[inline(always)]
+    #[must_use]
+    pub fn kept_by_kernel_start(&self, regs: u64) -> usize {
+        let mut keep = self.depth();
+        for index in (0..DEPTH).rev() {
+            if index + 1 == keep && self.frames[index].is_over_at_kernel_start(regs) {
+                keep = index;
+            }
+        }
+        keep
+    }
+
+    /// The newest frame with this address.
+    #[inline(always)]
+    #[must_use]
+    pub fn newest_at(&self, address: u64) -> Option<usize> {
+        let depth = self.depth();
+        (0..DEPTH)
+            .rev()
+            .find(|&index| index < depth && self.frames[index].address == address)
+    }
+}

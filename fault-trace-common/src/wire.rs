@@ -1,0 +1,238 @@
+//! The layout of what crosses from the eBPF programs to user space: ring-buffer records, map
+//! values and read-only globals. Padding is explicit; numbers, no enums and no bools.
+
+use crate::{class::Class, histogram::BUCKETS, open::OpenFaults, region::Regions};
+
+/// The length of a thread's name with its terminating NUL (`TASK_COMM_LEN`).
+pub const COMM_LEN: usize = 16;
+
+/// [`RecordHeader::kind`] of a [`FaultRecord`].
+pub const KIND_FAULT: u16 = 1;
+/// [`RecordHeader::kind`] of a [`TaskRecord`].
+pub const KIND_TASK: u16 = 2;
+
+/// The first bytes of every ring-buffer record.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct RecordHeader {
+    pub kind: u16,
+    /// The CPU that wrote the record.
+    pub cpu: u16,
+    /// [`KIND_FAULT`]: the class's number. [`KIND_TASK`]: a `TASK_…` constant.
+    pub class: u8,
+    /// [`KIND_FAULT`]: the confidence's number.
+    pub confidence: u8,
+    pub padding: u16,
+}
+
+/// [`FaultRecord::latency_ns`] of a fault whose end was not seen in time.
+pub const LATENCY_UNKNOWN: u64 = u64::MAX;
+
+/// One fault.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct FaultRecord {
+    pub header: RecordHeader,
+    /// START, ns of CLOCK_MONOTONIC.
+    pub time_ns: u64,
+    /// START to END or a timely closer, ns, or [`LATENCY_UNKNOWN`].
+    pub latency_ns: u64,
+    pub address: u64,
+    /// The faulting instruction; 0 if unknown.
+    pub ip: u64,
+    /// See [`crate::Evidence`].
+    pub evidence: u64,
+    /// See [`crate::ErrorCode`].
+    pub error_code: u32,
+    /// The process (thread group).
+    pub pid: u32,
+    pub tid: u32,
+    /// Base pages allocated.
+    pub pages: u32,
+}
+
+/// [`RecordHeader::class`] of a [`TaskRecord`]: the thread's first fault.
+pub const TASK_SEEN: u8 = 1;
+/// [`RecordHeader::class`] of a [`TaskRecord`]: the thread got another name.
+pub const TASK_RENAMED: u8 = 2;
+/// [`RecordHeader::class`] of a [`TaskRecord`]: a process was forked; `parent_pid` is set.
+pub const TASK_FORKED: u8 = 3;
+/// [`RecordHeader::class`] of a [`TaskRecord`]: the thread exited.
+pub const TASK_EXITED: u8 = 4;
+
+/// A thread's name at a time.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TaskRecord {
+    pub header: RecordHeader,
+    /// ns of CLOCK_MONOTONIC.
+    pub time_ns: u64,
+    pub pid: u32,
+    pub tid: u32,
+    pub parent_pid: u32,
+    pub padding: u32,
+    pub comm: [u8; COMM_LEN],
+}
+
+/// What a thread, a process or a run has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(serde::Serialize, serde::Deserialize))]
+#[repr(C)]
+pub struct Counts {
+    pub started: u64,
+    /// Ended, counted by the kernel as minor.
+    pub minor: u64,
+    /// Ended, counted by the kernel as major.
+    pub major: u64,
+    /// Closed without END.
+    pub failed: u64,
+    /// Written to the ring buffer.
+    pub recorded: u64,
+    /// Not written: the ring buffer was full.
+    pub dropped: u64,
+    /// Not written: filtered on request.
+    pub filtered: u64,
+    /// Zeroed user pages allocated while no fault was open: faults without an exception.
+    pub gup: u64,
+    /// Sum of the known latencies, ns.
+    pub latency_ns: u64,
+    /// The kernel's own `min_flt` of threads that exited.
+    pub kernel_minor: u64,
+    /// The kernel's own `maj_flt` of threads that exited.
+    pub kernel_major: u64,
+}
+
+/// A value of the map `THREADS`: one live thread that faulted. Only that thread writes to it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct ThreadStats {
+    pub counts: Counts,
+    pub pid: u32,
+    /// 0 marks a free slot.
+    pub tid: u32,
+    pub comm: [u8; COMM_LEN],
+    pub padding: [u64; 2],
+}
+
+/// A value of the map `PROCESSES`: what a process's exited threads had counted. Key: pid.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct ProcessStats {
+    pub counts: Counts,
+    pub comm: [u8; COMM_LEN],
+}
+
+/// A value of the per-CPU map `CLASSES`; the index is the class's number.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct ClassStats {
+    /// Faults whose latency is unknown; the others are counted in `buckets`.
+    pub untimed: u64,
+    pub inferred: u64,
+    pub major: u64,
+    /// Base pages allocated.
+    pub pages: u64,
+    /// Sum of the known latencies, ns.
+    pub sum_ns: u64,
+    /// All ones minus the smallest latency, so that a zeroed value means none; ns.
+    pub min_ns_inverted: u64,
+    pub max_ns: u64,
+    pub padding: u64,
+    /// Faults a latency bucket, see [`crate::histogram`].
+    pub buckets: [u64; BUCKETS],
+}
+
+/// A value of the task storage `TASKS`: what is known of a thread that faulted.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct TaskState {
+    pub open: OpenFaults,
+    /// Index into `THREADS`; 0 is shared by threads that found no free slot.
+    pub slot: u32,
+    pub padding: u32,
+}
+
+/// [`Config::target_kind`]: every thread of the machine.
+pub const TARGET_ALL: u32 = 0;
+/// [`Config::target_kind`]: the map `TARGETS` holds processes.
+pub const TARGET_PROCESSES: u32 = 1;
+/// [`Config::target_kind`]: the map `TARGETS` holds threads.
+pub const TARGET_THREADS: u32 = 2;
+
+/// What user space sets before the programs are loaded.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Config {
+    pub regions: Regions,
+    /// The hooks that will be attached, see [`crate::Hooks`].
+    pub hooks: u32,
+    /// A `TARGET_…` constant.
+    pub target_kind: u32,
+    /// Whether children of target processes become targets; 0 or 1.
+    pub follow_children: u32,
+    /// Whether faults are written to the ring buffer; 0 or 1.
+    pub emit: u32,
+    /// Selection: the classes that count, see [`Class::bit`].
+    pub class_mask: u64,
+    /// Selection: the addresses that count, first and last.
+    pub address_first: u64,
+    pub address_last: u64,
+    /// Selection: 1 user mode, 2 kernel mode, 3 both.
+    pub mode_mask: u32,
+    /// One in so many faults is written to the ring buffer.
+    pub sample: u32,
+    /// Faults faster than this are not written to the ring buffer.
+    pub min_latency_ns: u64,
+    /// Offsets in `struct task_struct`, from BTF; 0 where unknown.
+    pub task_pid_offset: u32,
+    pub task_tgid_offset: u32,
+    pub task_min_flt_offset: u32,
+    pub task_maj_flt_offset: u32,
+    /// Where `sched_switch` passes the previous thread's state: the argument's index, or
+    /// [`PREV_STATE_NONE`].
+    pub prev_state_argument: u32,
+    pub padding: u32,
+}
+
+/// [`Config::prev_state_argument`] of kernels before 5.18, which do not pass it.
+pub const PREV_STATE_NONE: u32 = u32::MAX;
+
+/// [`Config::class_mask`] with every class selected.
+pub const ALL_CLASSES: u64 = (1 << Class::COUNT) - 1;
+
+const _: () = {
+    use core::mem::{offset_of, size_of};
+    assert!(size_of::<RecordHeader>() == 8);
+    assert!(size_of::<FaultRecord>() == 64);
+    assert!(offset_of!(FaultRecord, error_code) == 48);
+    assert!(size_of::<TaskRecord>() == 48);
+    assert!(offset_of!(TaskRecord, comm) == 32);
+    assert!(size_of::<Counts>() == 88);
+    assert!(size_of::<ThreadStats>() == 128);
+    assert!(size_of::<ProcessStats>() == 104);
+    assert!(size_of::<ClassStats>() == 64 + 8 * BUCKETS);
+    assert!(size_of::<TaskState>() == 240);
+    assert!(size_of::<Config>() == 72 + 16 + 24 + 16 + 16 + 8);
+};
+
+#[cfg(feature = "user")]
+mod pod {
+    //! User space reads these from bytes. Sound: `repr(C)`, no padding (asserted by the sizes
+    //! above), every bit pattern valid.
+    use super::{
+        ClassStats, Counts, FaultRecord, ProcessStats, RecordHeader, TaskRecord, ThreadStats,
+    };
+    use bytemuck::{Pod, Zeroable};
+
+    macro_rules! pod {
+        ($($name:ident)*) => {
+            $(
+                // SAFETY: see the module's comment.
+                unsafe impl Zeroable for $name {}
+                // SAFETY: see the module's comment.
+                unsafe impl Pod for $name {}
+            )*
+        };
+    }
+    pod!(RecordHeader FaultRecord TaskRecord Counts ThreadStats ProcessStats ClassStats);
+}

@@ -1,0 +1,155 @@
+//! From the bytes of the ring buffer to events. Pure; anything unknown is counted, never guessed.
+
+use bytemuck::pod_read_unaligned;
+use fault_trace_common::{
+    Class, Confidence, ErrorCode, Evidence,
+    wire::{
+        COMM_LEN, FaultRecord, KIND_FAULT, KIND_TASK, LATENCY_UNKNOWN, RecordHeader, TASK_EXITED,
+        TASK_FORKED, TASK_RENAMED, TASK_SEEN, TaskRecord,
+    },
+};
+
+use crate::model::{Event, Fault, TaskChange, TaskEvent};
+
+/// Why a record could not be decoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum DecodeError {
+    #[error("a record of kind {kind} has only {length} bytes")]
+    Truncated { kind: u16, length: usize },
+    #[error("a record of {length} bytes has no header")]
+    NoHeader { length: usize },
+    #[error("unknown kind of record {0}")]
+    UnknownKind(u16),
+    #[error("unknown kind of task record {0}")]
+    UnknownTaskChange(u8),
+}
+
+/// Decodes one ring-buffer record. Trailing bytes (alignment) are ignored.
+///
+/// # Errors
+/// A record that is too short or of an unknown kind; the caller counts it.
+pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
+    let length = bytes.len();
+    let header: RecordHeader = read(bytes).ok_or(DecodeError::NoHeader { length })?;
+    let kind = header.kind;
+    let truncated = DecodeError::Truncated { kind, length };
+    match kind {
+        KIND_FAULT => read(bytes).map(fault).map(Event::Fault).ok_or(truncated),
+        KIND_TASK => task(&read(bytes).ok_or(truncated)?).map(Event::Task),
+        _ => Err(DecodeError::UnknownKind(kind)),
+    }
+}
+
+fn read<T: bytemuck::Pod>(bytes: &[u8]) -> Option<T> {
+    bytes.get(..size_of::<T>()).map(pod_read_unaligned)
+}
+
+fn fault(record: FaultRecord) -> Fault {
+    Fault {
+        time_ns: record.time_ns,
+        latency_ns: (record.latency_ns != LATENCY_UNKNOWN).then_some(record.latency_ns),
+        address: record.address,
+        ip: record.ip,
+        evidence: Evidence(record.evidence),
+        error_code: ErrorCode(record.error_code),
+        pid: record.pid,
+        tid: record.tid,
+        cpu: record.header.cpu,
+        pages: record.pages,
+        class: Class::from_number(record.header.class).unwrap_or(Class::Unknown),
+        confidence: if record.header.confidence == Confidence::Exact as u8 {
+            Confidence::Exact
+        } else {
+            Confidence::Inferred
+        },
+    }
+}
+
+fn task(record: &TaskRecord) -> Result<TaskEvent, DecodeError> {
+    let change = match record.header.class {
+        TASK_SEEN => TaskChange::Seen,
+        TASK_RENAMED => TaskChange::Renamed,
+        TASK_FORKED => TaskChange::Forked {
+            parent_pid: record.parent_pid,
+        },
+        TASK_EXITED => TaskChange::Exited,
+        other => return Err(DecodeError::UnknownTaskChange(other)),
+    };
+    Ok(TaskEvent {
+        time_ns: record.time_ns,
+        pid: record.pid,
+        tid: record.tid,
+        comm: comm(&record.comm),
+        change,
+    })
+}
+
+/// The bytes of a kernel `comm` before its NUL.
+#[must_use]
+pub fn comm(raw: &[u8; COMM_LEN]) -> Vec<u8> {
+    raw.split(|&byte| byte == 0)
+        .next()
+        .unwrap_or_default()
+        .to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn task_record() -> TaskRecord {
+        TaskRecord {
+            header: RecordHeader {
+                kind: KIND_TASK,
+                cpu: 1,
+                class: TASK_FORKED,
+                confidence: 0,
+                padding: 0,
+            },
+            time_ns: 5,
+            pid: 6,
+            tid: 7,
+            parent_pid: 8,
+            padding: 0,
+            comm: *b"ls\0garbage\0\0\0\0\0\0",
+        }
+    }
+
+    #[test]
+    fn a_name_ends_at_its_nul() {
+        let event = decode(bytemuck::bytes_of(&task_record()));
+        assert_eq!(
+            event,
+            Ok(Event::Task(TaskEvent {
+                time_ns: 5,
+                pid: 6,
+                tid: 7,
+                comm: b"ls".to_vec(),
+                change: TaskChange::Forked { parent_pid: 8 },
+            }))
+        );
+    }
+
+    #[test]
+    fn a_truncated_record_is_refused_at_every_length() {
+        let record = task_record();
+        let bytes = bytemuck::bytes_of(&record);
+        for length in 0..bytes.len() {
+            assert!(decode(&bytes[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = decode(&bytes);
+        }
+
+        #[test]
+        fn no_fault_record_panics(mut bytes in prop::collection::vec(any::<u8>(), 64)) {
+            bytes[..2].copy_from_slice(&KIND_FAULT.to_ne_bytes());
+            prop_assert!(matches!(decode(&bytes), Ok(Event::Fault(_))));
+        }
+    }
+}

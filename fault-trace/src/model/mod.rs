@@ -1,0 +1,9 @@
+//! The pure data model: faults, tasks, totals.
+
+pub mod event;
+pub mod run;
+pub mod totals;
+
+pub use event::{Event, Fault, TaskChange, TaskEvent};
+pub use run::Run;
+pub use totals::{ClassTotals, CounterTotals, Counts, ProcessTotals, Totals};

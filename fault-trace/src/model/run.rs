@@ -1,0 +1,115 @@
+//! Everything about a run beside its events: what was traced, how, on what, and what the kernel side
+//! counted. A recording keeps it as `recording.json`; reports are made from it.
+
+use fault_trace_common::Hooks;
+use serde::{Deserialize, Serialize};
+
+use super::totals::{KernelCounts, Totals};
+
+/// A run: complete, or as far as it was known when last written.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Run {
+    pub tool_version: String,
+    pub host: Host,
+    /// The launched command and its arguments, lossily as text; empty when attached.
+    pub command: Vec<String>,
+    /// What was traced, for people: `command`, `pid 12, 13`, `all`.
+    pub target: String,
+    pub options: RunOptions,
+    /// The hooks that were attached.
+    pub hooks: HookSet,
+    pub clock: ClockBase,
+    /// First and last moment of tracing, ns of CLOCK_MONOTONIC; the last is that of the last write
+    /// while the run is not complete.
+    pub started_ns: u64,
+    pub stopped_ns: u64,
+    /// Whether the run was stopped in order, so that the totals are final.
+    pub complete: bool,
+    /// The kernel's own counts of the same window; `None` while running or where unknown.
+    pub kernel: Option<KernelReading>,
+    /// The launched command's exit status, as a shell gives it (128 + signal).
+    pub exit_status: Option<i32>,
+    /// Ring-buffer records that could not be decoded.
+    pub undecodable: u64,
+    /// What degraded the run, for people.
+    pub notes: Vec<String>,
+    pub totals: Totals,
+}
+
+/// Where a run was made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Host {
+    pub name: String,
+    pub kernel_release: String,
+    pub machine: String,
+    pub cpus_online: u32,
+    pub page_size_bytes: u64,
+}
+
+/// How faults were selected and thinned.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RunOptions {
+    /// One in so many faults was recorded.
+    pub sample: u32,
+    /// Faster faults were not recorded.
+    pub min_latency_ns: u64,
+    /// The filters in words, as given on the command line; empty if everything counts.
+    pub filters: Vec<String>,
+    /// Whether faults were recorded one by one (`record`, `trace`) or only counted (`stat`).
+    pub records_faults: bool,
+}
+
+/// [`Hooks`] in JSON: the bits, so that a later version can classify anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HookSet(pub u32);
+
+impl From<Hooks> for HookSet {
+    fn from(hooks: Hooks) -> Self {
+        Self(hooks.0)
+    }
+}
+
+impl From<HookSet> for Hooks {
+    fn from(set: HookSet) -> Self {
+        Self(set.0)
+    }
+}
+
+/// One moment on two clocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClockBase {
+    pub monotonic_ns: u64,
+    /// ns since 1970-01-01T00:00:00Z.
+    pub unix_ns: i64,
+}
+
+impl ClockBase {
+    /// The wall-clock time of a CLOCK_MONOTONIC moment, ns since 1970.
+    #[must_use]
+    pub const fn unix_ns_at(&self, monotonic_ns: u64) -> i64 {
+        self.unix_ns
+            .saturating_add(monotonic_ns.cast_signed())
+            .saturating_sub(self.monotonic_ns.cast_signed())
+    }
+}
+
+/// The kernel's own counts and where they came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KernelReading {
+    #[serde(flatten)]
+    pub counts: KernelCounts,
+    pub source: KernelSource,
+}
+
+/// Where the kernel's own counts came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KernelSource {
+    /// `wait4` of the launched command and what it left behind.
+    Rusage,
+    /// Differences of /proc/PID/task/TID/stat, and `min_flt`/`maj_flt` of threads that exited.
+    Proc,
+    /// Differences of /proc/vmstat.
+    Vmstat,
+}

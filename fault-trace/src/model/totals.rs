@@ -1,0 +1,98 @@
+//! What the kernel side counted: exact, whatever became of the raw events.
+
+pub use fault_trace_common::wire::Counts;
+use fault_trace_common::{Class, Counter, histogram::BUCKETS};
+use serde::{Deserialize, Serialize};
+
+/// The totals of one class.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClassTotals {
+    pub class: Class,
+    pub inferred: u64,
+    pub major: u64,
+    /// Faults without a known latency; the others are in `buckets`.
+    pub untimed: u64,
+    /// Base pages allocated.
+    pub pages: u64,
+    /// Sum of the known latencies, ns.
+    pub sum_ns: u64,
+    /// Of the known latencies, ns; `None` if there is none.
+    pub min_ns: Option<u64>,
+    pub max_ns: Option<u64>,
+    /// Faults a latency bucket, see `fault_trace_common::histogram`; `BUCKETS` long.
+    pub buckets: Vec<u64>,
+}
+
+impl ClassTotals {
+    /// The totals of a class of which nothing was seen.
+    #[must_use]
+    pub fn empty(class: Class) -> Self {
+        Self {
+            class,
+            inferred: 0,
+            major: 0,
+            untimed: 0,
+            pages: 0,
+            sum_ns: 0,
+            min_ns: None,
+            max_ns: None,
+            buckets: vec![0; BUCKETS],
+        }
+    }
+
+    /// Faults with a known latency.
+    #[must_use]
+    pub fn timed(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// All faults of the class.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.timed() + self.untimed
+    }
+}
+
+/// The totals of one process.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ProcessTotals {
+    pub pid: u32,
+    /// The newest name; raw bytes.
+    pub comm: Vec<u8>,
+    /// `kernel_minor` and `kernel_major` are those of exited threads; [`ProcessTotals::kernel`] is
+    /// the whole truth.
+    pub counts: Counts,
+    /// The kernel's own minor and major counts over the run; `None` where they cannot be known.
+    pub kernel: Option<KernelCounts>,
+}
+
+/// The kernel's own fault counters over the run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KernelCounts {
+    pub minor: u64,
+    pub major: u64,
+}
+
+/// Anomalies and losses, by [`Counter`].
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct CounterTotals(pub [u64; Counter::ALL.len()]);
+
+impl CounterTotals {
+    /// The value of one counter.
+    #[must_use]
+    pub const fn get(&self, counter: Counter) -> u64 {
+        self.0[counter as usize]
+    }
+}
+
+/// Everything the kernel side counted.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Sum over all processes.
+    pub counts: Counts,
+    /// The classes that were seen, in the order of `Class::ALL`.
+    pub classes: Vec<ClassTotals>,
+    /// Ordered by pid.
+    pub processes: Vec<ProcessTotals>,
+    pub counters: CounterTotals,
+}

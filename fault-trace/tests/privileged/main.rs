@@ -1,0 +1,1 @@
+//! Tests that trace: they need root and run one at a time.
