@@ -1,0 +1,23 @@
+//! Task `build`: the binary.
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+
+use crate::{artifact, command::say, help, setup::Build, workspace::MAIN_PACKAGE};
+
+pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
+    let debug = help::only_flag(args, "--debug")?;
+    let build = Build::prepare()?;
+    let profile = if debug { "dev" } else { "release" };
+    let binary = binary(&build, profile)?;
+    say(&format!("built {}", binary.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the binary and says where it is.
+pub(crate) fn binary(build: &Build, profile: &str) -> Result<PathBuf> {
+    let mut cargo = build.cargo("build");
+    cargo.args(["--locked", "--package", MAIN_PACKAGE, "--profile", profile]);
+    Ok(artifact::build(&mut cargo, "bin", MAIN_PACKAGE)?.path)
+}
