@@ -126,7 +126,7 @@ impl Evidence {
     pub const SLEPT_S: u64 = 1 << 17;
     /// The thread was preempted (R).
     pub const PREEMPTED: u64 = 1 << 18;
-    /// Pages were migrated by the fault.
+    /// Pages were migrated to a closer NUMA node by the fault.
     pub const MIGRATED: u64 = 1 << 19;
     /// The thread's process was chosen by the OOM killer.
     pub const OOM_VICTIM: u64 = 1 << 20;
@@ -134,9 +134,17 @@ impl Evidence {
     pub const NESTED: u64 = 1 << 21;
     /// The fault that closed this one was at the same page: the access was tried again.
     pub const TRIED_AGAIN: u64 = 1 << 22;
+    /// The thread reclaimed memory.
+    pub const RECLAIMED: u64 = 1 << 23;
+    /// The thread waited for a contended lock.
+    pub const LOCK_WAITED: u64 = 1 << 24;
+    /// Set while the thread reclaims memory: what it does then is no evidence about this fault.
+    pub const IN_RECLAIM: u64 = 1 << 25;
+    /// Set while the thread waits for a contended lock: a sleep then is no evidence of I/O.
+    pub const IN_LOCK_WAIT: u64 = 1 << 26;
 
     /// Every flag with the name used in outputs.
-    pub const FLAGS: [(u64, &'static str); 23] = [
+    pub const FLAGS: [(u64, &'static str); 27] = [
         (Self::ENDED, "ended"),
         (Self::MAJOR, "major"),
         (Self::CONFIRMED, "confirmed"),
@@ -160,6 +168,10 @@ impl Evidence {
         (Self::OOM_VICTIM, "oom-victim"),
         (Self::NESTED, "nested"),
         (Self::TRIED_AGAIN, "tried-again"),
+        (Self::RECLAIMED, "reclaimed"),
+        (Self::LOCK_WAITED, "lock-waited"),
+        (Self::IN_RECLAIM, "in-reclaim"),
+        (Self::IN_LOCK_WAIT, "in-lock-wait"),
     ];
 
     /// Any `rss_stat` movement.

@@ -25,6 +25,14 @@ pub enum Hook {
     MarkVictim = 17,
     EmulateVsyscall = 18,
     MigratePages = 19,
+    DirectReclaimBegin = 20,
+    DirectReclaimEnd = 21,
+    MemcgReclaimBegin = 22,
+    MemcgReclaimEnd = 23,
+    NodeReclaimBegin = 24,
+    NodeReclaimEnd = 25,
+    ContentionBegin = 26,
+    ContentionEnd = 27,
 }
 
 /// How a hook is attached.
@@ -39,8 +47,10 @@ pub enum Attach {
 /// What is known about a hook, once.
 #[derive(Clone, Copy, Debug)]
 pub struct HookInfo {
-    /// The kernel's name of the event; the eBPF program has the same, with `-` as `_`.
+    /// The kernel's name of the event.
     pub name: &'static str,
+    /// The eBPF program that attaches to it.
+    pub program: &'static str,
     pub attach: Attach,
     /// Without a required hook nothing can be traced.
     pub required: bool,
@@ -56,15 +66,34 @@ const fn raw(
 ) -> HookInfo {
     HookInfo {
         name,
+        program: name,
         attach: Attach::RawTracepoint { category },
         required,
         gives,
     }
 }
 
-const fn software(name: &'static str, gives: &'static str) -> HookInfo {
+/// One of several tracepoints that share a program.
+const fn shared(
+    category: &'static str,
+    name: &'static str,
+    program: &'static str,
+    gives: &'static str,
+) -> HookInfo {
+    HookInfo {
+        program,
+        ..raw(category, name, false, gives)
+    }
+}
+
+const fn reclaim(name: &'static str, program: &'static str) -> HookInfo {
+    shared("vmscan", name, program, "reclaim inside the fault")
+}
+
+const fn software(name: &'static str, program: &'static str, gives: &'static str) -> HookInfo {
     HookInfo {
         name,
+        program,
         attach: Attach::Software,
         required: true,
         gives,
@@ -73,7 +102,7 @@ const fn software(name: &'static str, gives: &'static str) -> HookInfo {
 
 impl Hook {
     /// Every hook; the index is its bit.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 28] = [
         Self::PageFaultUser,
         Self::PageFaultKernel,
         Self::FaultsMinor,
@@ -94,6 +123,14 @@ impl Hook {
         Self::MarkVictim,
         Self::EmulateVsyscall,
         Self::MigratePages,
+        Self::DirectReclaimBegin,
+        Self::DirectReclaimEnd,
+        Self::MemcgReclaimBegin,
+        Self::MemcgReclaimEnd,
+        Self::NodeReclaimBegin,
+        Self::NodeReclaimEnd,
+        Self::ContentionBegin,
+        Self::ContentionEnd,
     ];
 
     /// What is known about this hook.
@@ -107,9 +144,9 @@ impl Hook {
                 true,
                 "start, kernel mode",
             ),
-            Self::FaultsMinor => software("minor-faults", "end, minor"),
-            Self::FaultsMajor => software("major-faults", "end, major"),
-            Self::Faults => software("page-faults", "a user address was accepted in kernel mode"),
+            Self::FaultsMinor => software("minor-faults", "minor_faults", "end, minor"),
+            Self::FaultsMajor => software("major-faults", "major_faults", "end, major"),
+            Self::Faults => software("page-faults", "page_faults", "an accepted user address"),
             Self::RssStat => raw("kmem", "rss_stat", false, "which resident counter moved"),
             Self::PageAlloc => raw("kmem", "mm_page_alloc", false, "a user page was allocated"),
             Self::PageFree => raw(
@@ -146,10 +183,18 @@ impl Hook {
             ),
             Self::MigratePages => raw(
                 "migrate",
-                "mm_migrate_pages",
+                "mm_migrate_pages_start",
                 false,
-                "pages migrated by the fault",
+                "pages moved to a closer NUMA node",
             ),
+            Self::DirectReclaimBegin => reclaim("mm_vmscan_direct_reclaim_begin", "reclaim_begin"),
+            Self::DirectReclaimEnd => reclaim("mm_vmscan_direct_reclaim_end", "reclaim_end"),
+            Self::MemcgReclaimBegin => reclaim("mm_vmscan_memcg_reclaim_begin", "reclaim_begin"),
+            Self::MemcgReclaimEnd => reclaim("mm_vmscan_memcg_reclaim_end", "reclaim_end"),
+            Self::NodeReclaimBegin => reclaim("mm_vmscan_node_reclaim_begin", "reclaim_begin"),
+            Self::NodeReclaimEnd => reclaim("mm_vmscan_node_reclaim_end", "reclaim_end"),
+            Self::ContentionBegin => raw("lock", "contention_begin", false, "a wait for a lock"),
+            Self::ContentionEnd => raw("lock", "contention_end", false, "the end of that wait"),
         }
     }
 }

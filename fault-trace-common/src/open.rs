@@ -94,4 +94,45 @@ impl OpenFaults {
             .rev()
             .find(|&index| index < depth && self.frames[index].address == address)
     }
+
+    /// The newest open fault.
+    #[inline(always)]
+    pub fn newest_mut(&mut self) -> Option<&mut OpenFault> {
+        let newest = self.depth().checked_sub(1)?;
+        self.frames.get_mut(newest)
+    }
+
+    /// The newest open fault, if what the thread does now is its doing.
+    #[inline(always)]
+    pub fn taking_evidence(&mut self) -> Option<&mut OpenFault> {
+        self.newest_mut().filter(|fault| fault.takes_evidence())
+    }
+
+    /// Opens one more fault. Call only with fewer than [`DEPTH`] open.
+    #[inline(always)]
+    pub fn push(&mut self, mut fault: OpenFault) {
+        let depth = self.depth();
+        if depth > 0 {
+            fault.evidence.0 |= Evidence::NESTED;
+        }
+        if let Some(frame) = self.frames.get_mut(depth) {
+            *frame = fault;
+            self.depth = depth as u32 + 1;
+        }
+    }
+
+    /// Removes the newest fault, which the caller has accounted for.
+    #[inline(always)]
+    pub fn pop(&mut self) {
+        self.depth = (self.depth() as u32).saturating_sub(1);
+    }
+
+    /// Removes the oldest fault, which the caller has accounted for.
+    #[inline(always)]
+    pub fn remove_oldest(&mut self) {
+        for index in 1..DEPTH {
+            self.frames[index - 1] = self.frames[index];
+        }
+        self.pop();
+    }
 }

@@ -122,6 +122,26 @@ pub struct ProcessStats {
     pub comm: [u8; COMM_LEN],
 }
 
+impl ProcessStats {
+    /// A process of which nothing is counted yet.
+    pub const EMPTY: &'static Self = &Self {
+        counts: Counts {
+            started: 0,
+            minor: 0,
+            major: 0,
+            failed: 0,
+            recorded: 0,
+            dropped: 0,
+            filtered: 0,
+            gup: 0,
+            latency_ns: 0,
+            kernel_minor: 0,
+            kernel_major: 0,
+        },
+        comm: [0; COMM_LEN],
+    };
+}
+
 /// A value of the per-CPU map `CLASSES`; the index is the class's number.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -147,9 +167,13 @@ pub struct ClassStats {
 #[repr(C)]
 pub struct TaskState {
     pub open: OpenFaults,
+    /// The kernel's own `min_flt` and `maj_flt`, as last added to `PROCESSES` after the exit.
+    pub kernel_minor: u64,
+    pub kernel_major: u64,
     /// Index into `THREADS`; 0 is shared by threads that found no free slot.
     pub slot: u32,
-    pub padding: u32,
+    /// Whether the thread has exited; 0 or 1. It may still fault while it tears down.
+    pub exited: u32,
 }
 
 /// [`Config::target_kind`]: every thread of the machine.
@@ -188,14 +212,10 @@ pub struct Config {
     pub task_tgid_offset: u32,
     pub task_min_flt_offset: u32,
     pub task_maj_flt_offset: u32,
-    /// Where `sched_switch` passes the previous thread's state: the argument's index, or
-    /// [`PREV_STATE_NONE`].
-    pub prev_state_argument: u32,
+    /// Whether `sched_switch` passes the state of the thread that leaves (5.18); 0 or 1.
+    pub has_prev_state: u32,
     pub padding: u32,
 }
-
-/// [`Config::prev_state_argument`] of kernels before 5.18, which do not pass it.
-pub const PREV_STATE_NONE: u32 = u32::MAX;
 
 /// [`Config::class_mask`] with every class selected.
 pub const ALL_CLASSES: u64 = (1 << Class::COUNT) - 1;
@@ -211,7 +231,7 @@ const _: () = {
     assert!(size_of::<ThreadStats>() == 128);
     assert!(size_of::<ProcessStats>() == 104);
     assert!(size_of::<ClassStats>() == 64 + 8 * BUCKETS);
-    assert!(size_of::<TaskState>() == 240);
+    assert!(size_of::<TaskState>() == 256);
     assert!(size_of::<Config>() == 72 + 16 + 24 + 16 + 16 + 8);
 };
 
@@ -220,7 +240,8 @@ mod pod {
     //! User space reads these from bytes. Sound: `repr(C)`, no padding (asserted by the sizes
     //! above), every bit pattern valid.
     use super::{
-        ClassStats, Counts, FaultRecord, ProcessStats, RecordHeader, TaskRecord, ThreadStats,
+        ClassStats, Config, Counts, FaultRecord, ProcessStats, RecordHeader, TaskRecord,
+        ThreadStats,
     };
     use bytemuck::{Pod, Zeroable};
 
@@ -234,5 +255,5 @@ mod pod {
             )*
         };
     }
-    pod!(RecordHeader FaultRecord TaskRecord Counts ThreadStats ProcessStats ClassStats);
+    pod!(Config RecordHeader FaultRecord TaskRecord Counts ThreadStats ProcessStats ClassStats);
 }

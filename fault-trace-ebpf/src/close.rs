@@ -1,0 +1,209 @@
+//! Closing a fault: class, latency, counts, record.
+
+use core::hint::black_box;
+
+use aya_ebpf::helpers::bpf_probe_read_kernel;
+use fault_trace_common::{
+    Closer, Counter, ErrorCode, Evidence, Facts, Hooks, classify,
+    histogram::bucket_of,
+    open::{DEPTH, OpenFault, OpenFaults},
+    wire::{LATENCY_UNKNOWN, TaskState},
+};
+
+use crate::{
+    config, emit,
+    maps::{CLASSES, OOM_VICTIMS, add, count},
+    task,
+};
+
+/// How a fault was closed.
+#[derive(Clone, Copy)]
+pub(crate) struct Closing {
+    /// What to add to the evidence.
+    pub(crate) evidence: u64,
+    /// When it was over, ns; 0 if that was not seen in time.
+    pub(crate) end_ns: u64,
+    /// The faulting instruction; 0 if the closer does not know it.
+    pub(crate) ip: u64,
+}
+
+impl Closing {
+    /// Closed some time after it was over.
+    #[inline(always)]
+    pub(crate) const fn late(closer: Closer) -> Self {
+        Self {
+            evidence: Evidence(0).with_closer(closer).0,
+            end_ns: 0,
+            ip: 0,
+        }
+    }
+}
+
+/// Closes the newest faults until `keep` are left.
+#[inline(always)]
+pub(crate) fn down_to(state: &mut TaskState, keep: usize, closing: Closing) {
+    for _ in 0..DEPTH {
+        let depth = state.open.depth();
+        if depth <= keep {
+            break;
+        }
+        at(state, depth - 1, closing);
+        state.open.pop();
+    }
+}
+
+/// Closes the newest fault.
+#[inline(always)]
+pub(crate) fn newest(state: &mut TaskState, closing: Closing) {
+    at(state, state.open.depth().saturating_sub(1), closing);
+    state.open.pop();
+}
+
+/// Closes the oldest fault to make room.
+#[inline(always)]
+pub(crate) fn oldest(state: &mut TaskState) {
+    count(Counter::NestingOverflow);
+    at(state, 0, Closing::late(Closer::Overflow));
+    state.open.remove_oldest();
+}
+
+/// Accounts for the fault at `index`, which the caller then removes.
+#[inline(always)]
+fn at(state: &mut TaskState, index: usize, closing: Closing) {
+    account(
+        state,
+        index as u32,
+        closing.evidence,
+        closing.end_ns,
+        closing.ip,
+    );
+}
+
+#[inline(always)]
+fn frame(open: &mut OpenFaults, index: u32) -> &mut OpenFault {
+    const { assert!(DEPTH.is_power_of_two()) };
+    // SAFETY: the mask keeps the index in bounds, in a way that the verifier follows.
+    unsafe { &mut *open.frames.as_mut_ptr().add(index as usize & (DEPTH - 1)) }
+}
+
+// A function of its own in the object, so that each closer does not carry a copy. Five arguments are
+// the most that BPF allows.
+#[inline(never)]
+fn account(state: &mut TaskState, index: u32, evidence: u64, end_ns: u64, ip: u64) {
+    let Some((counts, shared)) = task::counts(state) else {
+        return;
+    };
+    let fault = frame(&mut state.open, index);
+    fault.evidence.0 |= evidence;
+    if ip != 0 {
+        fault.ip = ip;
+    }
+    let ended = fault.evidence.any(Evidence::ENDED);
+    let major = fault.evidence.any(Evidence::MAJOR);
+    if !ended {
+        look_closer(fault);
+    }
+    let latency_ns = latency(fault.start_ns, end_ns);
+    let timed = latency_ns != LATENCY_UNKNOWN;
+    if ended {
+        let ends = if major {
+            &raw mut counts.major
+        } else {
+            &raw mut counts.minor
+        };
+        add(ends, 1, shared);
+    } else {
+        add(&raw mut counts.failed, 1, shared);
+    }
+    if timed {
+        add(&raw mut counts.latency_ns, latency_ns, shared);
+    }
+
+    let verdict = classify(&Facts {
+        evidence: fault.evidence,
+        error_code: ErrorCode(fault.error_code),
+        hooks: Hooks(config::get!(hooks)),
+    });
+    if !is_selected(fault, verdict.class.bit()) {
+        add(&raw mut counts.filtered, 1, shared);
+        return;
+    }
+    if let Some(class) = CLASSES.get_ptr_mut(verdict.class as u32) {
+        // SAFETY: a live map value of this CPU. perf runs END programs with preemption off, so they
+        // add plainly; other closers may be preempted and add atomically.
+        let class = unsafe { &mut *class };
+        let shared = !ended;
+        if timed {
+            // The compiler knows that the bucket exists, and must check it for the verifier anyway.
+            if let Some(bucket) = class.buckets.get_mut(black_box(bucket_of(latency_ns))) {
+                add(bucket, 1, shared);
+            }
+            add(&raw mut class.sum_ns, latency_ns, shared);
+            if class.max_ns < latency_ns {
+                class.max_ns = latency_ns;
+            }
+            if class.min_ns_inverted < !latency_ns {
+                class.min_ns_inverted = !latency_ns;
+            }
+        } else {
+            add(&raw mut class.untimed, 1, shared);
+        }
+        add(&raw mut class.inferred, verdict.confidence as u64, shared);
+        if major {
+            add(&raw mut class.major, 1, shared);
+        }
+        if fault.pages != 0 {
+            add(&raw mut class.pages, u64::from(fault.pages), shared);
+        }
+    }
+    emit::fault(fault, verdict, latency_ns, counts, shared);
+}
+
+/// What only a fault without END needs: its instruction, and whether the OOM killer was there.
+#[inline(always)]
+fn look_closer(fault: &mut OpenFault) {
+    let closer = fault.evidence.closer_number();
+    let gone_on = closer == Closer::NextStart as u8 || closer == Closer::Overflow as u8;
+    if fault.ip == 0 && !gone_on {
+        // Not yet back in user mode: the registers are still those of the fault.
+        fault.ip = instruction(fault.regs);
+    }
+    let dying = closer == Closer::SignalDelivery as u8 || closer == Closer::Exit as u8;
+    if dying && OOM_VICTIMS.get_ptr(&task::ids().0).is_some() {
+        fault.evidence.0 |= Evidence::OOM_VICTIM;
+    }
+}
+
+/// The instruction pointer saved in a `struct pt_regs` (x86-64; user-space ABI through ptrace).
+#[inline(always)]
+pub(crate) fn instruction(regs: u64) -> u64 {
+    const IP_OFFSET: u64 = 128;
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_kernel((regs + IP_OFFSET) as *const u64).unwrap_or(0) }
+}
+
+#[inline(always)]
+fn latency(start_ns: u64, end_ns: u64) -> u64 {
+    if end_ns == 0 {
+        return LATENCY_UNKNOWN;
+    }
+    if end_ns < start_ns {
+        count(Counter::ClockBackwards);
+        return 0;
+    }
+    end_ns - start_ns
+}
+
+/// Whether the fault counts, by the selection of the run.
+#[inline(always)]
+fn is_selected(fault: &OpenFault, class_bit: u64) -> bool {
+    let mode = if fault.evidence.any(Evidence::KERNEL_MODE) {
+        2
+    } else {
+        1
+    };
+    config::get!(class_mask) & class_bit != 0
+        && config::get!(mode_mask) & mode != 0
+        && config::get!(address_first) <= fault.address
+        && fault.address <= config::get!(address_last)
+}

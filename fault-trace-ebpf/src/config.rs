@@ -1,0 +1,44 @@
+//! What user space set before the programs were loaded. The verifier knows the values: branches that
+//! a run does not need are removed.
+
+use fault_trace_common::{
+    Hooks, Regions,
+    wire::{ALL_CLASSES, Config, TARGET_ALL},
+};
+
+#[unsafe(no_mangle)]
+pub(crate) static CONFIG: Config = Config {
+    regions: Regions::DEFAULT,
+    hooks: Hooks::ALL.0,
+    target_kind: TARGET_ALL,
+    follow_children: 1,
+    emit: 1,
+    class_mask: ALL_CLASSES,
+    address_first: 0,
+    address_last: u64::MAX,
+    mode_mask: 3,
+    sample: 1,
+    min_latency_ns: 0,
+    task_pid_offset: 0,
+    task_tgid_offset: 0,
+    task_min_flt_offset: 0,
+    task_maj_flt_offset: 0,
+    has_prev_state: 0,
+    padding: 0,
+};
+
+macro_rules! get {
+    ($field:ident) => {
+        // SAFETY: in bounds and aligned; volatile, because the loader replaces the value.
+        unsafe { core::ptr::read_volatile(&raw const $crate::config::CONFIG.$field) }
+    };
+}
+pub(crate) use get;
+
+/// The address regions of this kernel. A reference: only what is looked at is loaded.
+#[inline(always)]
+pub(crate) fn regions() -> &'static Regions {
+    // SAFETY: the static lives as long as the program. black_box hides the value that the compiler
+    // sees, since the loader replaces it.
+    core::hint::black_box(unsafe { &*(&raw const CONFIG.regions) })
+}

@@ -1,0 +1,144 @@
+//! The maps: what the programs share with each other and with user space.
+
+use core::{ffi::c_void, marker::PhantomData};
+
+use aya_ebpf::{
+    bindings::{BPF_F_NO_PREALLOC, bpf_map_type},
+    macros::{btf_map, map},
+    maps::{Array, HashMap, PerCpuArray, RingBuf, Stack},
+};
+use fault_trace_common::{
+    Class, Counter,
+    wire::{ClassStats, ProcessStats, TaskState, ThreadStats},
+};
+
+/// Bound: live threads that are counted apart.
+pub(crate) const THREAD_SLOTS: u32 = 1 << 16;
+/// Bound: processes of a run that are counted apart.
+const PROCESSES_MAX: u32 = 1 << 16;
+/// Bound: processes or threads that are targets at the same time.
+const TARGETS_MAX: u32 = 1 << 16;
+
+/// A task storage map, which aya-ebpf has no wrapper for: the same layout as its BTF maps.
+#[repr(C)]
+pub(crate) struct TaskStorage<T> {
+    r#type: *const [i32; bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE as usize],
+    key: *const i32,
+    value: *const T,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; BPF_F_NO_PREALLOC as usize],
+    _value: PhantomData<T>,
+}
+
+// SAFETY: only a definition for the loader; its pointers are never followed.
+unsafe impl<T> Sync for TaskStorage<T> {}
+
+impl<T> TaskStorage<T> {
+    const fn new() -> Self {
+        Self {
+            r#type: core::ptr::null(),
+            key: core::ptr::null(),
+            value: core::ptr::null(),
+            max_entries: core::ptr::null(),
+            map_flags: core::ptr::null(),
+            _value: PhantomData,
+        }
+    }
+
+    pub(crate) const fn as_ptr(&self) -> *mut c_void {
+        core::ptr::from_ref(self).cast_mut().cast()
+    }
+}
+
+/// Open faults and slot of each thread that has faulted. Exact across sleep and migration.
+#[btf_map]
+pub(crate) static TASKS: TaskStorage<TaskState> = TaskStorage::new();
+
+/// Live threads by slot. Slot 0 is shared by those that found no other.
+#[map]
+pub(crate) static THREADS: Array<ThreadStats> = Array::with_max_entries(THREAD_SLOTS, 0);
+
+/// Index 0: the first slot of `THREADS` never used so far.
+#[map]
+pub(crate) static NEXT_SLOT: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Slots of threads that exited.
+#[map]
+pub(crate) static FREE_SLOTS: Stack<u32> = Stack::with_max_entries(THREAD_SLOTS, 0);
+
+/// What exited threads had counted, by process. Key 0: processes beyond the bound.
+#[map]
+pub(crate) static PROCESSES: HashMap<u32, ProcessStats> =
+    HashMap::with_max_entries(PROCESSES_MAX, 0);
+
+/// Totals by class.
+#[map]
+pub(crate) static CLASSES: PerCpuArray<ClassStats> =
+    PerCpuArray::with_max_entries(Class::COUNT as u32, 0);
+
+/// Anomalies and losses, by [`Counter`].
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<u64> =
+    PerCpuArray::with_max_entries(Counter::ALL.len() as u32, 0);
+
+/// Target processes or threads, and how many live threads each has.
+#[map]
+pub(crate) static TARGETS: HashMap<u32, u64> = HashMap::with_max_entries(TARGETS_MAX, 0);
+
+/// Processes chosen by the OOM killer.
+#[map]
+pub(crate) static OOM_VICTIMS: HashMap<u32, u8> = HashMap::with_max_entries(1024, 0);
+
+/// Raw events. User space sets the size.
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 24, 0);
+
+/// Counts an anomaly. Atomic: raw tracepoints may be preempted.
+#[inline(always)]
+pub(crate) fn count(counter: Counter) {
+    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
+        add_shared(value, 1);
+    }
+}
+
+/// Adds to a value that others write to, too.
+#[inline(always)]
+pub(crate) fn add_shared(value: *mut u64, amount: u64) {
+    // core has no atomic read-modify-write for the BPF target.
+    // SAFETY: a live, aligned map value.
+    unsafe {
+        core::arch::asm!(
+            "lock *(u64 *)({value} + 0) += {amount}",
+            value = in(reg) value,
+            amount = in(reg) amount,
+            options(nostack),
+        );
+    }
+}
+
+/// Adds to a value that others write to, too, and returns what it was before (Linux 5.12).
+#[inline(always)]
+pub(crate) fn fetch_add_shared(value: *mut u64, amount: u64) -> u64 {
+    let mut amount = amount;
+    // SAFETY: a live, aligned map value.
+    unsafe {
+        core::arch::asm!(
+            "{amount} = atomic_fetch_add((u64 *)({value} + 0), {amount})",
+            value = in(reg) value,
+            amount = inout(reg) amount,
+            options(nostack),
+        );
+    }
+    amount
+}
+
+/// Adds to a value; atomically, unless nobody else can write to it meanwhile.
+#[inline(always)]
+pub(crate) fn add(value: *mut u64, amount: u64, shared: bool) {
+    if shared {
+        add_shared(value, amount);
+    } else {
+        // SAFETY: a live, aligned map value with this one writer.
+        unsafe { *value += amount };
+    }
+}

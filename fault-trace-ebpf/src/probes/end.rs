@@ -1,0 +1,59 @@
+//! END and CONFIRM: perf's page-fault software events, raised by the handler itself
+//! (`mm_account_fault` in mm/memory.c, `do_user_addr_fault` in arch/x86/mm/fault.c).
+
+use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::PerfEventContext};
+use fault_trace_common::{Closer, Counter, Evidence};
+
+use crate::{
+    close::{self, Closing},
+    maps, task,
+};
+
+pub(crate) fn minor(ctx: &PerfEventContext) {
+    end(ctx, 0);
+}
+
+pub(crate) fn major(ctx: &PerfEventContext) {
+    end(ctx, Evidence::MAJOR);
+}
+
+#[inline(always)]
+fn end(ctx: &PerfEventContext, major: u64) {
+    let Some(state) = task::state() else {
+        if task::is_target() {
+            maps::count(Counter::EndUnmatched);
+        }
+        return;
+    };
+    // SAFETY: no arguments to get wrong.
+    let end_ns = unsafe { bpf_ktime_get_ns() };
+    // SAFETY: the kernel's context, valid while the program runs.
+    let (address, ip) = unsafe { ((*ctx.ctx).addr, (*ctx.ctx).regs.rip) };
+    let Some(index) = state.open.newest_at(address) else {
+        maps::count(Counter::EndUnmatched);
+        return;
+    };
+    if state.open.depth() > index + 1 {
+        close::down_to(state, index + 1, Closing::late(Closer::OuterEnd));
+    }
+    let closing = Closing {
+        evidence: Evidence(Evidence::ENDED | major).with_closer(Closer::End).0,
+        end_ns,
+        ip,
+    };
+    close::newest(state, closing);
+}
+
+/// The handler accepted a user address. Only attached for kernel mode: from user mode it always does.
+pub(crate) fn confirmed(ctx: &PerfEventContext) {
+    let Some(state) = task::state() else {
+        return;
+    };
+    // SAFETY: the kernel's context, valid while the program runs.
+    let address = unsafe { (*ctx.ctx).addr };
+    if let Some(newest) = state.open.newest_mut()
+        && newest.address == address
+    {
+        newest.evidence.0 |= Evidence::CONFIRMED;
+    }
+}

@@ -1,0 +1,82 @@
+//! `sched:sched_process_exit`: a thread ends, its counts go to its process.
+
+use aya_ebpf::programs::RawTracePointContext;
+use fault_trace_common::{
+    Closer,
+    wire::{Counts, TARGET_PROCESSES, TASK_EXITED, TaskState},
+};
+
+use crate::{
+    close::{self, Closing},
+    config, emit,
+    maps::{FREE_SLOTS, TARGETS, THREADS, add_shared, fetch_add_shared},
+    task,
+};
+
+pub(crate) fn exited(_ctx: &RawTracePointContext) {
+    // A thread that never faulted may still have been through get_user_pages().
+    if let Some(state) = task::target_state()
+        && state.exited == 0
+    {
+        close::down_to(state, 0, Closing::late(Closer::Exit));
+        hand_over(state);
+    }
+    forget_target();
+}
+
+/// Adds the thread's counts to its process and frees its slot.
+#[inline(always)]
+fn hand_over(state: &mut TaskState) {
+    let (pid, tid) = task::ids();
+    let (minor, major) = task::kernel_counters();
+    // From 6.16 on this tracepoint comes before the address space is torn down, which can fault.
+    state.exited = 1;
+    state.kernel_minor = minor;
+    state.kernel_major = major;
+    let (Some(process), Some(thread)) = (task::process(pid), THREADS.get_ptr_mut(state.slot))
+    else {
+        return;
+    };
+    // SAFETY: a live map value.
+    let thread = unsafe { &mut *thread };
+    if state.slot != 0 {
+        add_counts(&mut process.counts, &thread.counts);
+        if pid == tid || process.comm[0] == 0 {
+            process.comm = thread.comm;
+        }
+        thread.tid = 0;
+        thread.counts = Counts::default();
+        let _ = FREE_SLOTS.push(&state.slot, 0);
+    }
+    add_shared(&raw mut process.counts.kernel_minor, minor);
+    add_shared(&raw mut process.counts.kernel_major, major);
+    emit::task(TASK_EXITED, pid, tid, 0, &process.comm);
+}
+
+#[inline(always)]
+fn add_counts(sum: &mut Counts, counts: &Counts) {
+    add_shared(&raw mut sum.started, counts.started);
+    add_shared(&raw mut sum.minor, counts.minor);
+    add_shared(&raw mut sum.major, counts.major);
+    add_shared(&raw mut sum.failed, counts.failed);
+    add_shared(&raw mut sum.recorded, counts.recorded);
+    add_shared(&raw mut sum.dropped, counts.dropped);
+    add_shared(&raw mut sum.filtered, counts.filtered);
+    add_shared(&raw mut sum.gup, counts.gup);
+    add_shared(&raw mut sum.latency_ns, counts.latency_ns);
+}
+
+/// A target process without a live thread is none any more: its id may be used again.
+#[inline(always)]
+fn forget_target() {
+    if config::get!(target_kind) != TARGET_PROCESSES {
+        return;
+    }
+    let (pid, _) = task::ids();
+    let Some(threads) = TARGETS.get_ptr_mut(&pid) else {
+        return;
+    };
+    if fetch_add_shared(threads, u64::MAX) == 1 {
+        let _ = TARGETS.remove(&pid);
+    }
+}

@@ -1,0 +1,82 @@
+//! Pages: allocated, freed, made resident, migrated.
+
+use aya_ebpf::programs::RawTracePointContext;
+use fault_trace_common::Evidence;
+
+use super::while_in;
+use crate::{maps, task};
+
+/// `enum migratetype`: movable pages are those of user space and of the page cache.
+const MIGRATE_MOVABLE: u32 = 1;
+/// `___GFP_ZERO_BIT` has been 8 in every supported kernel.
+const GFP_ZERO: u32 = 1 << 8;
+/// The order of a 2 MiB page.
+const HUGE_ORDER: u32 = 9;
+/// `enum migrate_reason`.
+const MR_NUMA_MISPLACED: u32 = 5;
+
+/// `kmem:mm_page_alloc`: page, order, gfp_flags, migratetype.
+pub(crate) fn allocated(ctx: &RawTracePointContext) {
+    let page: u64 = ctx.arg(0);
+    if ctx.arg::<u32>(3) != MIGRATE_MOVABLE || page == 0 {
+        return;
+    }
+    let zeroed = ctx.arg::<u32>(2) & GFP_ZERO != 0;
+    let state = if zeroed {
+        task::target_state()
+    } else {
+        task::state()
+    };
+    let Some(state) = state else {
+        return;
+    };
+    if state.open.depth == 0 {
+        if zeroed && let Some((counts, shared)) = task::counts(state) {
+            // An anonymous page without an exception: get_user_pages().
+            maps::add(&raw mut counts.gup, 1, shared);
+        }
+        return;
+    }
+    let Some(fault) = state.open.taking_evidence() else {
+        return;
+    };
+    if fault.evidence.any(Evidence::IN_RECLAIM) {
+        return;
+    }
+    let order: u32 = ctx.arg(1);
+    fault.evidence.0 |= match order {
+        0 => Evidence::ALLOC_PAGE,
+        1..HUGE_ORDER => Evidence::ALLOC_LARGE,
+        _ => Evidence::ALLOC_HUGE,
+    };
+    if zeroed {
+        fault.evidence.0 |= Evidence::ALLOC_ZEROED;
+    }
+    fault.page = page;
+    fault.pages += 1 << (order & 15);
+}
+
+/// `kmem:mm_page_free`: page, order.
+pub(crate) fn freed(ctx: &RawTracePointContext) {
+    let page: u64 = ctx.arg(0);
+    if let Some(fault) = while_in::open_fault()
+        && fault.page == page
+    {
+        fault.evidence.0 |= Evidence::PAGE_FREED;
+    }
+}
+
+/// `kmem:rss_stat`: mm, member.
+pub(crate) fn resident(ctx: &RawTracePointContext) {
+    let member: u32 = ctx.arg(1);
+    if member < 4 {
+        while_in::note(Evidence::RSS_FILE << member);
+    }
+}
+
+/// `migrate:mm_migrate_pages_start`: mode, reason.
+pub(crate) fn migrating(ctx: &RawTracePointContext) {
+    if ctx.arg::<u32>(1) == MR_NUMA_MISPLACED {
+        while_in::note(Evidence::MIGRATED);
+    }
+}

@@ -1,0 +1,63 @@
+//! Signals: the kernel raised one for a bad access, or one is delivered and the thread moves on.
+
+use aya_ebpf::{
+    helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel, generated::bpf_get_current_task},
+    programs::RawTracePointContext,
+};
+use fault_trace_common::{Closer, Evidence};
+
+use crate::{
+    close::{self, Closing},
+    task,
+};
+
+/// Offsets in `siginfo_t`, a user-space ABI.
+const SI_CODE: u64 = 8;
+const SI_ADDR: u64 = 16;
+
+/// `signal:signal_generate`: sig, info, task, group, result.
+pub(crate) fn generated(ctx: &RawTracePointContext) {
+    let Some(state) = task::state() else {
+        return;
+    };
+    // SAFETY: no arguments to get wrong.
+    let current = unsafe { bpf_get_current_task() };
+    let info: u64 = ctx.arg(1);
+    // 0 and 1 are SEND_SIG_NOINFO and SEND_SIG_PRIV.
+    if state.open.depth == 0 || ctx.arg::<u64>(2) != current || info <= 1 {
+        return;
+    }
+    // SAFETY: the helper checks the address.
+    let code: i32 = unsafe { bpf_probe_read_kernel((info + SI_CODE) as *const i32) }.unwrap_or(0);
+    // SAFETY: the helper checks the address.
+    let address: u64 =
+        unsafe { bpf_probe_read_kernel((info + SI_ADDR) as *const u64) }.unwrap_or(0);
+    // User space can send any signal, but no positive code.
+    if code <= 0 {
+        return;
+    }
+    let Some(index) = state.open.newest_at(address) else {
+        return;
+    };
+    close::down_to(state, index + 1, Closing::late(Closer::OuterEnd));
+    let number: u32 = ctx.arg(0);
+    let closing = Closing {
+        evidence: Evidence(0)
+            .with_closer(Closer::Signal)
+            .with_signal(number as u8, code as i8)
+            .0,
+        // SAFETY: no arguments to get wrong.
+        end_ns: unsafe { bpf_ktime_get_ns() },
+        ip: 0,
+    };
+    close::newest(state, closing);
+}
+
+/// `signal:signal_deliver`: the thread is on its way to user mode.
+pub(crate) fn delivered(_ctx: &RawTracePointContext) {
+    if let Some(state) = task::state()
+        && state.open.depth != 0
+    {
+        close::down_to(state, 0, Closing::late(Closer::SignalDelivery));
+    }
+}

@@ -1,0 +1,77 @@
+//! START: an exception entered its handler (`exceptions:page_fault_*`: address, regs, error_code).
+
+use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::RawTracePointContext};
+use fault_trace_common::{
+    Closer, Evidence,
+    open::{DEPTH, OpenFault},
+};
+
+use crate::{
+    close::{self, Closing},
+    config, maps, task,
+};
+
+pub(crate) fn user(ctx: &RawTracePointContext) {
+    start(ctx, false);
+}
+
+pub(crate) fn kernel(ctx: &RawTracePointContext) {
+    start(ctx, true);
+}
+
+#[inline(always)]
+fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
+    let Some(state) = task::target_state() else {
+        return;
+    };
+    let address: u64 = ctx.arg(0);
+    let regs: u64 = ctx.arg(1);
+    if state.open.depth != 0 {
+        let keep = if kernel_mode {
+            state.open.kept_by_kernel_start(regs)
+        } else {
+            0
+        };
+        close_older(state, keep, address);
+    }
+    if let Some((counts, shared)) = task::counts(state) {
+        maps::add(&raw mut counts.started, 1, shared);
+    }
+    let mode = if kernel_mode {
+        Evidence::KERNEL_MODE
+    } else {
+        0
+    };
+    state.open.push(OpenFault {
+        address,
+        regs,
+        // In kernel mode nothing keeps the registers until a late closer comes.
+        ip: if kernel_mode {
+            close::instruction(regs)
+        } else {
+            0
+        },
+        // SAFETY: no arguments to get wrong.
+        start_ns: unsafe { bpf_ktime_get_ns() },
+        evidence: Evidence(mode).with_region(config::regions().of(address)),
+        page: 0,
+        error_code: ctx.arg::<u64>(2) as u32,
+        pages: 0,
+    });
+}
+
+/// Closes what this START proves over, and makes room.
+#[inline(always)]
+fn close_older(state: &mut fault_trace_common::wire::TaskState, keep: usize, address: u64) {
+    let page_of = |address: u64| address >> 12;
+    let mut closing = Closing::late(Closer::NextStart);
+    if let Some(newest) = state.open.taking_evidence()
+        && page_of(newest.address) == page_of(address)
+    {
+        closing.evidence |= Evidence::TRIED_AGAIN;
+    }
+    close::down_to(state, keep, closing);
+    if state.open.depth() == DEPTH {
+        close::oldest(state);
+    }
+}

@@ -1,0 +1,170 @@
+//! The current thread: whether it is a target, its state, its counts.
+
+use aya_ebpf::{
+    bindings::BPF_LOCAL_STORAGE_GET_F_CREATE,
+    helpers::{
+        bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_probe_read_kernel,
+        generated::{bpf_get_current_task_btf, bpf_task_storage_get},
+    },
+};
+use fault_trace_common::{
+    Counter,
+    wire::{Counts, ProcessStats, TARGET_ALL, TARGET_PROCESSES, TASK_SEEN, TaskState, ThreadStats},
+};
+
+use crate::{
+    config, emit,
+    maps::{
+        FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, TASKS, THREAD_SLOTS, THREADS, count,
+        fetch_add_shared,
+    },
+};
+
+/// The current thread's process and thread ids.
+#[inline(always)]
+pub(crate) fn ids() -> (u32, u32) {
+    let both = bpf_get_current_pid_tgid();
+    ((both >> 32) as u32, both as u32)
+}
+
+/// The state of the current thread, if it has one: it is a target that has faulted.
+#[inline(always)]
+pub(crate) fn state() -> Option<&'static mut TaskState> {
+    storage(0)
+}
+
+/// The state of the current thread, made if it is a target and has none yet.
+#[inline(always)]
+pub(crate) fn target_state() -> Option<&'static mut TaskState> {
+    if let Some(state) = state() {
+        return Some(state);
+    }
+    if is_target() { create() } else { None }
+}
+
+#[inline(always)]
+fn storage(flags: u64) -> Option<&'static mut TaskState> {
+    // SAFETY: the kernel gives null or a live value of the map's type, which only this thread uses;
+    // nested programs of the same thread run to completion.
+    unsafe {
+        bpf_task_storage_get(
+            TASKS.as_ptr(),
+            bpf_get_current_task_btf(),
+            core::ptr::null_mut(),
+            flags,
+        )
+        .cast::<TaskState>()
+        .as_mut()
+    }
+}
+
+/// Whether the current thread is to be traced.
+#[inline(always)]
+pub(crate) fn is_target() -> bool {
+    let kind = config::get!(target_kind);
+    if kind == TARGET_ALL {
+        return true;
+    }
+    let (pid, tid) = ids();
+    let id = if kind == TARGET_PROCESSES { pid } else { tid };
+    TARGETS.get_ptr(&id).is_some()
+}
+
+#[inline(never)]
+fn create() -> Option<&'static mut TaskState> {
+    let Some(state) = storage(u64::from(BPF_LOCAL_STORAGE_GET_F_CREATE)) else {
+        count(Counter::TaskStateFailed);
+        return None;
+    };
+    let (pid, tid) = ids();
+    let comm = bpf_get_current_comm().unwrap_or_default();
+    state.slot = take_slot();
+    if state.slot == 0 {
+        count(Counter::ThreadSlotsFull);
+    } else if let Some(thread) = THREADS.get_ptr_mut(state.slot) {
+        // SAFETY: a live map value; the slot is this thread's.
+        unsafe {
+            *thread = ThreadStats {
+                counts: Counts::default(),
+                pid,
+                tid,
+                comm,
+                padding: [0; 2],
+            };
+        }
+    }
+    emit::task(TASK_SEEN, pid, tid, 0, &comm);
+    Some(state)
+}
+
+/// A free slot of `THREADS`, or 0 if there is none.
+#[inline(always)]
+fn take_slot() -> u32 {
+    if let Ok(Some(slot)) = FREE_SLOTS.pop() {
+        return slot;
+    }
+    let Some(next) = NEXT_SLOT.get_ptr_mut(0) else {
+        return 0;
+    };
+    const LAST: u64 = THREAD_SLOTS as u64 - 1;
+    // SAFETY: a live, aligned map value. Read first, so that the counter stays near the bound.
+    if unsafe { next.read_volatile() } >= LAST {
+        return 0;
+    }
+    let slot = fetch_add_shared(next, 1) + 1;
+    if slot <= LAST { slot as u32 } else { 0 }
+}
+
+/// Where the current thread counts, and whether others count there, too.
+#[inline(always)]
+pub(crate) fn counts(state: &TaskState) -> Option<(&'static mut Counts, bool)> {
+    if state.exited != 0 {
+        let process = process(ids().0)?;
+        return Some((&mut process.counts, true));
+    }
+    let thread = THREADS.get_ptr_mut(state.slot)?;
+    // SAFETY: a live map value; shared use is atomic.
+    Some((unsafe { &mut (*thread).counts }, state.slot == 0))
+}
+
+/// The entry of `PROCESSES` for `pid`, made if need be; the common one when the map is full.
+#[inline(always)]
+pub(crate) fn process(pid: u32) -> Option<&'static mut ProcessStats> {
+    if let Some(process) = PROCESSES.get_ptr_mut(&pid) {
+        // SAFETY: a live map value; concurrent use is atomic.
+        return Some(unsafe { &mut *process });
+    }
+    // BPF_NOEXIST: another thread of the process may have been faster.
+    let _ = PROCESSES.insert(&pid, ProcessStats::EMPTY, 1);
+    if let Some(process) = PROCESSES.get_ptr_mut(&pid) {
+        // SAFETY: as above.
+        return Some(unsafe { &mut *process });
+    }
+    count(Counter::ProcessesFull);
+    let _ = PROCESSES.insert(&0, ProcessStats::EMPTY, 1);
+    // SAFETY: as above.
+    PROCESSES
+        .get_ptr_mut(&0)
+        .map(|process| unsafe { &mut *process })
+}
+
+/// Reads the kernel's own fault counters of the current thread: minor, major.
+#[inline(always)]
+pub(crate) fn kernel_counters() -> (u64, u64) {
+    (
+        task_word(config::get!(task_min_flt_offset)),
+        task_word(config::get!(task_maj_flt_offset)),
+    )
+}
+
+#[inline(always)]
+fn task_word(offset: u32) -> u64 {
+    if offset == 0 {
+        return 0;
+    }
+    // SAFETY: the helper checks the address.
+    unsafe {
+        let task = bpf_get_current_task_btf() as *const u8;
+        bpf_probe_read_kernel(task.add(offset as usize).cast::<u64>()).unwrap_or(0)
+    }
+}

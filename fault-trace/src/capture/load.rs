@@ -1,0 +1,101 @@
+//! Loading the eBPF object with the settings of a run.
+
+use aya::{Ebpf, EbpfLoader, programs::Program};
+use fault_trace_common::{
+    Hook, Hooks,
+    hooks::Attach,
+    wire::{Config, TARGET_ALL, TARGET_PROCESSES, TARGET_THREADS},
+};
+
+use super::{Capture, CaptureError, Settings, TargetKind};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fault-trace-ebpf"));
+
+pub(super) fn load(settings: &Settings) -> Result<Capture, CaptureError> {
+    let hooks = usable(settings);
+    let config = config(settings, hooks);
+    let mut loader = EbpfLoader::new();
+    loader
+        // Task storage, which aya has no type for; only the eBPF side uses it.
+        .allow_unsupported_maps()
+        .override_global("CONFIG", bytemuck::bytes_of(&config), true)
+        // A run that only counts still needs a ring buffer that can be created.
+        .map_max_entries("EVENTS", settings.ring_bytes.unwrap_or(4096));
+    let mut ebpf = loader
+        .load(OBJECT)
+        .map_err(|source| CaptureError::Load(Box::new(source)))?;
+    for hook in Hook::ALL.into_iter().filter(|&hook| hooks.has(hook)) {
+        load_program(&mut ebpf, hook)?;
+    }
+    Ok(Capture {
+        ebpf,
+        hooks,
+        raw: Vec::new(),
+        events: Vec::new(),
+    })
+}
+
+/// The hooks to try, less those that this kernel has but that would mislead.
+fn usable(settings: &Settings) -> Hooks {
+    // Before 6.6 the counters were batched: an event does not belong to the fault it comes in.
+    if settings.kernel < (6, 6) {
+        settings.hooks.without(Hook::RssStat)
+    } else {
+        settings.hooks
+    }
+}
+
+fn load_program(ebpf: &mut Ebpf, hook: Hook) -> Result<(), CaptureError> {
+    let info = hook.info();
+    let name = info.program;
+    let program = ebpf.program_mut(name).ok_or(CaptureError::Missing {
+        kind: "program",
+        name,
+    })?;
+    if program.fd().is_ok() {
+        // Several tracepoints share a program.
+        return Ok(());
+    }
+    match (info.attach, program) {
+        (Attach::RawTracepoint { .. }, Program::RawTracePoint(program)) => program.load(),
+        (Attach::Software, Program::PerfEvent(program)) => program.load(),
+        _ => {
+            return Err(CaptureError::Missing {
+                kind: "program of the right type:",
+                name,
+            });
+        }
+    }
+    .map_err(|source| CaptureError::Program {
+        program: name,
+        source: Box::new(source),
+    })
+}
+
+fn config(settings: &Settings, hooks: Hooks) -> Config {
+    let selection = &settings.selection;
+    let (target_kind, follow_children) = match settings.target {
+        TargetKind::All => (TARGET_ALL, false),
+        TargetKind::Processes { follow_children } => (TARGET_PROCESSES, follow_children),
+        TargetKind::Threads => (TARGET_THREADS, false),
+    };
+    Config {
+        regions: settings.regions,
+        hooks: hooks.0,
+        target_kind,
+        follow_children: follow_children.into(),
+        emit: settings.ring_bytes.is_some().into(),
+        class_mask: selection.class_mask,
+        address_first: selection.addresses.0,
+        address_last: selection.addresses.1,
+        mode_mask: u32::from(selection.user_mode) | u32::from(selection.kernel_mode) << 1,
+        sample: selection.sample,
+        min_latency_ns: selection.min_latency_ns,
+        task_pid_offset: settings.task_offsets.pid,
+        task_tgid_offset: settings.task_offsets.tgid,
+        task_min_flt_offset: settings.task_offsets.min_flt,
+        task_maj_flt_offset: settings.task_offsets.maj_flt,
+        has_prev_state: (settings.kernel >= (5, 18)).into(),
+        padding: 0,
+    }
+}

@@ -1,0 +1,170 @@
+//! Capturing faults: the only place that knows aya, eBPF and perf events.
+//!
+//! A [`Capture`] is loaded with [`Settings`], given targets, attached, drained while it runs, and
+//! stopped; its [`Totals`](crate::model::Totals) are exact once it is stopped.
+
+mod attach;
+mod error;
+mod load;
+mod perf_event;
+mod ring;
+mod totals;
+
+use std::{os::fd::OwnedFd, thread, time::Duration};
+
+use aya::{Ebpf, maps::HashMap, programs::raw_trace_point::RawTracePointLinkId};
+use fault_trace_common::{Hook, Hooks, Regions};
+
+pub use error::CaptureError;
+pub use ring::Ring;
+
+use crate::model::Totals;
+
+/// The default size of the ring buffer, bytes: 233,000 faults.
+pub const DEFAULT_RING_BYTES: u32 = 16 << 20;
+
+/// Whose faults are captured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TargetKind {
+    /// Every thread of the machine.
+    All,
+    /// Processes, with all their threads.
+    Processes {
+        /// And the processes they fork from now on.
+        follow_children: bool,
+    },
+    /// Single threads.
+    Threads,
+}
+
+/// Which faults count, and which of those are recorded one by one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Selection {
+    /// Classes that count, see `Class::bit`.
+    pub class_mask: u64,
+    /// Addresses that count, first and last.
+    pub addresses: (u64, u64),
+    pub user_mode: bool,
+    pub kernel_mode: bool,
+    /// Record one in so many faults; at least 1.
+    pub sample: u32,
+    /// Record only faults that took at least so long, or unknown.
+    pub min_latency_ns: u64,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self {
+            class_mask: fault_trace_common::wire::ALL_CLASSES,
+            addresses: (0, u64::MAX),
+            user_mode: true,
+            kernel_mode: true,
+            sample: 1,
+            min_latency_ns: 0,
+        }
+    }
+}
+
+/// Byte offsets in the kernel's `struct task_struct`; 0 where unknown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TaskOffsets {
+    pub pid: u32,
+    pub tgid: u32,
+    pub min_flt: u32,
+    pub maj_flt: u32,
+}
+
+/// What a capture needs to know beforehand.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub target: TargetKind,
+    pub selection: Selection,
+    /// The size of the ring buffer, bytes (a power of two, at least a page); `None` only counts.
+    pub ring_bytes: Option<u32>,
+    pub regions: Regions,
+    pub task_offsets: TaskOffsets,
+    /// The running kernel: major and minor version.
+    pub kernel: (u32, u32),
+    /// The hooks to try.
+    pub hooks: Hooks,
+}
+
+/// Loaded and attached programs. Dropping it detaches them, as does the death of the process.
+pub struct Capture {
+    ebpf: Ebpf,
+    hooks: Hooks,
+    raw: Vec<(Hook, RawTracePointLinkId)>,
+    /// Open perf events with the CPU each is on.
+    events: Vec<(u32, OwnedFd)>,
+}
+
+impl Capture {
+    /// Loads the programs. Nothing runs yet.
+    ///
+    /// # Errors
+    /// Missing privileges, or a kernel that refuses the programs.
+    pub fn load(settings: &Settings) -> Result<Self, CaptureError> {
+        load::load(settings)
+    }
+
+    /// The hooks that are, or will be, attached.
+    #[must_use]
+    pub const fn hooks(&self) -> Hooks {
+        self.hooks
+    }
+
+    /// Makes a process or thread a target; `follow` keeps it one until it is [forgotten](HashMap),
+    /// however many of its threads end.
+    ///
+    /// # Errors
+    /// More targets than the map holds.
+    pub fn add_target(&mut self, id: u32) -> Result<(), CaptureError> {
+        // Far more threads than can ever exit: the id stays a target for the whole run.
+        const FOR_GOOD: u64 = 1 << 40;
+        let mut targets: HashMap<_, u32, u64> = totals::map_mut(&mut self.ebpf, "TARGETS")?;
+        targets
+            .insert(&id, &FOR_GOOD, 0)
+            .map_err(|source| CaptureError::Target { id, source })
+    }
+
+    /// Attaches everything, START last. Optional hooks that the kernel lacks must have been left out
+    /// of the settings' hooks.
+    ///
+    /// # Errors
+    /// The hook that the kernel refused; see [`CaptureError::Attach`].
+    pub fn attach(&mut self, cpus: &[u32]) -> Result<(), CaptureError> {
+        attach::attach(self, cpus)
+    }
+
+    /// Attaches to CPUs that came online since, and forgets those that went.
+    ///
+    /// # Errors
+    /// As for [`Capture::attach`].
+    pub fn follow_cpus(&mut self, online: &[u32]) -> Result<(), CaptureError> {
+        attach::follow_cpus(self, online)
+    }
+
+    /// The reading end of the ring buffer; once.
+    ///
+    /// # Errors
+    /// The run only counts, or the ring buffer cannot be mapped.
+    pub fn take_ring(&mut self) -> Result<Ring, CaptureError> {
+        Ring::new(totals::take_map(&mut self.ebpf, "EVENTS")?)
+    }
+
+    /// What has been counted so far; exact after [`Capture::stop`].
+    ///
+    /// # Errors
+    /// A map cannot be read.
+    pub fn totals(&self) -> Result<Totals, CaptureError> {
+        totals::read(&self.ebpf)
+    }
+
+    /// Detaches everything, START first, and waits for programs that still run.
+    pub fn stop(&mut self) {
+        attach::detach(self);
+        // A program runs for microseconds, on a CPU that may be busy with an interrupt or stolen by
+        // a hypervisor meanwhile.
+        thread::sleep(Duration::from_millis(5));
+    }
+}
