@@ -4,5 +4,7 @@
 //! report -> `render` and `export`. Pure modules know nothing of aya, tokio, clap or /proc.
 
 pub mod capture;
+pub mod cli;
 pub mod decode;
 pub mod model;
+pub mod options;

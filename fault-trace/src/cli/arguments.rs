@@ -1,0 +1,332 @@
+//! The arguments, declared for clap.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use fault_trace_common::{Class, Family};
+
+use super::values;
+use crate::options::{
+    CaptureOptions, Command, ExportFormat, ExportOptions, Filter, Format, Mode, RecordOptions,
+    ReportOptions, StatOptions, Target,
+};
+
+/// Traces and explains the page faults of a process, a group of processes or the machine
+///
+/// Every page-fault exception is counted: what kind it was, how long it took, which code and which
+/// memory it came from. Needs root, or CAP_BPF and CAP_PERFMON: see `fault-trace doctor`.
+#[derive(Parser)]
+#[command(name = "fault-trace", version, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Subcommands,
+}
+
+#[derive(Subcommand)]
+enum Subcommands {
+    /// Record every fault into a directory; ends with a summary
+    #[command(after_help = "Examples:
+  fault-trace record -- ls -lR /usr/share
+  fault-trace record -p 1234 --duration 10s -o service.ftrace
+  fault-trace record --all --family swap --duration 1m")]
+    Record {
+        #[command(flatten)]
+        capture: Capture,
+        /// The recording's directory [default: COMMAND-TIME.ftrace]
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        /// Replace the recording that DIR holds
+        #[arg(long)]
+        overwrite: bool,
+        /// The form of the summary
+        #[arg(long, value_enum, default_value_t = FormatName::Text)]
+        format: FormatName,
+    },
+    /// Count faults by class, in the kernel alone: the lowest cost
+    Stat {
+        #[command(flatten)]
+        capture: Capture,
+        /// Print the totals so far every T
+        #[arg(short, long, value_name = "T", value_parser = values::duration)]
+        interval: Option<Duration>,
+        /// The form of the totals
+        #[arg(long, value_enum, default_value_t = FormatName::Text)]
+        format: FormatName,
+    },
+    /// Print a line for every fault, live
+    Trace {
+        #[command(flatten)]
+        capture: Capture,
+    },
+    /// Report on a recording
+    Report {
+        /// The recording's directory
+        #[arg(value_name = "DIR")]
+        recording: PathBuf,
+        /// The form of the report
+        #[arg(long, value_enum, default_value_t = FormatName::Text)]
+        format: FormatName,
+    },
+    /// Write a recording's faults in another form
+    Export {
+        /// The recording's directory
+        #[arg(value_name = "DIR")]
+        recording: PathBuf,
+        /// The form
+        #[arg(long, value_enum)]
+        to: ExportName,
+        /// The file to write [default: standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Explain a page-fault error code, or a line of the kernel's log about a bad access
+    #[command(after_help = "Examples:
+  fault-trace explain 0x6
+  fault-trace explain 'foo[123]: segfault at 10 ip 55d0c0de sp 7ffd0 error 6 in foo[55d0c000+1000]'
+  dmesg | tail -5 | fault-trace explain -")]
+    Explain {
+        /// The code or the line; `-` reads standard input
+        #[arg(required = true, value_name = "CODE|LINE", allow_hyphen_values = true)]
+        input: Vec<String>,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell what this machine allows, what is missing, and the remedy
+    Doctor {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+struct Capture {
+    #[command(flatten)]
+    target: TargetArguments,
+    #[command(flatten, next_help_heading = "Filter")]
+    filter: FilterArguments,
+    /// Stop after T
+    #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Capture")]
+    duration: Option<Duration>,
+    /// The size of the buffer between kernel and recorder
+    #[arg(long, value_name = "SIZE", value_parser = values::ring_bytes, default_value = "16MiB",
+        help_heading = "Capture")]
+    buffer: u32,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct TargetArguments {
+    /// Trace processes with all their threads, and the children they fork from now on
+    #[arg(short, long, value_name = "PID,…", value_delimiter = ',', help_heading = "Target",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pid: Vec<u32>,
+    /// Trace single threads
+    #[arg(short, long, value_name = "TID,…", value_delimiter = ',', help_heading = "Target",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    tid: Vec<u32>,
+    /// Trace the whole machine
+    #[arg(short, long, help_heading = "Target")]
+    all: bool,
+    /// Launch a command and trace it and its children; its exit status is passed on
+    #[arg(last = true, value_name = "COMMAND", help_heading = "Target")]
+    command: Vec<OsString>,
+}
+
+#[derive(Args)]
+struct FilterArguments {
+    /// Only faults of these classes
+    #[arg(long, value_name = "CLASS,…", value_delimiter = ',', value_parser = values::class,
+        help_heading = "Filter")]
+    class: Vec<Class>,
+    /// Only faults of these families
+    #[arg(long, value_name = "FAMILY,…", value_delimiter = ',', value_parser = values::family,
+        help_heading = "Filter")]
+    family: Vec<Family>,
+    /// Only faults at addresses from LO to below HI
+    #[arg(long, value_name = "LO-HI", value_parser = values::addresses, help_heading = "Filter")]
+    address: Option<(u64, u64)>,
+    /// Only accesses made in this mode
+    #[arg(long, value_enum, help_heading = "Filter")]
+    mode: Option<ModeName>,
+    /// Record only faults that took at least T; totals still hold all
+    #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Filter")]
+    min_latency: Option<Duration>,
+    /// Record only one in N faults; totals still hold all
+    #[arg(long, value_name = "1/N", value_parser = values::fraction, help_heading = "Filter")]
+    sample: Option<u32>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ModeName {
+    User,
+    Kernel,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatName {
+    Text,
+    Json,
+    Csv,
+    Markdown,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ExportName {
+    Jsonl,
+}
+
+impl Arguments {
+    pub(super) fn into_command(self) -> Command {
+        match self.command {
+            Subcommands::Record {
+                capture,
+                output,
+                overwrite,
+                format,
+            } => Command::Record(
+                capture.into(),
+                RecordOptions {
+                    output,
+                    overwrite,
+                    format: format.into(),
+                },
+            ),
+            Subcommands::Stat {
+                capture,
+                interval,
+                format,
+            } => Command::Stat(
+                capture.into(),
+                StatOptions {
+                    interval,
+                    format: format.into(),
+                },
+            ),
+            Subcommands::Trace { capture } => Command::Trace(capture.into()),
+            Subcommands::Report { recording, format } => Command::Report(ReportOptions {
+                recording,
+                format: format.into(),
+            }),
+            Subcommands::Export {
+                recording,
+                to: ExportName::Jsonl,
+                output,
+            } => Command::Export(ExportOptions {
+                recording,
+                format: ExportFormat::Jsonl,
+                output,
+            }),
+            Subcommands::Explain { input, json } => Command::Explain {
+                input: input.join(" "),
+                json,
+            },
+            Subcommands::Doctor { json } => Command::Doctor { json },
+        }
+    }
+}
+
+impl From<Capture> for CaptureOptions {
+    fn from(capture: Capture) -> Self {
+        Self {
+            target: capture.target.into(),
+            filter: capture.filter.into(),
+            duration: capture.duration,
+            ring_bytes: capture.buffer,
+        }
+    }
+}
+
+impl From<TargetArguments> for Target {
+    /// clap has seen to it that there is exactly one.
+    fn from(target: TargetArguments) -> Self {
+        if !target.command.is_empty() {
+            Self::Launch(target.command)
+        } else if !target.pid.is_empty() {
+            Self::Processes(target.pid)
+        } else if !target.tid.is_empty() {
+            Self::Threads(target.tid)
+        } else {
+            Self::All
+        }
+    }
+}
+
+impl From<FilterArguments> for Filter {
+    fn from(filter: FilterArguments) -> Self {
+        Self {
+            classes: filter.class,
+            families: filter.family,
+            addresses: filter.address,
+            mode: filter.mode.map(|mode| match mode {
+                ModeName::User => Mode::User,
+                ModeName::Kernel => Mode::Kernel,
+            }),
+            min_latency: filter.min_latency,
+            sample: filter.sample,
+        }
+    }
+}
+
+impl From<FormatName> for Format {
+    fn from(format: FormatName) -> Self {
+        match format {
+            FormatName::Text => Self::Text,
+            FormatName::Json => Self::Json,
+            FormatName::Csv => Self::Csv,
+            FormatName::Markdown => Self::Markdown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        super::super::parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn the_declaration_is_sound() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_is_taken_as_it_is() {
+        let Ok(Command::Record(capture, _)) = parse("fault-trace record -- ls -lR --all") else {
+            panic!("not a record command");
+        };
+        assert_eq!(
+            capture.target,
+            Target::Launch(["ls", "-lR", "--all"].map(OsString::from).to_vec())
+        );
+    }
+
+    #[test]
+    fn a_target_is_needed_and_only_one() {
+        for wrong in [
+            "record",
+            "record -a -p 1",
+            "stat -p 1 -- ls",
+            "trace -t 1 -a",
+            "record -p 0",
+        ] {
+            assert!(parse(&format!("fault-trace {wrong}")).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn lists_are_split_at_commas() {
+        let Ok(Command::Stat(capture, _)) =
+            parse("fault-trace stat -p 1,2 -p 3 --class cow-anon,swap-in --family cow")
+        else {
+            panic!("not a stat command");
+        };
+        assert_eq!(capture.target, Target::Processes(vec![1, 2, 3]));
+        assert_eq!(capture.filter.classes, vec![Class::CowAnon, Class::SwapIn]);
+        assert_eq!(capture.filter.families, vec![Family::Cow]);
+    }
+}

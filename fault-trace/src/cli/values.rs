@@ -1,0 +1,117 @@
+//! Values of options: durations, sizes, ranges, fractions.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use fault_trace_common::{Class, Family};
+
+/// `10s`, `50us`, `1m 30s`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write a number with a unit, as in 10s or 50us"))?;
+    if duration.is_zero() {
+        return Err("a duration must be longer than 0".into());
+    }
+    Ok(duration)
+}
+
+/// `64M`: the next power of two from a page to 1 GiB, bytes.
+pub(super) fn ring_bytes(text: &str) -> Result<u32, String> {
+    const SMALLEST: u64 = 4096;
+    const LARGEST: u64 = 1 << 30;
+    let ByteSize(bytes) = text
+        .parse::<ByteSize>()
+        .map_err(|_| "write a number with a unit, as in 64M".to_owned())?;
+    if bytes > LARGEST {
+        return Err("the buffer can have at most 1GiB".into());
+    }
+    u32::try_from(bytes.max(SMALLEST).next_power_of_two()).map_err(|error| error.to_string())
+}
+
+/// `0x7f0000000000-0x7f0000001000`: first address, and the first beyond.
+pub(super) fn addresses(text: &str) -> Result<(u64, u64), String> {
+    let form = || "write LO-HI, as in 0x7f0000000000-0x7f0000001000".to_owned();
+    let (low, high) = text.split_once('-').ok_or_else(form)?;
+    let (low, high) = (
+        address(low).ok_or_else(form)?,
+        address(high).ok_or_else(form)?,
+    );
+    if low >= high {
+        return Err("the range is empty: LO must be below HI".into());
+    }
+    Ok((low, high - 1))
+}
+
+fn address(text: &str) -> Option<u64> {
+    let text = text.trim();
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// `1/64`: one in so many.
+pub(super) fn fraction(text: &str) -> Result<u32, String> {
+    text.split_once('/')
+        .filter(|(one, _)| one.trim() == "1")
+        .and_then(|(_, many)| many.trim().parse().ok())
+        .filter(|&many| many > 0)
+        .ok_or_else(|| "write 1/N, as in 1/64".into())
+}
+
+/// The name of a class.
+pub(super) fn class(text: &str) -> Result<Class, String> {
+    Class::from_name(text).ok_or_else(|| {
+        let names: Vec<_> = Class::ALL.iter().map(|class| class.name()).collect();
+        format!("there is no such class; classes are {}", names.join(", "))
+    })
+}
+
+/// The name of a family.
+pub(super) fn family(text: &str) -> Result<Family, String> {
+    Family::from_name(text).ok_or_else(|| {
+        let names: Vec<_> = Family::ALL.iter().map(|family| family.name()).collect();
+        format!("there is no such family; families are {}", names.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_takes_a_unit() {
+        assert_eq!(duration("50us"), Ok(Duration::from_micros(50)));
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        for wrong in ["", "10", "-1s", "0s", "1 parsec"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_rounded_up_to_a_power_of_two() {
+        assert_eq!(ring_bytes("64M"), Ok(64 << 20));
+        assert_eq!(ring_bytes("1"), Ok(4096));
+        assert_eq!(ring_bytes("5000"), Ok(8192));
+        for wrong in ["", "M", "2GiB", "-1"] {
+            assert!(ring_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_range_of_addresses_leaves_out_its_end() {
+        assert_eq!(addresses("0x1000-0x2000"), Ok((0x1000, 0x1fff)));
+        assert_eq!(addresses("16-32"), Ok((16, 31)));
+        for wrong in ["", "1", "0x2000-0x1000", "5-5", "0xg-0x1", "1-2-3"] {
+            assert!(addresses(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_sample_is_one_in_many() {
+        assert_eq!(fraction("1/64"), Ok(64));
+        for wrong in ["64", "2/64", "1/0", "1/", "/", "1/-3"] {
+            assert!(fraction(wrong).is_err(), "{wrong}");
+        }
+    }
+}

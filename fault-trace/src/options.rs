@@ -1,0 +1,113 @@
+//! What the user asked for, as plain values: the command line is one way to fill them in.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use fault_trace_common::{Class, Family};
+
+/// A command of fault-trace with its options.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    Record(CaptureOptions, RecordOptions),
+    Stat(CaptureOptions, StatOptions),
+    Trace(CaptureOptions),
+    Report(ReportOptions),
+    Export(ExportOptions),
+    Explain { input: String, json: bool },
+    Doctor { json: bool },
+}
+
+/// Whose faults to capture.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// A command to launch, with its arguments, and its children.
+    Launch(Vec<OsString>),
+    /// Running processes, and the children they fork from now on.
+    Processes(Vec<u32>),
+    /// Single threads.
+    Threads(Vec<u32>),
+    /// The whole machine.
+    All,
+}
+
+/// Which faults count.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Filter {
+    /// Empty: every class.
+    pub classes: Vec<Class>,
+    /// Empty: every family.
+    pub families: Vec<Family>,
+    /// First and last address.
+    pub addresses: Option<(u64, u64)>,
+    pub mode: Option<Mode>,
+    /// Record only faults that took at least so long.
+    pub min_latency: Option<Duration>,
+    /// Record one in so many faults.
+    pub sample: Option<u32>,
+}
+
+/// Where an access was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    User,
+    Kernel,
+}
+
+/// What every capturing command needs to know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CaptureOptions {
+    pub target: Target,
+    pub filter: Filter,
+    /// Stop after so long.
+    pub duration: Option<Duration>,
+    /// The size of the ring buffer, bytes; a power of two.
+    pub ring_bytes: u32,
+}
+
+/// Where and how to record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordOptions {
+    /// The recording's directory; `None`: a name made of the command and the time.
+    pub output: Option<PathBuf>,
+    /// Replace a recording that is there already.
+    pub overwrite: bool,
+    pub format: Format,
+}
+
+/// How to count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StatOptions {
+    /// Print the totals so far every so often.
+    pub interval: Option<Duration>,
+    pub format: Format,
+}
+
+/// How to report on a recording.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReportOptions {
+    pub recording: PathBuf,
+    pub format: Format,
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    Text,
+    Json,
+    Csv,
+    Markdown,
+}
+
+/// How to export a recording.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExportOptions {
+    pub recording: PathBuf,
+    pub format: ExportFormat,
+    /// `None`: standard output.
+    pub output: Option<PathBuf>,
+}
+
+/// A foreign form of the faults.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExportFormat {
+    Jsonl,
+}
