@@ -1,10 +1,13 @@
 //! fault-trace: an eBPF page-fault tracer and analyser for Linux.
 //!
-//! Data flows one way: `capture` or `recording` -> [`decode`] -> [`model`] -> `analysis` -> one
-//! report -> `render` and `export`. Pure modules know nothing of aya, tokio, clap or /proc.
+//! Data flows one way: [`capture`] or `recording` -> [`decode`] -> [`model`] -> [`analysis`] -> one
+//! report -> [`render`] and [`export`]. Pure modules know nothing of aya, tokio, clap or /proc.
 
+pub mod analysis;
 pub mod capture;
 pub mod cli;
 pub mod decode;
+pub mod export;
 pub mod model;
 pub mod options;
+pub mod render;

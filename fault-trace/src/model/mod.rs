@@ -1,9 +1,15 @@
 //! The pure data model: faults, tasks, totals.
 
+pub mod accounting;
+pub mod cause;
 pub mod event;
+pub mod names;
 pub mod run;
 pub mod totals;
 
+pub use accounting::{Accounting, Loss};
+pub use cause::Cause;
 pub use event::{Event, Fault, TaskChange, TaskEvent};
+pub use names::TaskNames;
 pub use run::Run;
 pub use totals::{ClassTotals, CounterTotals, Counts, ProcessTotals, Totals};

@@ -1,0 +1,221 @@
+//! The one report that every renderer and exporter shows.
+
+use fault_trace_common::{Class, Family};
+use serde::{Serialize, Serializer};
+
+use super::tally::Tally;
+use crate::model::{
+    Accounting, Loss, ProcessTotals, Run,
+    accounting::{ended, losses, unexplained},
+    run::{Host, RunOptions},
+    totals::KernelCounts,
+};
+
+/// The version of the JSON form; raised when a key changes its meaning or goes away.
+pub const SCHEMA: u32 = 1;
+
+/// What a run showed. Its serialised form is the stable JSON of every command.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Report {
+    pub schema: u32,
+    pub tool_version: String,
+    /// The launched command and its arguments; empty when attached.
+    pub command: Vec<String>,
+    /// What was traced, for people.
+    pub target: String,
+    pub host: Host,
+    pub options: RunOptions,
+    /// ns since 1970-01-01T00:00:00Z.
+    pub started_unix_ns: i64,
+    pub duration_ns: u64,
+    /// Whether the run was stopped in order.
+    pub complete: bool,
+    pub exit_status: Option<i32>,
+    pub accounting: Accounting,
+    #[serde(serialize_with = "losses_as_map")]
+    pub losses: Vec<Loss>,
+    /// What degraded the run, for people.
+    pub notes: Vec<String>,
+    /// All faults together.
+    pub total: Tally,
+    /// The families that were seen, in the order of `Family::ALL`.
+    pub families: Vec<FamilyRow>,
+    /// The classes that were seen, in the order of `Class::ALL`.
+    pub classes: Vec<ClassRow>,
+    /// Ordered by pid.
+    pub processes: Vec<ProcessRow>,
+}
+
+/// One family's totals.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct FamilyRow {
+    pub family: Family,
+    #[serde(flatten)]
+    pub tally: Tally,
+}
+
+/// One class's totals.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ClassRow {
+    pub family: Family,
+    pub class: Class,
+    #[serde(flatten)]
+    pub tally: Tally,
+}
+
+/// One process's totals.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ProcessRow {
+    pub pid: u32,
+    /// Raw bytes; in JSON text, with U+FFFD for what is not UTF-8.
+    #[serde(serialize_with = "lossy")]
+    pub comm: Vec<u8>,
+    pub started: u64,
+    pub ended: u64,
+    pub minor: u64,
+    pub major: u64,
+    pub failed: u64,
+    pub gup: u64,
+    /// Sum of the known latencies, ns.
+    pub latency_ns: u64,
+    pub kernel: Option<KernelCounts>,
+    pub unexplained: Option<i64>,
+}
+
+impl Report {
+    /// The report of `run`, complete or not.
+    #[must_use]
+    pub fn new(run: &Run) -> Self {
+        let classes = &run.totals.classes;
+        Self {
+            schema: SCHEMA,
+            tool_version: run.tool_version.clone(),
+            command: run.command.clone(),
+            target: run.target.clone(),
+            host: run.host.clone(),
+            options: run.options.clone(),
+            started_unix_ns: run.clock.unix_ns_at(run.started_ns),
+            duration_ns: run.stopped_ns.saturating_sub(run.started_ns),
+            complete: run.complete,
+            exit_status: run.exit_status,
+            accounting: Accounting::new(run),
+            losses: losses(run),
+            notes: run.notes.clone(),
+            total: Tally::new(classes),
+            families: families(run),
+            classes: class_rows(run),
+            processes: run.totals.processes.iter().map(process_row).collect(),
+        }
+    }
+}
+
+fn families(run: &Run) -> Vec<FamilyRow> {
+    let row = |family| FamilyRow {
+        family,
+        tally: Tally::new(
+            run.totals
+                .classes
+                .iter()
+                .filter(|totals| totals.class.family() == family),
+        ),
+    };
+    Family::ALL
+        .into_iter()
+        .map(row)
+        .filter(|row| row.tally.count > 0)
+        .collect()
+}
+
+fn class_rows(run: &Run) -> Vec<ClassRow> {
+    let mut rows: Vec<ClassRow> = run
+        .totals
+        .classes
+        .iter()
+        .map(|totals| ClassRow {
+            family: totals.class.family(),
+            class: totals.class,
+            tally: Tally::new([totals]),
+        })
+        .filter(|row| row.tally.count > 0)
+        .collect();
+    rows.sort_by_key(|row| row.class);
+    rows
+}
+
+fn process_row(totals: &ProcessTotals) -> ProcessRow {
+    let counts = &totals.counts;
+    ProcessRow {
+        pid: totals.pid,
+        comm: totals.comm.clone(),
+        started: counts.started,
+        ended: ended(counts),
+        minor: counts.minor,
+        major: counts.major,
+        failed: counts.failed,
+        gup: counts.gup,
+        latency_ns: counts.latency_ns,
+        kernel: totals.kernel,
+        unexplained: unexplained(totals.kernel, counts),
+    }
+}
+
+fn losses_as_map<S: Serializer>(losses: &[Loss], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(losses.iter().map(|loss| (loss.name, loss.count)))
+}
+
+fn lossy<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::sample::database;
+
+    #[test]
+    fn a_family_is_the_sum_of_its_classes() {
+        let report = Report::new(&database());
+        assert!(report.families.len() < report.classes.len());
+        for family in &report.families {
+            let classes = || {
+                let rows = report.classes.iter();
+                rows.filter(|row| row.family == family.family)
+                    .map(|row| &row.tally)
+            };
+            let sum = |of: fn(&Tally) -> u64| classes().map(of).sum::<u64>();
+            assert_eq!(family.tally.count, sum(|tally| tally.count));
+            assert_eq!(family.tally.time_ns(), sum(Tally::time_ns));
+            assert_eq!(family.tally.untimed, sum(|tally| tally.untimed));
+        }
+    }
+
+    #[test]
+    fn classes_come_in_the_order_of_the_output_whatever_the_run_has() {
+        let mut run = database();
+        run.totals.classes.reverse();
+        let report = Report::new(&run);
+        assert!(report.classes.is_sorted_by_key(|row| row.class));
+    }
+
+    #[test]
+    fn the_extremes_of_all_faults_are_exact() {
+        let run = database();
+        let all = Report::new(&run)
+            .total
+            .latency_ns
+            .expect("faults have latencies");
+        let classes = &run.totals.classes;
+        assert_eq!(
+            Some(all.min),
+            classes.iter().filter_map(|class| class.min_ns).min()
+        );
+        assert_eq!(
+            Some(all.max),
+            classes.iter().filter_map(|class| class.max_ns).max()
+        );
+        assert_eq!(
+            all.sum,
+            classes.iter().map(|class| class.sum_ns).sum::<u64>()
+        );
+    }
+}

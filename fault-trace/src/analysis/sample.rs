@@ -1,0 +1,168 @@
+//! Made-up runs for tests: fixed, and with counts that add up.
+
+use fault_trace_common::{Class, Hooks, histogram::bucket_of};
+
+use crate::model::{
+    ClassTotals, CounterTotals, Counts, ProcessTotals, Run, Totals,
+    run::{ClockBase, Host, KernelReading, KernelSource, RunOptions},
+    totals::KernelCounts,
+};
+
+/// A class of `count` faults: most take about `typical_ns`, with a tail that thins out from power
+/// to power of two.
+pub(crate) fn class(class: Class, count: u64, typical_ns: u64) -> ClassTotals {
+    let mut totals = ClassTotals::empty(class);
+    let mut left = count;
+    let mut add = |latency_ns: u64, faults: u64| {
+        let faults = faults.min(left);
+        left -= faults;
+        if faults > 0 {
+            totals.buckets[bucket_of(latency_ns)] += faults;
+            totals.sum_ns += latency_ns * faults;
+            totals.min_ns = totals.min_ns.into_iter().chain([latency_ns]).min();
+            totals.max_ns = totals.max_ns.max(Some(latency_ns));
+        }
+        left
+    };
+    for step in [12, 13, 15, 11, 17, 10, 20, 9, 24] {
+        add(typical_ns * step / 12, count / 10);
+    }
+    for power in 1..12 {
+        let rest = add(typical_ns << power, 0);
+        add(typical_ns << power, rest.div_ceil(2));
+    }
+    add(typical_ns, u64::MAX);
+    totals
+}
+
+/// A process of `minor` and `major` faults, about which the kernel agrees.
+pub(crate) fn process(pid: u32, comm: &[u8], minor: u64, major: u64) -> ProcessTotals {
+    ProcessTotals {
+        pid,
+        comm: comm.to_vec(),
+        counts: Counts {
+            started: minor + major,
+            minor,
+            major,
+            recorded: minor + major,
+            latency_ns: minor * 1_400 + major * 90_000,
+            ..Counts::default()
+        },
+        kernel: Some(KernelCounts { minor, major }),
+    }
+}
+
+/// A run of those classes and processes, in which nothing was lost and all is explained.
+pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> Run {
+    let mut counts = Counts::default();
+    for process in &processes {
+        counts.started += process.counts.started;
+        counts.minor += process.counts.minor;
+        counts.major += process.counts.major;
+        counts.failed += process.counts.failed;
+        counts.recorded += process.counts.recorded;
+        counts.latency_ns += process.counts.latency_ns;
+    }
+    counts.gup = 2;
+    Run {
+        tool_version: "0.1.0".to_owned(),
+        host: Host {
+            name: "box".to_owned(),
+            kernel_release: "6.18.0".to_owned(),
+            machine: "x86_64".to_owned(),
+            cpus_online: 8,
+            page_size_bytes: 4096,
+        },
+        command: ["pgbench", "-c", "8", "my db"].map(str::to_owned).to_vec(),
+        target: "command".to_owned(),
+        options: RunOptions {
+            sample: 1,
+            min_latency_ns: 0,
+            filters: Vec::new(),
+            records_faults: true,
+        },
+        hooks: Hooks::ALL.into(),
+        clock: ClockBase {
+            monotonic_ns: 0,
+            unix_ns: 1_700_000_000_000_000_000,
+        },
+        started_ns: 1_000_000_000,
+        stopped_ns: 5_210_000_000,
+        complete: true,
+        kernel: Some(KernelReading {
+            counts: KernelCounts {
+                minor: counts.minor + counts.gup,
+                major: counts.major,
+            },
+            source: KernelSource::Rusage,
+        }),
+        exit_status: Some(0),
+        undecodable: 0,
+        notes: Vec::new(),
+        totals: Totals {
+            counts,
+            classes,
+            processes,
+            counters: CounterTotals::default(),
+        },
+    }
+}
+
+/// A database benchmark in which all is well.
+pub(crate) fn database() -> Run {
+    let mut read = class(Class::FileRead, 1_204, 96_000);
+    read.major = 1_204;
+    let mut cached = class(Class::FileCached, 96_512, 620);
+    cached.inferred = 11_870;
+    cached.pages = 0;
+    let mut alloc = class(Class::AnonAlloc, 1_103_400, 1_210);
+    alloc.pages = 1_103_400;
+    let mut cow = class(Class::CowAnon, 30_020, 1_650);
+    cow.pages = 30_020;
+    let mut efault = ClassTotals::empty(Class::KernelEfault);
+    efault.untimed = 4;
+    let classes = vec![
+        alloc,
+        cached,
+        read,
+        cow,
+        class(Class::Spurious, 310, 840),
+        efault,
+    ];
+    let mut processes = vec![
+        process(4101, b"pgbench", 8_120, 3),
+        process(4102, b"postgres", 1_200_000, 1_190),
+        process(4110, b"sh", 22_122, 11),
+    ];
+    processes[1].counts.failed = 4;
+    processes[1].counts.started += 4;
+    processes[1].counts.recorded += 4;
+    run(classes, processes)
+}
+
+/// Everything that can be wrong is wrong: drops, filters, losses, an unexplained difference, an
+/// unfinished fault, a recording that broke off.
+pub(crate) fn troubled() -> Run {
+    let mut run = database();
+    run.complete = false;
+    run.exit_status = Some(139);
+    run.undecodable = 2;
+    run.options.sample = 10;
+    run.options.min_latency_ns = 5_000;
+    run.notes =
+        vec!["rss_stat is batched before Linux 6.6: classes that need it are inferred".to_owned()];
+    run.totals.counts.started += 3;
+    run.totals.counts.recorded -= 1_000_000;
+    run.totals.counts.dropped = 12_345;
+    run.totals.counts.filtered = 987_655;
+    run.totals.counters.0 = [0, 0, 7, 0, 5, 0, 0, 41, 0];
+    if let Some(kernel) = &mut run.kernel {
+        kernel.counts.minor += 37;
+    }
+    run.totals.processes[0].kernel = Some(KernelCounts {
+        minor: 8_100,
+        major: 3,
+    });
+    run.totals.processes[1].kernel = None;
+    run
+}

@@ -1,0 +1,70 @@
+//! The totals of some classes together.
+
+use fault_trace_common::histogram::BUCKETS;
+use serde::Serialize;
+
+use super::latency::Latency;
+use crate::model::ClassTotals;
+
+/// Totals of one class, of a family or of all faults.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Tally {
+    pub count: u64,
+    pub exact: u64,
+    pub inferred: u64,
+    /// Counted by the kernel as major.
+    pub major: u64,
+    /// Faults without a known latency.
+    pub untimed: u64,
+    /// Base pages allocated.
+    pub pages: u64,
+    /// `None` if no latency is known.
+    pub latency_ns: Option<Latency>,
+    /// Faults a latency bucket, see `fault_trace_common::histogram`.
+    #[serde(skip)]
+    pub buckets: Vec<u64>,
+}
+
+impl Tally {
+    /// The sum of `classes`.
+    #[must_use]
+    pub fn new<'a>(classes: impl IntoIterator<Item = &'a ClassTotals>) -> Self {
+        let mut sum = Self::empty();
+        let (mut sum_ns, mut min_ns, mut max_ns) = (0_u64, None, None);
+        for class in classes {
+            sum.count += class.count();
+            sum.inferred += class.inferred;
+            sum.major += class.major;
+            sum.untimed += class.untimed;
+            sum.pages += class.pages;
+            sum_ns = sum_ns.saturating_add(class.sum_ns);
+            min_ns = min_ns.into_iter().chain(class.min_ns).min();
+            max_ns = max_ns.max(class.max_ns);
+            for (all, one) in sum.buckets.iter_mut().zip(&class.buckets) {
+                *all += one;
+            }
+        }
+        sum.exact = sum.count.saturating_sub(sum.inferred);
+        sum.latency_ns = Latency::new(&sum.buckets, sum_ns, min_ns, max_ns);
+        sum
+    }
+
+    fn empty() -> Self {
+        Self {
+            count: 0,
+            exact: 0,
+            inferred: 0,
+            major: 0,
+            untimed: 0,
+            pages: 0,
+            latency_ns: None,
+            buckets: vec![0; BUCKETS],
+        }
+    }
+
+    /// The sum of the known latencies, ns.
+    #[must_use]
+    pub fn time_ns(&self) -> u64 {
+        self.latency_ns.map_or(0, |latency| latency.sum)
+    }
+}

@@ -1,0 +1,216 @@
+//! Latency histograms in block characters.
+
+use fault_trace_common::histogram::bucket_low;
+use unicode_width::UnicodeWidthStr;
+
+use super::{
+    style::{Paint, Style},
+    table::cut,
+    units,
+};
+
+/// Rows of a histogram at most.
+const MAX_ROWS: usize = 24;
+/// Up to this many rows are half a power of two high rather than a whole one.
+const FINE_ROWS: usize = 12;
+/// What the labels take: indent, a duration, a gap.
+const LABEL_WIDTH: usize = 2 + units::DURATION_WIDTH + 2;
+/// A histogram is at least this wide; as many stand side by side as fit.
+const SERIES_WIDTH: usize = 29;
+/// The cumulative share and its gap; the gap before the next histogram.
+const SHARE_WIDTH: usize = 7;
+const GAP: usize = 3;
+/// A longer bar says no more.
+const LONGEST_BAR: usize = 48;
+const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
+
+/// One distribution to draw.
+#[derive(Clone, Copy, Debug)]
+pub struct Series<'a> {
+    pub title: &'a str,
+    /// Faults a latency bucket, see `fault_trace_common::histogram`.
+    pub buckets: &'a [u64],
+}
+
+/// Draws distributions side by side over one latency axis: as many of `series`, from the first, as
+/// `width` has room for, one at least. A row starts at its label and ends at the next; each has a
+/// bar, the count and the cumulative share. Empty without a single count.
+#[must_use]
+pub fn histogram(series: &[Series<'_>], width: usize, style: Style) -> String {
+    let room = width.saturating_sub(LABEL_WIDTH);
+    let shown = series.len().min((room / SERIES_WIDTH).max(1));
+    let series = &series[..shown];
+    let Some(axis) = Axis::over(series) else {
+        return String::new();
+    };
+    let columns: Vec<Vec<String>> = series
+        .iter()
+        .map(|series| column(series, &axis, room / shown, style))
+        .collect();
+    let mut out = String::new();
+    for (row, label) in axis.labels().enumerate() {
+        let label = format!("  {label:>width$}  ", width = units::DURATION_WIDTH);
+        out += &style.paint(Paint::Dim, &label);
+        let cells: String = columns.iter().map(|column| column[row].as_str()).collect();
+        out += cells.trim_end();
+        out.push('\n');
+    }
+    out
+}
+
+/// How buckets merge into rows: the same for all series, without the empty ends.
+struct Axis {
+    /// Buckets a row: 16 are a power of two.
+    merge: usize,
+    rows: std::ops::RangeInclusive<usize>,
+}
+
+impl Axis {
+    fn over(series: &[Series<'_>]) -> Option<Self> {
+        let used = |series: &Series<'_>| {
+            let first = series.buckets.iter().position(|&count| count > 0)?;
+            let last = series.buckets.iter().rposition(|&count| count > 0)?;
+            Some((first, last))
+        };
+        let first = series.iter().filter_map(used).map(|used| used.0).min()?;
+        let last = series.iter().filter_map(used).map(|used| used.1).max()?;
+        let rows = |merge: usize| last / merge - first / merge + 1;
+        let mut merge = 8;
+        if rows(merge) > FINE_ROWS {
+            merge = 16;
+            while rows(merge) > MAX_ROWS {
+                merge *= 2;
+            }
+        }
+        Some(Self {
+            merge,
+            rows: first / merge..=last / merge,
+        })
+    }
+
+    /// The header, and the lowest latency of each row.
+    fn labels(&self) -> impl Iterator<Item = String> {
+        let lows = self
+            .rows
+            .clone()
+            .map(|row| units::duration_aligned(bucket_low(row * self.merge)));
+        ["from".to_owned()].into_iter().chain(lows)
+    }
+
+    /// The count of each row.
+    fn counts(&self, buckets: &[u64]) -> Vec<u64> {
+        self.rows
+            .clone()
+            .map(|row| {
+                let buckets = buckets.iter().skip(row * self.merge);
+                buckets.take(self.merge).sum()
+            })
+            .collect()
+    }
+}
+
+/// The header and the rows of one series, each `width` columns wide.
+fn column(series: &Series<'_>, axis: &Axis, width: usize, style: Style) -> Vec<String> {
+    let counts = axis.counts(series.buckets);
+    let total = counts.iter().sum();
+    let peak = counts.iter().copied().max().unwrap_or(0);
+    let number_width = units::count(peak).len().max("count".len());
+    let bar_width = width
+        .saturating_sub(1 + number_width + SHARE_WIDTH + GAP)
+        .clamp(1, LONGEST_BAR);
+    let padding = " ".repeat(width.saturating_sub(bar_width + 1 + number_width + SHARE_WIDTH));
+
+    let title = cut(series.title, bar_width);
+    let mut rows = vec![format!(
+        "{}{} {}{padding}",
+        style.paint(Paint::Strong, &title),
+        " ".repeat(bar_width - title.width()),
+        style.paint(
+            Paint::Dim,
+            &format!("{:>number_width$}{:>SHARE_WIDTH$}", "count", "cum.")
+        ),
+    )];
+    let mut cumulative = 0;
+    for count in counts {
+        cumulative += count;
+        let bar = bar(count, peak, bar_width);
+        let beyond_the_ends = count == 0 && (cumulative == 0 || cumulative == total);
+        let numbers = if beyond_the_ends {
+            " ".repeat(number_width + SHARE_WIDTH)
+        } else {
+            format!(
+                "{:>number_width$}{:>SHARE_WIDTH$}",
+                units::count(count),
+                units::share(cumulative, total)
+            )
+        };
+        let space = " ".repeat(bar_width - bar.width() + 1);
+        rows.push(style.paint(Paint::Bar, &bar) + &space + &numbers + &padding);
+    }
+    rows
+}
+
+/// A bar of at most `width` columns; what is not zero shows.
+fn bar(count: u64, peak: u64, width: usize) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    let eighths = (count as f64 / peak as f64 * (width * 8) as f64).round() as usize;
+    let eighths = eighths.clamp(1, width * 8);
+    let mut bar = "█".repeat(eighths / 8);
+    if let Some(part) = (eighths % 8).checked_sub(1) {
+        bar.push(EIGHTHS[part]);
+    }
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fault_trace_common::histogram::{BUCKETS, bucket_of};
+    use proptest::prelude::*;
+
+    fn buckets(values: &[(u64, u64)]) -> Vec<u64> {
+        let mut buckets = vec![0; BUCKETS];
+        for &(value, count) in values {
+            buckets[bucket_of(value)] += count;
+        }
+        buckets
+    }
+
+    fn draw(values: &[(u64, u64)], width: usize) -> String {
+        let buckets = buckets(values);
+        let series = Series {
+            title: "all",
+            buckets: &buckets,
+        };
+        histogram(&[series], width, Style::default())
+    }
+
+    #[test]
+    fn a_narrow_distribution_is_drawn_in_halves_of_powers_of_two() {
+        insta::assert_snapshot!(draw(&[(600, 10), (800, 40), (1100, 5)], 50));
+    }
+
+    #[test]
+    fn no_faults_draw_nothing() {
+        assert_eq!(draw(&[], 80), "");
+    }
+
+    proptest! {
+        #[test]
+        fn it_fits_and_loses_no_count(
+            values in prop::collection::vec((any::<u64>(), 1..1_000_000_u64), 1..50),
+            width in 60..200_usize,
+        ) {
+            let buckets = buckets(&values);
+            let series = Series { title: "all", buckets: &buckets };
+            let axis = Axis::over(&[series]).expect("there are values");
+            let drawn: u64 = axis.counts(&buckets).iter().sum();
+            prop_assert_eq!(drawn, values.iter().map(|value| value.1).sum::<u64>());
+            let text = draw(&values, width);
+            prop_assert!(text.lines().count() <= MAX_ROWS + 1);
+            prop_assert!(text.lines().all(|line| line.width() <= width));
+        }
+    }
+}

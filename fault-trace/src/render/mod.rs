@@ -1,0 +1,22 @@
+//! From the one report, or one fault, to text. Pure: widths and colour are passed in.
+
+mod accounting;
+mod classes;
+pub mod csv;
+mod headline;
+pub mod histogram;
+pub mod json;
+pub mod line;
+pub mod markdown;
+mod processes;
+pub mod sanitize;
+pub mod style;
+pub mod summary;
+pub mod table;
+pub mod units;
+
+pub use json::json;
+pub use line::{LineOptions, line, line_header};
+pub use sanitize::sanitize;
+pub use style::{Paint, Style};
+pub use summary::{SummaryOptions, summary};

@@ -1,0 +1,101 @@
+//! Names that somebody else chose, made safe for a terminal.
+
+use std::{borrow::Cow, fmt::Write as _};
+
+/// `bytes` as text in which whatever a terminal would obey, hide or reorder is a visible escape:
+/// `\n`, `\x1b`, `\xff` for a byte that is not UTF-8, `\u{202e}`, and `\\` for a backslash.
+#[must_use]
+pub fn sanitize(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(bytes)
+        && text.chars().all(is_safe)
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::new();
+    for chunk in bytes.utf8_chunks() {
+        chunk.valid().chars().for_each(|char| push(&mut safe, char));
+        for byte in chunk.invalid() {
+            push_escape(&mut safe, format_args!("\\x{byte:02x}"));
+        }
+    }
+    Cow::Owned(safe)
+}
+
+fn push(safe: &mut String, char: char) {
+    match char {
+        _ if is_safe(char) => safe.push(char),
+        '\\' | '\n' | '\r' | '\t' => safe.extend(char.escape_default()),
+        '\0'..='\x7f' => push_escape(safe, format_args!("\\x{:02x}", char as u32)),
+        _ => safe.extend(char.escape_unicode()),
+    }
+}
+
+fn push_escape(safe: &mut String, escape: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = safe.write_fmt(escape);
+}
+
+/// Whether a terminal shows `char`, and only where it stands.
+const fn is_safe(char: char) -> bool {
+    !matches!(char,
+        '\\'
+        | '\0'..='\x1f' | '\x7f'..='\u{9f}'
+        // Soft hyphen, zero-width and joining characters, Mongolian and Hangul fillers.
+        | '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}'
+        | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        // Bidirectional controls.
+        | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        // Line and paragraph separators.
+        | '\u{2028}' | '\u{2029}'
+        // Tags, variation selectors and private use.
+        | '\u{fe00}'..='\u{fe0f}' | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{10ffff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use unicode_width::UnicodeWidthStr;
+
+    #[test]
+    fn harmless_names_stay_as_they_are() {
+        for name in ["postgres", "kworker/0:1-ev", "数据库", "café", "(sd-pam)"] {
+            assert!(matches!(sanitize(name.as_bytes()), Cow::Borrowed(same) if same == name));
+        }
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_becomes_visible() {
+        for (bytes, text) in [
+            (&b"\x1b[31mred"[..], r"\x1b[31mred"),
+            (b"two\nlines\ttab\r", r"two\nlines\ttab\r"),
+            (b"nul\0del\x7f", r"nul\x00del\x7f"),
+            ("c1\u{9b}".as_bytes(), r"c1\u{9b}"),
+            ("bidi\u{202e}cod".as_bytes(), r"bidi\u{202e}cod"),
+            ("zero\u{200b}width".as_bytes(), r"zero\u{200b}width"),
+            (b"bad\xffutf8\xc3", r"bad\xffutf8\xc3"),
+            (br"fake\x1b", r"fake\\x1b"),
+        ] {
+            assert_eq!(sanitize(bytes), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_unsafe_comes_through(bytes: Vec<u8>) {
+            let safe = sanitize(&bytes);
+            prop_assert!(safe.chars().all(|char| char == '\\' || is_safe(char)));
+        }
+
+        #[test]
+        fn different_bytes_look_different(one: Vec<u8>, other: Vec<u8>) {
+            prop_assert_eq!(sanitize(&one) == sanitize(&other), one == other);
+        }
+
+        #[test]
+        fn every_char_has_the_width_a_table_counts_on(char: char) {
+            prop_assert!(sanitize(char.to_string().as_bytes()).width() <= 10);
+        }
+    }
+}

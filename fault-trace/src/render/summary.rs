@@ -1,0 +1,66 @@
+//! The text summary that a run ends with.
+
+use super::{
+    accounting::accounting,
+    classes,
+    headline::headline,
+    histogram::{Series, histogram},
+    processes,
+    style::{Paint, Style},
+};
+use crate::analysis::{Report, report::ClassRow};
+
+/// How many classes get a histogram where there is room.
+const HISTOGRAMS: usize = 3;
+/// Text is no wider than this, however wide the terminal.
+const WIDEST: usize = 160;
+/// Narrower terminals get lines that wrap.
+const NARROWEST: usize = 60;
+
+/// How a summary looks.
+#[derive(Clone, Copy, Debug)]
+pub struct SummaryOptions {
+    /// Columns of the terminal.
+    pub width: usize,
+    pub style: Style,
+}
+
+/// The summary of a run, ending in a newline: what was traced, the accounting, the classes, their
+/// latencies, the processes.
+#[must_use]
+pub fn summary(report: &Report, options: SummaryOptions) -> String {
+    let width = options.width.clamp(NARROWEST, WIDEST);
+    let style = options.style;
+    let mut sections = vec![headline(report, style), accounting(report, width, style)];
+    if report.total.count > 0 {
+        sections.push(classes::table(report, width, style));
+        sections.push(histograms(report, width, style));
+    }
+    if report.processes.len() > 1 {
+        sections.push(processes::table(report, width, style));
+    }
+    sections.retain(|section| !section.is_empty());
+    sections.join("\n")
+}
+
+fn histograms(report: &Report, width: usize, style: Style) -> String {
+    let mut rows: Vec<&ClassRow> = classes::by_count(report);
+    rows.retain(|row| row.tally.latency_ns.is_some());
+    let series: Vec<Series<'_>> = rows
+        .into_iter()
+        .take(HISTOGRAMS)
+        .map(|row| Series {
+            title: row.class.name(),
+            buckets: &row.tally.buckets,
+        })
+        .collect();
+    let drawn = histogram(&series, width, style);
+    if drawn.is_empty() {
+        return drawn;
+    }
+    format!("{}\n{drawn}", style.paint(Paint::Strong, "Latency"))
+}
+
+#[cfg(test)]
+#[path = "summary_tests.rs"]
+mod tests;
