@@ -7,7 +7,7 @@ use fault_trace_common::{
     Closer, Counter, ErrorCode, Evidence, Facts, Hooks, classify,
     histogram::bucket_of,
     open::{DEPTH, OpenFault, OpenFaults},
-    wire::{LATENCY_UNKNOWN, TaskState},
+    wire::{Counts, LATENCY_UNKNOWN, TaskState},
 };
 
 use crate::{
@@ -86,9 +86,27 @@ fn frame(open: &mut OpenFaults, index: u32) -> &mut OpenFault {
     unsafe { &mut *open.frames.as_mut_ptr().add(index as usize & (DEPTH - 1)) }
 }
 
-// A function of its own in the object, so that each closer does not carry a copy. Five arguments are
-// the most that BPF allows.
+/// Accounts for the open fault at `index`. Five arguments are the most that BPF allows.
+///
+/// Global and with a result, so that the verifier checks it once, and not on every path of every
+/// caller.
+#[unsafe(no_mangle)]
 #[inline(never)]
+extern "C" fn account_fault(
+    state: *mut TaskState,
+    index: u32,
+    evidence: u64,
+    end_ns: u64,
+    ip: u64,
+) -> u32 {
+    // SAFETY: null or a live map value of this thread; the verifier makes sure.
+    if let Some(state) = unsafe { state.as_mut() } {
+        account(state, index, evidence, end_ns, ip);
+    }
+    0
+}
+
+#[inline(always)]
 fn account(state: &mut TaskState, index: u32, evidence: u64, end_ns: u64, ip: u64) {
     let Some((counts, shared)) = task::counts(state) else {
         return;
@@ -98,65 +116,95 @@ fn account(state: &mut TaskState, index: u32, evidence: u64, end_ns: u64, ip: u6
     if ip != 0 {
         fault.ip = ip;
     }
-    let ended = fault.evidence.any(Evidence::ENDED);
-    let major = fault.evidence.any(Evidence::MAJOR);
-    if !ended {
+    if !fault.evidence.any(Evidence::ENDED) {
         look_closer(fault);
     }
     let latency_ns = latency(fault.start_ns, end_ns);
-    let timed = latency_ns != LATENCY_UNKNOWN;
-    if ended {
-        let ends = if major {
-            &raw mut counts.major
-        } else {
-            &raw mut counts.minor
-        };
-        add(ends, 1, shared);
-    } else {
-        add(&raw mut counts.failed, 1, shared);
-    }
-    if timed {
-        add(&raw mut counts.latency_ns, latency_ns, shared);
-    }
-
-    let verdict = classify(&Facts {
-        evidence: fault.evidence,
-        error_code: ErrorCode(fault.error_code),
-        hooks: Hooks(config::get!(hooks)),
-    });
-    if !is_selected(fault, verdict.class.bit()) {
+    count_thread(fault, latency_ns, counts, shared);
+    let verdict = WireVerdict(classify_fault(
+        fault.evidence.0,
+        u64::from(fault.error_code),
+    ));
+    if !is_selected(fault, verdict.class()) {
         add(&raw mut counts.filtered, 1, shared);
         return;
     }
-    if let Some(class) = CLASSES.get_ptr_mut(verdict.class as u32) {
-        // SAFETY: a live map value of this CPU. perf runs END programs with preemption off, so they
-        // add plainly; other closers may be preempted and add atomically.
-        let class = unsafe { &mut *class };
-        let shared = !ended;
-        if timed {
-            // The compiler knows that the bucket exists, and must check it for the verifier anyway.
-            if let Some(bucket) = class.buckets.get_mut(black_box(bucket_of(latency_ns))) {
-                add(bucket, 1, shared);
-            }
-            add(&raw mut class.sum_ns, latency_ns, shared);
-            if class.max_ns < latency_ns {
-                class.max_ns = latency_ns;
-            }
-            if class.min_ns_inverted < !latency_ns {
-                class.min_ns_inverted = !latency_ns;
-            }
-        } else {
-            add(&raw mut class.untimed, 1, shared);
-        }
-        add(&raw mut class.inferred, verdict.confidence as u64, shared);
-        if major {
-            add(&raw mut class.major, 1, shared);
-        }
-        if fault.pages != 0 {
-            add(&raw mut class.pages, u64::from(fault.pages), shared);
-        }
-    }
+    count_class(fault, latency_ns, verdict);
     emit::fault(fault, verdict, latency_ns, counts, shared);
+}
+
+/// A verdict as a number: class, and confidence in the second byte.
+#[derive(Clone, Copy)]
+pub(crate) struct WireVerdict(u32);
+
+impl WireVerdict {
+    #[inline(always)]
+    pub(crate) const fn class(self) -> u8 {
+        self.0 as u8
+    }
+
+    #[inline(always)]
+    pub(crate) const fn confidence(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+}
+
+/// [`classify`] as a global function: the verifier forgets here by which of its many paths the
+/// verdict came.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn classify_fault(evidence: u64, error_code: u64) -> u32 {
+    let verdict = classify(&Facts {
+        evidence: Evidence(evidence),
+        error_code: ErrorCode(error_code as u32),
+        hooks: Hooks(config::get!(hooks)),
+    });
+    u32::from(verdict.class as u8) | u32::from(verdict.confidence as u8) << 8
+}
+
+#[inline(always)]
+fn count_thread(fault: &OpenFault, latency_ns: u64, counts: &mut Counts, shared: bool) {
+    let closed = if !fault.evidence.any(Evidence::ENDED) {
+        &raw mut counts.failed
+    } else if fault.evidence.any(Evidence::MAJOR) {
+        &raw mut counts.major
+    } else {
+        &raw mut counts.minor
+    };
+    add(closed, 1, shared);
+    if latency_ns != LATENCY_UNKNOWN {
+        add(&raw mut counts.latency_ns, latency_ns, shared);
+    }
+}
+
+#[inline(always)]
+fn count_class(fault: &OpenFault, latency_ns: u64, verdict: WireVerdict) {
+    let Some(class) = CLASSES.get_ptr_mut(u32::from(verdict.class())) else {
+        return;
+    };
+    // SAFETY: a live map value of this CPU.
+    let class = unsafe { &mut *class };
+    // perf runs END programs with preemption off: they may add plainly. Others may be preempted.
+    let shared = !fault.evidence.any(Evidence::ENDED);
+    if latency_ns == LATENCY_UNKNOWN {
+        add(&raw mut class.untimed, 1, shared);
+    } else {
+        // The compiler knows that the bucket exists, and must check it for the verifier anyway.
+        if let Some(bucket) = class.buckets.get_mut(black_box(bucket_of(latency_ns))) {
+            add(bucket, 1, shared);
+        }
+        add(&raw mut class.sum_ns, latency_ns, shared);
+        class.max_ns = class.max_ns.max(latency_ns);
+        class.min_ns_inverted = class.min_ns_inverted.max(!latency_ns);
+    }
+    add(
+        &raw mut class.inferred,
+        u64::from(verdict.confidence()),
+        shared,
+    );
+    let major = fault.evidence.any(Evidence::MAJOR);
+    add(&raw mut class.major, major.into(), shared);
+    add(&raw mut class.pages, u64::from(fault.pages), shared);
 }
 
 /// What only a fault without END needs: its instruction, and whether the OOM killer was there.
@@ -196,13 +244,13 @@ fn latency(start_ns: u64, end_ns: u64) -> u64 {
 
 /// Whether the fault counts, by the selection of the run.
 #[inline(always)]
-fn is_selected(fault: &OpenFault, class_bit: u64) -> bool {
+fn is_selected(fault: &OpenFault, class: u8) -> bool {
     let mode = if fault.evidence.any(Evidence::KERNEL_MODE) {
         2
     } else {
         1
     };
-    config::get!(class_mask) & class_bit != 0
+    config::get!(class_mask) & 1 << (class & 63) != 0
         && config::get!(mode_mask) & mode != 0
         && config::get!(address_first) <= fault.address
         && fault.address <= config::get!(address_last)

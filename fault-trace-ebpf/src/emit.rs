@@ -5,12 +5,13 @@ use aya_ebpf::{
     helpers::{bpf_get_prandom_u32, bpf_get_smp_processor_id, bpf_ktime_get_ns},
 };
 use fault_trace_common::{
-    Counter, Verdict,
+    Counter,
     open::OpenFault,
     wire::{COMM_LEN, Counts, FaultRecord, KIND_FAULT, KIND_TASK, RecordHeader, TaskRecord},
 };
 
 use crate::{
+    close::WireVerdict,
     config,
     maps::{EVENTS, add, count},
     task,
@@ -32,7 +33,7 @@ fn header(kind: u16, class: u8, confidence: u8) -> RecordHeader {
 #[inline(always)]
 pub(crate) fn fault(
     fault: &OpenFault,
-    verdict: Verdict,
+    verdict: WireVerdict,
     latency_ns: u64,
     counts: &mut Counts,
     shared: bool,
@@ -55,7 +56,7 @@ pub(crate) fn fault(
     };
     let (pid, tid) = task::ids();
     entry.write(FaultRecord {
-        header: header(KIND_FAULT, verdict.class as u8, verdict.confidence as u8),
+        header: header(KIND_FAULT, verdict.class(), verdict.confidence()),
         time_ns: fault.start_ns,
         latency_ns,
         address: fault.address,
