@@ -4,4 +4,5 @@
 //! report -> `render` and `export`. Pure modules know nothing of aya, tokio, clap or /proc.
 
 pub mod decode;
+pub mod host;
 pub mod model;

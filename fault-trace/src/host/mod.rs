@@ -1,0 +1,4 @@
+//! The impure edge beside eBPF: /proc, /sys, processes. Paths are injected, so that everything but
+//! launching is tested on files made for it.
+
+pub mod btf;
