@@ -2,3 +2,4 @@
 //! launching is tested on files made for it.
 
 pub mod btf;
+pub mod regions;
