@@ -2,4 +2,5 @@
 //! launching is tested on files made for it.
 
 pub mod btf;
+pub mod kernel;
 pub mod regions;
