@@ -2,5 +2,7 @@
 //! launching is tested on files made for it.
 
 pub mod btf;
+pub mod faults;
 pub mod kernel;
+pub mod proc;
 pub mod regions;
