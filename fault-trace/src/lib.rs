@@ -6,3 +6,4 @@
 pub mod decode;
 pub mod host;
 pub mod model;
+pub mod render;

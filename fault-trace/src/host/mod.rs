@@ -2,7 +2,11 @@
 //! launching is tested on files made for it.
 
 pub mod btf;
+pub mod checks;
+pub mod doctor;
 pub mod faults;
+pub mod findings;
 pub mod kernel;
+pub mod privileges;
 pub mod proc;
 pub mod regions;

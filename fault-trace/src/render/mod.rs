@@ -1,0 +1,3 @@
+//! Turns results into text or bytes.
+
+pub mod doctor;
