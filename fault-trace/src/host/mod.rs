@@ -7,6 +7,8 @@ pub mod doctor;
 pub mod faults;
 pub mod findings;
 pub mod kernel;
+pub mod launch;
 pub mod privileges;
 pub mod proc;
 pub mod regions;
+pub mod users;
