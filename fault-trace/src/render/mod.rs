@@ -3,6 +3,7 @@
 mod accounting;
 mod classes;
 pub mod csv;
+pub mod doctor;
 mod headline;
 pub mod histogram;
 pub mod json;

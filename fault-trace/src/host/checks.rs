@@ -1,0 +1,189 @@
+//! What a kernel and a set of privileges allow, as findings: pure, from facts gathered elsewhere.
+
+mod privileged;
+
+use fault_trace_common::{Hook, Hooks, hooks::Attach};
+
+use super::{
+    btf::TaskOffsets,
+    findings::{Finding, Findings, State},
+    kernel::{Lockdown, Version},
+    privileges::{Capability, Privileges},
+};
+
+/// Everything the checks need to know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Facts {
+    /// As `uname -m` gives it.
+    pub machine: String,
+    /// As `uname -r` gives it.
+    pub kernel_release: String,
+    pub has_btf: bool,
+    pub task_offsets: TaskOffsets,
+    pub privileges: Privileges,
+    /// `None` where the kernel does not tell.
+    pub lockdown: Option<Lockdown>,
+    /// Whether the events of tracefs can be listed.
+    pub has_tracefs: bool,
+    /// The raw tracepoints that exist; `None` if they cannot be listed.
+    pub tracepoints: Option<Hooks>,
+    /// Whether the places of the kernel's regions were read.
+    pub has_regions: bool,
+}
+
+const AS_ROOT: &str = "run it as root: sudo fault-trace …";
+
+/// Checks the facts.
+#[must_use]
+pub fn evaluate(facts: &Facts) -> Findings {
+    let mut findings = vec![
+        architecture(&facts.machine),
+        kernel(&facts.kernel_release),
+        btf(facts.has_btf),
+        privileged::bpf(&facts.privileges),
+        privileged::perf(&facts.privileges),
+        privileged::namespace(&facts.privileges),
+        lockdown(facts.lockdown),
+        tracefs(facts),
+        exit_counts(facts),
+        regions(facts),
+        privileged::symbols(&facts.privileges),
+        privileged::other_processes(&facts.privileges),
+    ];
+    findings.extend(Hook::ALL.into_iter().map(|hook| tracepoint(facts, hook)));
+    Findings(findings)
+}
+
+fn architecture(machine: &str) -> Finding {
+    let subject = "architecture";
+    match machine {
+        "x86_64" => Finding::new(subject, State::Ok, machine),
+        other => Finding::new(
+            subject,
+            State::Missing,
+            format!("{other} has no exceptions:page_fault tracepoints; only x86_64 has"),
+        ),
+    }
+}
+
+fn kernel(release: &str) -> Finding {
+    let subject = "kernel";
+    let Version { major, minor } = Version::OLDEST;
+    match Version::parse(release) {
+        Some(version) if version >= Version::OLDEST => Finding::new(subject, State::Ok, release),
+        Some(_) => Finding::new(
+            subject,
+            State::Missing,
+            format!("{release} is older than {major}.{minor}"),
+        )
+        .with_remedy("boot a newer kernel"),
+        None => Finding::new(
+            subject,
+            State::Unknown,
+            format!("the release {release} has no version in it"),
+        ),
+    }
+}
+
+fn btf(has_btf: bool) -> Finding {
+    let subject = "type information";
+    if has_btf {
+        return Finding::new(subject, State::Ok, super::btf::VMLINUX);
+    }
+    let detail = format!("there is no {}", super::btf::VMLINUX);
+    Finding::new(subject, State::Missing, detail)
+        .with_remedy("boot a kernel built with CONFIG_DEBUG_INFO_BTF=y")
+}
+
+fn lockdown(lockdown: Option<Lockdown>) -> Finding {
+    let subject = "lockdown";
+    match lockdown {
+        Some(Lockdown::None) => Finding::new(subject, State::Ok, "off"),
+        Some(Lockdown::Integrity) => Finding::new(subject, State::Ok, "integrity: no hindrance"),
+        Some(Lockdown::Confidentiality) => {
+            let detail = "confidentiality: BPF programs may not read kernel memory";
+            Finding::new(subject, State::Missing, detail)
+                .with_remedy("boot with lockdown=integrity, or without lockdown=")
+        }
+        None => Finding::new(subject, State::Unknown, "the kernel does not tell"),
+    }
+}
+
+/// Attaching does not need tracefs, and the symbols list the tracepoints, too.
+fn tracefs(facts: &Facts) -> Finding {
+    let subject = "tracefs";
+    match (facts.has_tracefs, facts.tracepoints) {
+        (true, _) => Finding::new(subject, State::Ok, "the tracepoints are listed"),
+        (false, Some(_)) => {
+            let detail = "not readable; /proc/kallsyms lists the tracepoints instead";
+            Finding::new(subject, State::Ok, detail)
+        }
+        (false, None) => {
+            let detail = "not readable, so that the tracepoints cannot be listed";
+            Finding::new(subject, State::Unknown, detail).with_remedy(
+                "sudo mount -t tracefs tracefs /sys/kernel/tracing, and run it as root",
+            )
+        }
+    }
+}
+
+fn exit_counts(facts: &Facts) -> Finding {
+    let subject = "exit counts";
+    match (facts.task_offsets.min_flt, facts.task_offsets.maj_flt) {
+        (Some(_), Some(_)) => Finding::new(subject, State::Ok, "task_struct has min_flt, maj_flt"),
+        _ => {
+            let detail = "min_flt and maj_flt were not found in task_struct: threads that exit \
+                          while attached are not reconciled with the kernel";
+            Finding::new(subject, State::Degraded, detail)
+        }
+    }
+}
+
+fn regions(facts: &Facts) -> Finding {
+    let subject = "kernel regions";
+    if facts.has_regions {
+        return Finding::new(subject, State::Ok, "read from /proc/kcore");
+    }
+    let detail = "/proc/kcore cannot be read: kernel addresses are told apart by the layout \
+                  without KASLR";
+    let finding = Finding::new(subject, State::Degraded, detail);
+    match facts.privileges.has(Capability::SysRawio) {
+        Some(false) => finding.with_remedy(AS_ROOT),
+        Some(true) | None => finding,
+    }
+}
+
+/// `rss_stat` tells of every change only since Linux 6.6; before, per-CPU batches hide most.
+const RSS_STAT_UNBATCHED: Version = Version { major: 6, minor: 6 };
+
+fn tracepoint(facts: &Facts, hook: Hook) -> Finding {
+    let info = hook.info();
+    let Attach::RawTracepoint { category } = info.attach else {
+        return Finding::new(info.name, State::Ok, info.gives);
+    };
+    let subject = format!("{category}:{}", info.name);
+    let gives = info.gives;
+    let is_batched = hook == Hook::RssStat
+        && Version::parse(&facts.kernel_release).is_some_and(|v| v < RSS_STAT_UNBATCHED);
+    match facts.tracepoints.map(|present| present.has(hook)) {
+        Some(true) if is_batched => {
+            let detail = "reports in batches before Linux 6.6: what rests on it is inferred";
+            Finding::new(subject, State::Degraded, detail)
+        }
+        Some(true) => Finding::new(subject, State::Ok, gives),
+        Some(false) if info.required => {
+            let detail = format!("not in this kernel, and nothing works without it: {gives}");
+            Finding::new(subject, State::Missing, detail).with_remedy(
+                "boot a kernel built with CONFIG_TRACEPOINTS=y and CONFIG_PERF_EVENTS=y",
+            )
+        }
+        Some(false) => {
+            let detail = format!("not in this kernel; unknown without it: {gives}");
+            Finding::new(subject, State::Degraded, detail)
+        }
+        None => Finding::new(subject, State::Unknown, "will be tried"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

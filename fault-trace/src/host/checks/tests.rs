@@ -1,0 +1,235 @@
+//! Findings for several kernels and sets of privileges.
+
+use super::*;
+
+/// A kernel with everything, and root.
+fn facts() -> Facts {
+    Facts {
+        machine: "x86_64".to_owned(),
+        kernel_release: "6.18.4-generic".to_owned(),
+        has_btf: true,
+        task_offsets: TaskOffsets {
+            pid: Some(1264),
+            tgid: Some(1268),
+            min_flt: Some(1568),
+            maj_flt: Some(1576),
+        },
+        privileges: Privileges {
+            capabilities: Some((1 << 41) - 1),
+            is_in_first_user_namespace: Some(true),
+            is_in_first_pid_namespace: Some(true),
+            perf_event_paranoid: Some(2),
+            kptr_restrict: Some(1),
+        },
+        lockdown: Some(Lockdown::None),
+        has_tracefs: true,
+        tracepoints: Some(Hooks::ALL),
+        has_regions: true,
+    }
+}
+
+fn without_privileges() -> Privileges {
+    Privileges {
+        capabilities: Some(0),
+        ..facts().privileges
+    }
+}
+
+fn subjects<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<&'a str> {
+    findings.map(|finding| finding.subject.as_str()).collect()
+}
+
+fn fatal(facts: &Facts) -> Vec<String> {
+    subjects(evaluate(facts).fatal())
+        .into_iter()
+        .map(str::to_owned)
+        .collect()
+}
+
+fn finding(facts: &Facts, subject: &str) -> Finding {
+    let Findings(findings) = evaluate(facts);
+    let found = findings
+        .into_iter()
+        .find(|finding| finding.subject == subject);
+    found.unwrap_or_else(|| panic!("nothing about {subject}"))
+}
+
+#[test]
+fn a_recent_kernel_and_root_lack_nothing() {
+    let Findings(findings) = evaluate(&facts());
+    for finding in &findings {
+        assert_eq!(finding.state, State::Ok, "{finding:?}");
+        assert_eq!(finding.remedy, None);
+    }
+    assert!(findings.len() >= Hook::ALL.len());
+}
+
+#[test]
+fn every_missing_requirement_is_fatal_by_itself() {
+    let old = |release: &str| Facts {
+        kernel_release: release.to_owned(),
+        ..facts()
+    };
+    let privileges = |privileges| Facts {
+        privileges,
+        ..facts()
+    };
+    let lockdown = Some(Lockdown::Confidentiality);
+    let tracepoints = Some(Hooks::ALL.without(Hook::PageFaultUser));
+    for (facts, subjects) in [
+        (old("5.14.21"), vec!["kernel"]),
+        (
+            Facts {
+                machine: "aarch64".to_owned(),
+                ..facts()
+            },
+            vec!["architecture"],
+        ),
+        (
+            Facts {
+                has_btf: false,
+                ..facts()
+            },
+            vec!["type information"],
+        ),
+        (
+            Facts {
+                lockdown,
+                ..facts()
+            },
+            vec!["lockdown"],
+        ),
+        (
+            Facts {
+                tracepoints,
+                ..facts()
+            },
+            vec!["exceptions:page_fault_user"],
+        ),
+        (
+            privileges(without_privileges()),
+            vec!["BPF privilege", "perf privilege"],
+        ),
+        (
+            privileges(Privileges {
+                is_in_first_pid_namespace: Some(false),
+                ..facts().privileges
+            }),
+            vec!["process ids"],
+        ),
+        (
+            privileges(Privileges {
+                is_in_first_user_namespace: Some(false),
+                ..facts().privileges
+            }),
+            vec!["BPF privilege"],
+        ),
+    ] {
+        assert_eq!(fatal(&facts), subjects);
+    }
+}
+
+#[test]
+fn a_lack_of_privileges_names_the_command_to_run() {
+    let facts = Facts {
+        privileges: without_privileges(),
+        ..facts()
+    };
+    for subject in ["BPF privilege", "perf privilege", "other users' processes"] {
+        let remedy = finding(&facts, subject).remedy.expect("remedy");
+        assert!(remedy.contains("sudo fault-trace"), "{remedy}");
+        assert!(remedy.contains("setcap cap_bpf,cap_perfmon"), "{remedy}");
+    }
+}
+
+#[test]
+fn the_two_narrow_capabilities_are_enough_to_trace() {
+    let capabilities = Some(1 << Capability::Bpf as u8 | 1 << Capability::Perfmon as u8);
+    let facts = Facts {
+        privileges: Privileges {
+            capabilities,
+            ..facts().privileges
+        },
+        has_regions: false,
+        ..facts()
+    };
+    let findings = evaluate(&facts);
+    assert_eq!(findings.fatal().count(), 0);
+    let degraded = ["kernel regions", "kernel symbols", "other users' processes"];
+    assert_eq!(subjects(findings.degraded()), degraded);
+}
+
+#[test]
+fn integrity_lockdown_is_no_hindrance() {
+    let facts = Facts {
+        lockdown: Some(Lockdown::Integrity),
+        ..facts()
+    };
+    assert_eq!(finding(&facts, "lockdown").state, State::Ok);
+}
+
+#[test]
+fn a_missing_optional_tracepoint_degrades_and_says_what_is_lost() {
+    let facts = Facts {
+        tracepoints: Some(Hooks::ALL.without(Hook::FilemapFault)),
+        ..facts()
+    };
+    let finding = finding(&facts, "filemap:mm_filemap_fault");
+    assert_eq!(finding.state, State::Degraded);
+    assert!(finding.detail.contains(Hook::FilemapFault.info().gives));
+    assert_eq!(fatal(&facts), [""; 0]);
+}
+
+#[test]
+fn rss_stat_is_exact_only_since_it_is_not_batched() {
+    for (release, state) in [
+        ("5.15.0-91-generic", State::Degraded),
+        ("6.5.13", State::Degraded),
+        ("6.6.0", State::Ok),
+    ] {
+        let facts = Facts {
+            kernel_release: release.to_owned(),
+            ..facts()
+        };
+        assert_eq!(finding(&facts, "kmem:rss_stat").state, state, "{release}");
+    }
+}
+
+#[test]
+fn what_cannot_be_found_out_is_unknown_and_not_fatal() {
+    let facts = Facts {
+        kernel_release: "custom".to_owned(),
+        privileges: Privileges::default(),
+        lockdown: None,
+        has_tracefs: false,
+        tracepoints: None,
+        ..facts()
+    };
+    let findings = evaluate(&facts);
+    assert_eq!(findings.fatal().count(), 0);
+    assert_eq!(findings.degraded().count(), 0);
+    assert_eq!(
+        finding(&facts, "exceptions:page_fault_user").state,
+        State::Unknown
+    );
+    let remedy = finding(&facts, "tracefs").remedy.expect("remedy");
+    assert!(remedy.contains("mount -t tracefs tracefs /sys/kernel/tracing"));
+}
+
+#[test]
+fn tracefs_is_not_missed_where_symbols_list_the_tracepoints() {
+    let facts = Facts {
+        has_tracefs: false,
+        ..facts()
+    };
+    assert_eq!(finding(&facts, "tracefs").state, State::Ok);
+}
+
+#[test]
+fn unread_exit_counts_degrade() {
+    let facts = Facts {
+        task_offsets: TaskOffsets::default(),
+        ..facts()
+    };
+    assert_eq!(finding(&facts, "exit counts").state, State::Degraded);
+}

@@ -1,0 +1,65 @@
+//! The outcome of checks.
+
+use serde::Serialize;
+
+/// How a check came out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Ok,
+    /// Tracing works, with less in its results.
+    Degraded,
+    /// Nothing can be traced.
+    Missing,
+    /// It will be found out by trying.
+    Unknown,
+}
+
+/// The outcome of one check.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Finding {
+    /// What was checked.
+    pub subject: String,
+    pub state: State,
+    pub detail: String,
+    /// What to do about it, where something can be done.
+    pub remedy: Option<String>,
+}
+
+impl Finding {
+    /// One without a remedy.
+    pub(super) fn new(subject: impl Into<String>, state: State, detail: impl Into<String>) -> Self {
+        Self {
+            subject: subject.into(),
+            state,
+            detail: detail.into(),
+            remedy: None,
+        }
+    }
+
+    pub(super) fn with_remedy(self, remedy: &str) -> Self {
+        Self {
+            remedy: Some(remedy.to_owned()),
+            ..self
+        }
+    }
+}
+
+/// The outcome of all checks, in the order in which they are shown.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Findings(pub Vec<Finding>);
+
+impl Findings {
+    /// The findings that make tracing impossible (exit status 3).
+    pub fn fatal(&self) -> impl Iterator<Item = &Finding> {
+        let state = State::Missing;
+        self.0.iter().filter(move |finding| finding.state == state)
+    }
+
+    /// The findings that leave something out of the results.
+    pub fn degraded(&self) -> impl Iterator<Item = &Finding> {
+        let state = State::Degraded;
+        self.0.iter().filter(move |finding| finding.state == state)
+    }
+}

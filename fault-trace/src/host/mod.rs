@@ -1,0 +1,14 @@
+//! The impure edge beside eBPF: /proc, /sys, processes. Paths are injected, so that everything but
+//! launching is tested on files made for it.
+
+pub mod btf;
+pub mod checks;
+pub mod doctor;
+pub mod faults;
+pub mod findings;
+pub mod kernel;
+pub mod launch;
+pub mod privileges;
+pub mod proc;
+pub mod regions;
+pub mod users;

@@ -1,0 +1,325 @@
+//! Processes, threads and their fault counters, from /proc.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use procfs::{
+    FromBufRead, FromRead, VmStat,
+    process::{Stat, Status},
+};
+
+use super::faults::{Snapshot, ThreadFaults};
+use crate::model::totals::KernelCounts;
+
+/// A mounted proc file system.
+#[derive(Clone, Debug)]
+pub struct Proc {
+    root: PathBuf,
+}
+
+impl Default for Proc {
+    fn default() -> Self {
+        Self::new("/proc")
+    }
+}
+
+impl Proc {
+    /// The one mounted at `root`.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Whether the process exists; a thread's id that is not its process's does not count.
+    #[must_use]
+    pub fn has_process(&self, pid: u32) -> bool {
+        self.process_of(pid).is_ok_and(|process| process == pid)
+    }
+
+    /// The process a thread belongs to.
+    ///
+    /// # Errors
+    /// If there is no such thread.
+    pub fn process_of(&self, tid: u32) -> io::Result<u32> {
+        let path = self.root.join(format!("{tid}/status"));
+        let status = Status::from_buf_read(io::BufReader::new(File::open(&path)?))
+            .map_err(|error| invalid(&path, &error))?;
+        Ok(status.tgid.cast_unsigned())
+    }
+
+    /// Every process, ascending.
+    ///
+    /// # Errors
+    /// If the file system cannot be listed.
+    pub fn processes(&self) -> io::Result<Vec<u32>> {
+        numbers(&self.root)
+    }
+
+    /// The threads of a process, ascending.
+    ///
+    /// # Errors
+    /// If there is no such process.
+    pub fn threads(&self, pid: u32) -> io::Result<Vec<u32>> {
+        numbers(&self.root.join(format!("{pid}/task")))
+    }
+
+    /// The name of a process's main thread, raw bytes.
+    ///
+    /// # Errors
+    /// If there is no such process.
+    pub fn comm(&self, pid: u32) -> io::Result<Vec<u8>> {
+        let mut comm = fs::read(self.root.join(format!("{pid}/comm")))?;
+        comm.pop_if(|&mut last| last == b'\n');
+        Ok(comm)
+    }
+
+    /// The process itself and all its descendants at this moment, ascending.
+    ///
+    /// # Errors
+    /// If the file system cannot be listed.
+    pub fn descendants(&self, pid: u32) -> io::Result<Vec<u32>> {
+        let mut parents = BTreeMap::new();
+        for process in self.processes()? {
+            // One that has exited meanwhile has no living children either: they moved on.
+            if let Ok(stat) = read_stat(&self.root.join(format!("{process}/stat"))) {
+                parents.insert(process, stat.ppid.cast_unsigned());
+            }
+        }
+        Ok(family(&parents, pid))
+    }
+
+    /// The kernel's fault counts of a process, its exited threads included.
+    ///
+    /// # Errors
+    /// If there is no such process.
+    pub fn counts(&self, pid: u32) -> io::Result<KernelCounts> {
+        let stat = read_stat(&self.root.join(format!("{pid}/stat")))?;
+        Ok(counts(&stat))
+    }
+
+    /// The fault counters of every thread of `pids`; processes that are gone have none.
+    #[must_use]
+    pub fn snapshot(&self, pids: &[u32]) -> Snapshot {
+        let mut threads = BTreeMap::new();
+        for &pid in pids {
+            for tid in self.threads(pid).unwrap_or_default() {
+                let path = self.root.join(format!("{pid}/task/{tid}/stat"));
+                if let Ok(stat) = read_stat(&path) {
+                    let faults = ThreadFaults {
+                        start_ticks: stat.starttime,
+                        counts: counts(&stat),
+                    };
+                    threads.insert((pid, tid), faults);
+                }
+            }
+        }
+        Snapshot { threads }
+    }
+
+    /// The fault counters of every thread of the machine.
+    ///
+    /// # Errors
+    /// If the file system cannot be listed.
+    pub fn snapshot_all(&self) -> io::Result<Snapshot> {
+        Ok(self.snapshot(&self.processes()?))
+    }
+
+    /// The machine's fault counters since boot, of /proc/vmstat.
+    ///
+    /// # Errors
+    /// If the file cannot be read or has no such counters.
+    pub fn vmstat(&self) -> io::Result<KernelCounts> {
+        let path = self.root.join("vmstat");
+        let VmStat(counters) = VmStat::from_buf_read(io::BufReader::new(File::open(&path)?))
+            .map_err(|error| invalid(&path, &error))?;
+        let counter = |name| {
+            let value = counters.get(name).and_then(|&value| value.try_into().ok());
+            value.ok_or_else(|| invalid(&path, &format_args!("it has no {name}")))
+        };
+        let (all, major): (u64, u64) = (counter("pgfault")?, counter("pgmajfault")?);
+        Ok(KernelCounts {
+            minor: all.saturating_sub(major),
+            major,
+        })
+    }
+}
+
+const fn counts(stat: &Stat) -> KernelCounts {
+    KernelCounts {
+        minor: stat.minflt,
+        major: stat.majflt,
+    }
+}
+
+fn read_stat(path: &Path) -> io::Result<Stat> {
+    Stat::from_read(File::open(path)?).map_err(|error| invalid(path, &error))
+}
+
+fn invalid(path: &Path, problem: &dyn std::fmt::Display) -> io::Error {
+    let message = format!("cannot read {}: {problem}", path.display());
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+/// The entries of a directory whose names are numbers, ascending.
+fn numbers(directory: &Path) -> io::Result<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        if let Some(number) = entry?.file_name().to_str().and_then(|n| n.parse().ok()) {
+            numbers.push(number);
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// `root` and everything below it, given each process's parent.
+fn family(parents: &BTreeMap<u32, u32>, root: u32) -> Vec<u32> {
+    let mut found = BTreeSet::from([root]);
+    loop {
+        let before = found.len();
+        for (&pid, parent) in parents {
+            if found.contains(parent) {
+                found.insert(pid);
+            }
+        }
+        if found.len() == before {
+            return found.into_iter().collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A made-up proc file system.
+    struct Fixture(TempDir);
+
+    impl Fixture {
+        fn new() -> Self {
+            Self(TempDir::new().expect("temporary directory"))
+        }
+
+        fn proc(&self) -> Proc {
+            Proc::new(self.0.path())
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let path = self.0.path().join(path);
+            fs::create_dir_all(path.parent().expect("parent")).expect("directory");
+            fs::write(path, text).expect("file");
+        }
+
+        fn thread(&self, pid: u32, tid: u32, comm: &str, ppid: u32, minor_major: (u64, u64)) {
+            let (minor, major) = minor_major;
+            let head = format!("{tid} ({comm}) S {ppid} 1 1 0 -1 4194304 {minor} 70 {major} 71 ");
+            let stat = head + "1 2 3 4 20 0 1 0 9000 0 0 1 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0\n";
+            self.write(&format!("{pid}/task/{tid}/stat"), &stat);
+            if pid == tid {
+                self.write(&format!("{pid}/stat"), &stat);
+            }
+        }
+    }
+
+    fn minor_major(minor: u64, major: u64) -> KernelCounts {
+        KernelCounts { minor, major }
+    }
+
+    #[test]
+    fn counters_survive_any_name() {
+        let names = [
+            "sh",
+            "a b",
+            "x) S 1 (y",
+            "two\nlines",
+            "",
+            ")",
+            "\u{1b}[31m",
+        ];
+        for (pid, name) in (10..).zip(names) {
+            let fixture = Fixture::new();
+            fixture.thread(pid, pid, name, 1, (123, 4));
+            fixture.thread(pid, pid + 50, name, 1, (5, 0));
+            let snapshot = fixture.proc().snapshot_all().expect("snapshot");
+            assert_eq!(snapshot.threads.len(), 2, "{name:?}");
+            assert_eq!(snapshot.threads[&(pid, pid)].counts, minor_major(123, 4));
+            assert_eq!(snapshot.threads[&(pid, pid)].start_ticks, 9000);
+            assert_eq!(snapshot.threads[&(pid, pid + 50)].counts, minor_major(5, 0));
+        }
+    }
+
+    #[test]
+    fn a_process_that_is_gone_has_no_threads() {
+        let fixture = Fixture::new();
+        assert_eq!(fixture.proc().snapshot(&[7]), Snapshot::default());
+        assert!(fixture.proc().threads(7).is_err());
+        assert!(!fixture.proc().has_process(7));
+    }
+
+    #[test]
+    fn descendants_are_found_whatever_their_order() {
+        let fixture = Fixture::new();
+        for (pid, ppid) in [(1, 0), (50, 1), (9, 50), (60, 9), (61, 1), (8, 60)] {
+            fixture.thread(pid, pid, "x", ppid, (0, 0));
+        }
+        let descendants = fixture.proc().descendants(50).expect("descendants");
+        assert_eq!(descendants, [8, 9, 50, 60]);
+    }
+
+    #[test]
+    fn a_name_keeps_its_own_line_feeds() {
+        let fixture = Fixture::new();
+        fixture.write("4/comm", "two\nlines\n\n");
+        assert_eq!(fixture.proc().comm(4).expect("comm"), b"two\nlines\n");
+    }
+
+    #[test]
+    fn the_machines_minor_faults_are_those_not_major() {
+        let fixture = Fixture::new();
+        fixture.write("vmstat", "nr_free_pages 5\npgfault 1000\npgmajfault 40\n");
+        assert_eq!(
+            fixture.proc().vmstat().expect("vmstat"),
+            minor_major(960, 40)
+        );
+        fixture.write("vmstat", "pgfault 1000\n");
+        let error = fixture.proc().vmstat().expect_err("no major faults");
+        assert!(error.to_string().contains("pgmajfault"), "{error}");
+    }
+
+    #[test]
+    fn this_process_is_in_the_real_one() {
+        let (proc, pid) = (Proc::default(), process::id());
+        assert!(proc.has_process(pid));
+        let tid = nix::unistd::gettid().as_raw().cast_unsigned();
+        assert_ne!(tid, pid, "tests run on threads of their own");
+        assert!(!proc.has_process(tid));
+        assert_eq!(proc.process_of(tid).expect("process"), pid);
+        assert!(proc.threads(pid).expect("threads").contains(&tid));
+        assert!(proc.descendants(pid).expect("descendants").contains(&pid));
+        assert!(proc.counts(pid).expect("counts").minor > 0);
+        assert!(proc.vmstat().expect("vmstat").minor > 0);
+        assert!(!proc.comm(pid).expect("comm").is_empty());
+    }
+
+    #[test]
+    fn a_touched_page_is_a_fault_between_two_snapshots() {
+        let (proc, pid) = (Proc::default(), process::id());
+        let key = (pid, nix::unistd::gettid().as_raw().cast_unsigned());
+        let before = proc.snapshot(&[pid]);
+        // More than the allocator ever keeps for reuse: the page is a new one.
+        let mut memory = vec![0_u8; 64 << 20];
+        *std::hint::black_box(&mut memory[0]) = 1;
+        let after = proc.snapshot(&[pid]);
+        let counted = after.threads[&key].counts.minor - before.threads[&key].counts.minor;
+        assert!(counted >= 1, "{counted}");
+        assert!(after.since(&before)[&pid].alive.minor >= counted);
+    }
+}

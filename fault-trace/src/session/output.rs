@@ -1,0 +1,55 @@
+//! Standard output and the terminal.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anyhow::Context as _;
+
+use crate::{
+    analysis::Report,
+    options::Format,
+    render::{self, Style, SummaryOptions},
+};
+
+/// Columns assumed where there is no terminal to ask.
+const DEFAULT_WIDTH: usize = 100;
+
+/// Writes text to standard output.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")
+}
+
+/// Colour only on a terminal, and not where NO_COLOR asks for none.
+pub(super) fn style() -> Style {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    Style {
+        colour: wanted && io::stdout().is_terminal(),
+    }
+}
+
+/// Prints a report in the form asked for.
+pub(super) fn report(report: &Report, format: Format) -> anyhow::Result<()> {
+    print(&match format {
+        Format::Text => render::summary(
+            report,
+            SummaryOptions {
+                width: width(),
+                style: style(),
+            },
+        ),
+        Format::Json => render::json(report, true)? + "\n",
+        Format::Csv => String::from_utf8(render::csv::classes(report)?)?,
+        Format::Markdown => render::markdown::classes(report),
+    })
+}
+
+/// The width of the terminal, columns.
+pub(super) fn width() -> usize {
+    if !io::stdout().is_terminal() {
+        return DEFAULT_WIDTH;
+    }
+    let (_, columns) = console::Term::stdout().size();
+    usize::from(columns).max(40)
+}

@@ -1,0 +1,208 @@
+//! Before the first fault: checks, settings, loaded programs.
+
+use anyhow::Context as _;
+use fault_trace_common::{Class, Hook, Hooks};
+
+use crate::{
+    capture::{self, Capture, CaptureError, Selection, Settings, TargetKind},
+    exit::NotAllowed,
+    host::{
+        checks,
+        doctor::{Roots, System},
+        findings::Findings,
+        kernel::{self, Version},
+    },
+    model::run::{ClockBase, HookSet, Run, RunOptions},
+    options::{CaptureOptions, Filter, Mode, Target},
+};
+
+/// Loaded programs, and what is known of the run already.
+pub(super) struct Prepared {
+    pub(super) capture: Capture,
+    pub(super) run: Run,
+    /// Whether the kernel's counters of exited threads are read.
+    pub(super) knows_exited: bool,
+}
+
+/// Checks the machine, then loads the programs. `records_faults` is false for a run that only counts.
+pub(super) fn prepare(options: &CaptureOptions, records_faults: bool) -> anyhow::Result<Prepared> {
+    let system = System::read(&Roots::default());
+    let findings = checks::evaluate(&system.facts);
+    refuse(&findings)?;
+    let version = Version::parse(&system.facts.kernel_release)
+        .context("cannot tell the version of the running kernel")?;
+    let offsets = system.facts.task_offsets;
+    let settings = Settings {
+        target: match &options.target {
+            Target::All => TargetKind::All,
+            Target::Threads(_) => TargetKind::Threads,
+            Target::Launch(_) | Target::Processes(_) => TargetKind::Processes {
+                follow_children: true,
+            },
+        },
+        selection: selection(&options.filter),
+        ring_bytes: records_faults.then_some(options.ring_bytes),
+        regions: system.layout.regions,
+        task_offsets: capture::TaskOffsets {
+            pid: offsets.pid.unwrap_or(0),
+            tgid: offsets.tgid.unwrap_or(0),
+            min_flt: offsets.min_flt.unwrap_or(0),
+            maj_flt: offsets.maj_flt.unwrap_or(0),
+        },
+        kernel: (version.major, version.minor),
+        hooks: Hooks::ALL,
+    };
+    let mut notes: Vec<String> = findings
+        .degraded()
+        .map(|finding| format!("{}: {}", finding.subject, finding.detail))
+        .collect();
+    let capture = load(settings, &mut notes)?;
+    let run = Run {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: kernel::host().context("cannot describe this machine")?,
+        command: command(&options.target),
+        target: describe(&options.target),
+        options: RunOptions {
+            sample: settings.selection.sample,
+            min_latency_ns: settings.selection.min_latency_ns,
+            filters: words(&options.filter),
+            records_faults,
+        },
+        hooks: HookSet::from(capture.hooks()),
+        clock: ClockBase {
+            monotonic_ns: 0,
+            unix_ns: 0,
+        },
+        started_ns: 0,
+        stopped_ns: 0,
+        complete: false,
+        kernel: None,
+        exit_status: None,
+        undecodable: 0,
+        notes,
+        totals: crate::model::Totals::default(),
+    };
+    Ok(Prepared {
+        capture,
+        run,
+        knows_exited: offsets.min_flt.is_some() && offsets.maj_flt.is_some(),
+    })
+}
+
+/// Ends the run where a check says that nothing can be traced.
+fn refuse(findings: &Findings) -> anyhow::Result<()> {
+    let fatal: Vec<String> = findings
+        .fatal()
+        .map(|finding| match &finding.remedy {
+            Some(remedy) => format!("{}: {}; {remedy}", finding.subject, finding.detail),
+            None => format!("{}: {}", finding.subject, finding.detail),
+        })
+        .collect();
+    if fatal.is_empty() {
+        return Ok(());
+    }
+    let lines = fatal.join("\n  ");
+    Err(NotAllowed(format!("page faults cannot be traced here:\n  {lines}")).into())
+}
+
+/// Loads the programs, without the optional ones that this kernel does not take.
+fn load(mut settings: Settings, notes: &mut Vec<String>) -> anyhow::Result<Capture> {
+    loop {
+        match Capture::load(&settings) {
+            Ok(capture) => return Ok(capture),
+            Err(error) => match error.optional_hook() {
+                Some(hook) => {
+                    notes.push(without(hook));
+                    settings.hooks = settings.hooks.without(hook);
+                }
+                None => return Err(not_allowed(error)),
+            },
+        }
+    }
+}
+
+fn without(hook: Hook) -> String {
+    let info = hook.info();
+    format!(
+        "this kernel has no {}: {} is missing from the evidence",
+        info.name, info.gives
+    )
+}
+
+/// An error of the capture, as one of privileges where it is one.
+pub(super) fn not_allowed(error: CaptureError) -> anyhow::Error {
+    if error.is_permission() {
+        NotAllowed(format!("{:#}", anyhow::Error::from(error))).into()
+    } else {
+        error.into()
+    }
+}
+
+fn selection(filter: &Filter) -> Selection {
+    let default = Selection::default();
+    let classes = filter.classes.iter().copied();
+    let families = Class::ALL
+        .into_iter()
+        .filter(|class| filter.families.contains(&class.family()));
+    let wanted = classes.chain(families).fold(0, |mask, class| mask | class.bit());
+    Selection {
+        class_mask: if wanted == 0 { default.class_mask } else { wanted },
+        addresses: filter.addresses.unwrap_or(default.addresses),
+        user_mode: filter.mode != Some(Mode::Kernel),
+        kernel_mode: filter.mode != Some(Mode::User),
+        sample: filter.sample.unwrap_or(default.sample),
+        min_latency_ns: filter.min_latency.map_or(0, |latency| {
+            u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX - 1)
+        }),
+    }
+}
+
+/// The filters as they would be written on the command line.
+fn words(filter: &Filter) -> Vec<String> {
+    let mut words = Vec::new();
+    let names = |names: Vec<&str>| names.join(",");
+    if !filter.classes.is_empty() {
+        let classes = filter.classes.iter().map(|class| class.name()).collect();
+        words.push(format!("--class {}", names(classes)));
+    }
+    if !filter.families.is_empty() {
+        let families = filter.families.iter().map(|family| family.name()).collect();
+        words.push(format!("--family {}", names(families)));
+    }
+    if let Some((first, last)) = filter.addresses {
+        words.push(format!("--address {first:#x}-{:#x}", last.saturating_add(1)));
+    }
+    if let Some(mode) = filter.mode {
+        let mode = match mode {
+            Mode::User => "user",
+            Mode::Kernel => "kernel",
+        };
+        words.push(format!("--mode {mode}"));
+    }
+    words
+}
+
+fn command(target: &Target) -> Vec<String> {
+    match target {
+        Target::Launch(command) => command
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn describe(target: &Target) -> String {
+    let list = |ids: &[u32]| {
+        ids.iter()
+            .map(u32::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    match target {
+        Target::Launch(_) => "command".to_owned(),
+        Target::Processes(pids) => format!("pid {}", list(pids)),
+        Target::Threads(tids) => format!("tid {}", list(tids)),
+        Target::All => "all".to_owned(),
+    }
+}
