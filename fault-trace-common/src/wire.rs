@@ -96,9 +96,10 @@ pub struct Counts {
     pub gup: u64,
     /// Sum of the known latencies, ns.
     pub latency_ns: u64,
-    /// The kernel's own `min_flt` of threads that exited.
+    /// The kernel's own `min_flt`. Of a live thread: when it was first seen. Of a process: by how
+    /// much it grew from then to the exit, summed over its exited threads.
     pub kernel_minor: u64,
-    /// The kernel's own `maj_flt` of threads that exited.
+    /// The kernel's own `maj_flt`, likewise.
     pub kernel_major: u64,
 }
 
@@ -167,7 +168,7 @@ pub struct ClassStats {
 #[repr(C)]
 pub struct TaskState {
     pub open: OpenFaults,
-    /// The kernel's own `min_flt` and `maj_flt`, as last added to `PROCESSES` after the exit.
+    /// The kernel's own `min_flt` and `maj_flt`, up to which they are accounted for.
     pub kernel_minor: u64,
     pub kernel_major: u64,
     /// Index into `THREADS`; 0 is shared by threads that found no free slot.

@@ -102,6 +102,7 @@ extern "C" fn account_fault(
     // SAFETY: null or a live map value of this thread; the verifier makes sure.
     if let Some(state) = unsafe { state.as_mut() } {
         account(state, index, evidence, end_ns, ip);
+        settle_if_exited(state);
     }
     0
 }
@@ -131,6 +132,16 @@ fn account(state: &mut TaskState, index: u32, evidence: u64, end_ns: u64, ip: u6
     }
     count_class(fault, latency_ns, verdict);
     emit::fault(fault, verdict, latency_ns, counts, shared);
+}
+
+/// A thread that tears down after its exit was seen: the kernel has counted once more.
+#[inline(always)]
+fn settle_if_exited(state: &mut TaskState) {
+    if state.exited != 0
+        && let Some(process) = task::process(task::ids().0)
+    {
+        task::settle_kernel_counters(state, process);
+    }
 }
 
 /// A verdict as a number: class, and confidence in the second byte.

@@ -15,7 +15,7 @@ use fault_trace_common::{
 use crate::{
     config, emit,
     maps::{
-        FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, TASKS, THREAD_SLOTS, THREADS, count,
+        FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, TASKS, THREAD_SLOTS, THREADS, add_shared, count,
         fetch_add_shared,
     },
 };
@@ -78,6 +78,9 @@ fn create() -> Option<&'static mut TaskState> {
     };
     let (pid, tid) = ids();
     let comm = bpf_get_current_comm().unwrap_or_default();
+    let (kernel_minor, kernel_major) = kernel_counters();
+    state.kernel_minor = kernel_minor;
+    state.kernel_major = kernel_major;
     state.slot = take_slot();
     if state.slot == 0 {
         count(Counter::ThreadSlotsFull);
@@ -85,7 +88,11 @@ fn create() -> Option<&'static mut TaskState> {
         // SAFETY: a live map value; the slot is this thread's.
         unsafe {
             *thread = ThreadStats {
-                counts: Counts::default(),
+                counts: Counts {
+                    kernel_minor,
+                    kernel_major,
+                    ..ProcessStats::EMPTY.counts
+                },
                 pid,
                 tid,
                 comm,
@@ -148,9 +155,26 @@ pub(crate) fn process(pid: u32) -> Option<&'static mut ProcessStats> {
         .map(|process| unsafe { &mut *process })
 }
 
+/// Adds the growth of the kernel's own counters to the process of a thread that exits.
+#[inline(always)]
+pub(crate) fn settle_kernel_counters(state: &mut TaskState, process: &mut ProcessStats) {
+    let (minor, major) = kernel_counters();
+    let counts = &mut process.counts;
+    add_shared(
+        &raw mut counts.kernel_minor,
+        minor.wrapping_sub(state.kernel_minor),
+    );
+    add_shared(
+        &raw mut counts.kernel_major,
+        major.wrapping_sub(state.kernel_major),
+    );
+    state.kernel_minor = minor;
+    state.kernel_major = major;
+}
+
 /// Reads the kernel's own fault counters of the current thread: minor, major.
 #[inline(always)]
-pub(crate) fn kernel_counters() -> (u64, u64) {
+fn kernel_counters() -> (u64, u64) {
     (
         task_word(config::get!(task_min_flt_offset)),
         task_word(config::get!(task_maj_flt_offset)),

@@ -1,1 +1,35 @@
-fn main() {}
+//! fault-trace: traces and explains page faults.
+
+use std::process::ExitCode;
+
+use fault_trace::{
+    cli,
+    exit::{self, Exit},
+    session,
+};
+
+fn main() -> ExitCode {
+    let command = match cli::parse(std::env::args_os()) {
+        Ok(command) => command,
+        Err(error) => {
+            // --help and --version come here, too; a closed pipe is nobody's concern.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Fine
+            }
+            .into();
+        }
+    };
+    match session::run(command) {
+        Ok(exit) => exit,
+        Err(error) => {
+            if !exit::is_closed_pipe(&error) {
+                eprintln!("fault-trace: {error:#}");
+            }
+            Exit::of(&error)
+        }
+    }
+    .into()
+}

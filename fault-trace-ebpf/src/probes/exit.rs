@@ -28,18 +28,14 @@ pub(crate) fn exited(_ctx: &RawTracePointContext) {
 #[inline(always)]
 fn hand_over(state: &mut TaskState) {
     let (pid, tid) = task::ids();
-    let (minor, major) = task::kernel_counters();
-    // From 6.16 on this tracepoint comes before the address space is torn down, which can fault.
-    state.exited = 1;
-    state.kernel_minor = minor;
-    state.kernel_major = major;
-    let (Some(process), Some(thread)) = (task::process(pid), THREADS.get_ptr_mut(state.slot))
-    else {
+    let Some(process) = task::process(pid) else {
         return;
     };
-    // SAFETY: a live map value.
-    let thread = unsafe { &mut *thread };
-    if state.slot != 0 {
+    if state.slot != 0
+        && let Some(thread) = THREADS.get_ptr_mut(state.slot)
+    {
+        // SAFETY: a live map value, written to by this thread alone.
+        let thread = unsafe { &mut *thread };
         add_counts(&mut process.counts, &thread.counts);
         if pid == tid || process.comm[0] == 0 {
             process.comm = thread.comm;
@@ -48,8 +44,9 @@ fn hand_over(state: &mut TaskState) {
         thread.counts = Counts::default();
         let _ = FREE_SLOTS.push(&state.slot, 0);
     }
-    add_shared(&raw mut process.counts.kernel_minor, minor);
-    add_shared(&raw mut process.counts.kernel_major, major);
+    // From 6.16 on this tracepoint comes before the address space is torn down, which can fault.
+    state.exited = 1;
+    task::settle_kernel_counters(state, process);
     emit::task(TASK_EXITED, pid, tid, 0, &process.comm);
 }
 

@@ -20,6 +20,10 @@ pub(super) fn attach(capture: &mut Capture, cpus: &[u32]) -> Result<(), CaptureE
     for &cpu in cpus {
         attach_cpu(capture, cpu)?;
     }
+    Ok(())
+}
+
+pub(super) fn start(capture: &mut Capture) -> Result<(), CaptureError> {
     STARTS
         .into_iter()
         .try_for_each(|hook| attach_raw(capture, hook))

@@ -30,6 +30,7 @@ pub(super) fn load(settings: &Settings) -> Result<Capture, CaptureError> {
     Ok(Capture {
         ebpf,
         hooks,
+        before: crate::model::CounterTotals::default(),
         raw: Vec::new(),
         events: Vec::new(),
     })

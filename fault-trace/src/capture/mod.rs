@@ -1,7 +1,7 @@
 //! Capturing faults: the only place that knows aya, eBPF and perf events.
 //!
-//! A [`Capture`] is loaded with [`Settings`], given targets, attached, drained while it runs, and
-//! stopped; its [`Totals`](crate::model::Totals) are exact once it is stopped.
+//! A [`Capture`] is loaded with [`Settings`], given targets, attached, drained while it runs,
+//! detached and settled; its [totals](Capture::totals) are exact then.
 
 mod attach;
 mod error;
@@ -18,7 +18,8 @@ use fault_trace_common::{Hook, Hooks, Regions};
 pub use error::CaptureError;
 pub use ring::Ring;
 
-use crate::model::Totals;
+use crate::model::CounterTotals;
+pub use totals::{LiveThread, Snapshot};
 
 /// The default size of the ring buffer, bytes: 233,000 faults.
 pub const DEFAULT_RING_BYTES: u32 = 16 << 20;
@@ -93,6 +94,8 @@ pub struct Settings {
 pub struct Capture {
     ebpf: Ebpf,
     hooks: Hooks,
+    /// The counters when tracing began.
+    before: CounterTotals,
     raw: Vec<(Hook, RawTracePointLinkId)>,
     /// Open perf events with the CPU each is on.
     events: Vec<(u32, OwnedFd)>,
@@ -113,8 +116,7 @@ impl Capture {
         self.hooks
     }
 
-    /// Makes a process or thread a target; `follow` keeps it one until it is [forgotten](HashMap),
-    /// however many of its threads end.
+    /// Makes a process or thread a target for the whole run.
     ///
     /// # Errors
     /// More targets than the map holds.
@@ -127,13 +129,24 @@ impl Capture {
             .map_err(|source| CaptureError::Target { id, source })
     }
 
-    /// Attaches everything, START last. Optional hooks that the kernel lacks must have been left out
-    /// of the settings' hooks.
+    /// Attaches everything but START, so that nothing counts yet. An error may name an optional
+    /// hook: then load again without it.
     ///
     /// # Errors
     /// The hook that the kernel refused; see [`CaptureError::Attach`].
     pub fn attach(&mut self, cpus: &[u32]) -> Result<(), CaptureError> {
         attach::attach(self, cpus)
+    }
+
+    /// Attaches START: from now on faults count.
+    ///
+    /// # Errors
+    /// The hook that the kernel refused.
+    pub fn start(&mut self) -> Result<(), CaptureError> {
+        attach::start(self)?;
+        // ENDs seen before START was attached belong to no run.
+        self.before = totals::counters(&self.ebpf)?;
+        Ok(())
     }
 
     /// Attaches to CPUs that came online since, and forgets those that went.
@@ -152,17 +165,26 @@ impl Capture {
         Ring::new(totals::take_map(&mut self.ebpf, "EVENTS")?)
     }
 
-    /// What has been counted so far; exact after [`Capture::stop`].
+    /// What has been counted so far; exact after [`Capture::settle`].
     ///
     /// # Errors
     /// A map cannot be read.
-    pub fn totals(&self) -> Result<Totals, CaptureError> {
-        totals::read(&self.ebpf)
+    pub fn totals(&self) -> Result<Snapshot, CaptureError> {
+        let mut snapshot = totals::read(&self.ebpf)?;
+        let counters = &mut snapshot.totals.counters.0;
+        for (now, before) in counters.iter_mut().zip(self.before.0) {
+            *now = now.saturating_sub(before);
+        }
+        Ok(snapshot)
     }
 
-    /// Detaches everything, START first, and waits for programs that still run.
-    pub fn stop(&mut self) {
+    /// Detaches everything, START first.
+    pub fn detach(&mut self) {
         attach::detach(self);
+    }
+
+    /// Waits for programs that still ran when they were detached.
+    pub fn settle(&self) {
         // A program runs for microseconds, on a CPU that may be busy with an interrupt or stolen by
         // a hypervisor meanwhile.
         thread::sleep(Duration::from_millis(5));

@@ -16,8 +16,25 @@ use fault_trace_common::{
 use super::CaptureError;
 use crate::{
     decode,
-    model::{ClassTotals, CounterTotals, Counts, ProcessTotals, Totals},
+    model::{ClassTotals, CounterTotals, Counts, ProcessTotals, Totals, totals::KernelCounts},
 };
+
+/// What was counted, and by whom that still lives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Snapshot {
+    pub totals: Totals,
+    /// Threads that have faulted and not exited.
+    pub live_threads: Vec<LiveThread>,
+}
+
+/// A live thread that has faulted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LiveThread {
+    pub pid: u32,
+    pub tid: u32,
+    /// The kernel's own counters of it at its first fault in the run.
+    pub first_seen: KernelCounts,
+}
 
 /// A wire struct as a map value.
 #[derive(Clone, Copy)]
@@ -52,22 +69,37 @@ where
     M::try_from(map).map_err(|source| CaptureError::Map { name, source })
 }
 
-pub(super) fn read(ebpf: &Ebpf) -> Result<Totals, CaptureError> {
-    let processes = processes(ebpf)?;
+pub(super) fn read(ebpf: &Ebpf) -> Result<Snapshot, CaptureError> {
+    let threads = live_threads(ebpf)?;
+    let processes = processes(ebpf, &threads)?;
     let mut counts = Counts::default();
     for process in &processes {
         add(&mut counts, &process.counts);
     }
-    Ok(Totals {
+    let totals = Totals {
         counts,
         classes: classes(ebpf)?,
         processes,
         counters: counters(ebpf)?,
+    };
+    let live = threads.iter().filter(|thread| thread.tid != 0);
+    Ok(Snapshot {
+        totals,
+        live_threads: live
+            .map(|thread| LiveThread {
+                pid: thread.pid,
+                tid: thread.tid,
+                first_seen: KernelCounts {
+                    minor: thread.counts.kernel_minor,
+                    major: thread.counts.kernel_major,
+                },
+            })
+            .collect(),
     })
 }
 
 /// Live threads and exited ones, by process.
-fn processes(ebpf: &Ebpf) -> Result<Vec<ProcessTotals>, CaptureError> {
+fn processes(ebpf: &Ebpf, live: &[ThreadStats]) -> Result<Vec<ProcessTotals>, CaptureError> {
     let mut processes = BTreeMap::new();
     let exited: HashMap<&MapData, u32, Value<ProcessStats>> = map(ebpf, "PROCESSES")?;
     for entry in exited.iter() {
@@ -79,9 +111,13 @@ fn processes(ebpf: &Ebpf) -> Result<Vec<ProcessTotals>, CaptureError> {
         add(&mut process.counts, &stats.counts);
         process.comm = decode::comm(&stats.comm);
     }
-    for thread in live_threads(ebpf)? {
+    for thread in live {
         let process = process(&mut processes, thread.pid);
+        let kernel = process.counts;
         add(&mut process.counts, &thread.counts);
+        // Of a live thread these are something else, see `LiveThread`.
+        process.counts.kernel_minor = kernel.kernel_minor;
+        process.counts.kernel_major = kernel.kernel_major;
         // The process goes by the name of its first thread, as ps shows it.
         if thread.pid == thread.tid || process.comm.is_empty() {
             process.comm = decode::comm(&thread.comm);
@@ -153,7 +189,7 @@ fn add_class(totals: &mut ClassTotals, stats: &ClassStats) {
     }
 }
 
-fn counters(ebpf: &Ebpf) -> Result<CounterTotals, CaptureError> {
+pub(super) fn counters(ebpf: &Ebpf) -> Result<CounterTotals, CaptureError> {
     let name = "COUNTERS";
     let map: PerCpuArray<&MapData, u64> = map(ebpf, name)?;
     let mut counters = CounterTotals::default();

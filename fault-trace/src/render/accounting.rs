@@ -42,8 +42,9 @@ impl Block {
     }
 }
 
-/// The block of accounting lines.
-pub(super) fn accounting(report: &Report, width: usize, style: Style) -> String {
+/// The block of accounting lines, each ending in a newline.
+#[must_use]
+pub fn accounting(report: &Report, width: usize, style: Style) -> String {
     let mut block = Block {
         width,
         style,

@@ -31,7 +31,10 @@ fn line(finding: &Finding, width: usize) -> String {
         State::Missing => ('✗', "missing"),
         State::Unknown => ('?', "unknown"),
     };
-    let (subject, detail) = (sanitize(finding.subject.as_bytes()), sanitize(finding.detail.as_bytes()));
+    let (subject, detail) = (
+        sanitize(finding.subject.as_bytes()),
+        sanitize(finding.detail.as_bytes()),
+    );
     let mut line = format!("{mark} {word:8}  {subject:width$}  {detail}\n");
     if let Some(remedy) = &finding.remedy {
         // Writing to a string cannot fail.

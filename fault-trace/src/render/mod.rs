@@ -16,6 +16,7 @@ pub mod summary;
 pub mod table;
 pub mod units;
 
+pub use accounting::accounting;
 pub use json::json;
 pub use line::{LineOptions, line, line_header};
 pub use sanitize::sanitize;

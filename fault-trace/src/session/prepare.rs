@@ -1,5 +1,7 @@
 //! Before the first fault: checks, settings, loaded programs.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use fault_trace_common::{Class, Hook, Hooks};
 
@@ -105,10 +107,14 @@ fn refuse(findings: &Findings) -> anyhow::Result<()> {
     Err(NotAllowed(format!("page faults cannot be traced here:\n  {lines}")).into())
 }
 
-/// Loads the programs, without the optional ones that this kernel does not take.
+/// Loads and attaches the programs, without the optional ones that this kernel does not take.
+/// Nothing counts before [`Capture::start`].
 fn load(mut settings: Settings, notes: &mut Vec<String>) -> anyhow::Result<Capture> {
+    let cpus = online_cpus()?;
     loop {
-        match Capture::load(&settings) {
+        let attached = Capture::load(&settings)
+            .and_then(|mut capture| capture.attach(&cpus).map(|()| capture));
+        match attached {
             Ok(capture) => return Ok(capture),
             Err(error) => match error.optional_hook() {
                 Some(hook) => {
@@ -119,6 +125,11 @@ fn load(mut settings: Settings, notes: &mut Vec<String>) -> anyhow::Result<Captu
             },
         }
     }
+}
+
+/// The CPUs to attach to.
+pub(super) fn online_cpus() -> anyhow::Result<Vec<u32>> {
+    kernel::online_cpus(Path::new(kernel::CPUS_ONLINE)).context("cannot list the CPUs")
 }
 
 fn without(hook: Hook) -> String {
@@ -144,9 +155,15 @@ fn selection(filter: &Filter) -> Selection {
     let families = Class::ALL
         .into_iter()
         .filter(|class| filter.families.contains(&class.family()));
-    let wanted = classes.chain(families).fold(0, |mask, class| mask | class.bit());
+    let wanted = classes
+        .chain(families)
+        .fold(0, |mask, class| mask | class.bit());
     Selection {
-        class_mask: if wanted == 0 { default.class_mask } else { wanted },
+        class_mask: if wanted == 0 {
+            default.class_mask
+        } else {
+            wanted
+        },
         addresses: filter.addresses.unwrap_or(default.addresses),
         user_mode: filter.mode != Some(Mode::Kernel),
         kernel_mode: filter.mode != Some(Mode::User),
@@ -170,7 +187,10 @@ fn words(filter: &Filter) -> Vec<String> {
         words.push(format!("--family {}", names(families)));
     }
     if let Some((first, last)) = filter.addresses {
-        words.push(format!("--address {first:#x}-{:#x}", last.saturating_add(1)));
+        words.push(format!(
+            "--address {first:#x}-{:#x}",
+            last.saturating_add(1)
+        ));
     }
     if let Some(mode) = filter.mode {
         let mode = match mode {

@@ -1,0 +1,233 @@
+//! A live run: from the first fault to the last, into a sink.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nix::sys::signal::Signal;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use super::{
+    prepare::{self, Prepared},
+    tracee::Tracee,
+};
+use crate::{
+    capture::{Capture, Ring},
+    decode,
+    host::kernel,
+    model::{Event, Run},
+    options::CaptureOptions,
+};
+
+/// How often the ring buffer is emptied: it fills in about 100 ms at full speed on two CPUs.
+const DRAIN_EVERY: Duration = Duration::from_millis(5);
+/// How often the tracee is looked for, and the sink told how far the run is.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Events a batch.
+const BATCH: usize = 16 << 10;
+/// How long a command may take to end after Ctrl-C, which reaches it, too.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Where the events of a run go.
+pub(super) trait Sink {
+    /// Takes a batch of events, in the order of the ring buffer.
+    fn events(&mut self, events: Vec<Event>) -> anyhow::Result<()>;
+
+    /// Called about ten times a second; [`Progress`] tells how far the run is.
+    fn tick(&mut self, progress: &mut Progress<'_>) -> anyhow::Result<()>;
+}
+
+/// How far a run is. Totals are read only when asked for.
+pub(super) struct Progress<'a> {
+    pub(super) elapsed: Duration,
+    capture: &'a Capture,
+    run: &'a Run,
+}
+
+impl Progress<'_> {
+    /// The run as of now, not complete.
+    pub(super) fn run(&mut self) -> anyhow::Result<Run> {
+        Ok(Run {
+            stopped_ns: kernel::monotonic_ns(),
+            totals: self.capture.totals()?.totals,
+            ..self.run.clone()
+        })
+    }
+}
+
+/// Runs to the end. The run is returned even if the sink failed: what was counted is worth a report.
+pub(super) fn run(
+    prepared: Prepared,
+    options: &CaptureOptions,
+    sink: &mut dyn Sink,
+) -> anyhow::Result<(Run, anyhow::Result<()>)> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")?
+        .block_on(run_async(prepared, options, sink))
+}
+
+async fn run_async(
+    prepared: Prepared,
+    options: &CaptureOptions,
+    sink: &mut dyn Sink,
+) -> anyhow::Result<(Run, anyhow::Result<()>)> {
+    let Prepared {
+        mut capture,
+        mut run,
+        knows_exited,
+    } = prepared;
+    // Before the launch, so that the end of the shortest command is not missed.
+    let signals = Signals::new()?;
+    let mut ring = if run.options.records_faults {
+        Some(capture.take_ring()?)
+    } else {
+        None
+    };
+    let mut tracee = Tracee::new(&options.target, &mut capture)?;
+    tracee.before_start();
+    run.clock = kernel::clock_base();
+    run.started_ns = kernel::monotonic_ns();
+    capture.start().map_err(prepare::not_allowed)?;
+    tracee.release()?;
+
+    let mut state = State {
+        capture: &mut capture,
+        ring: ring.as_mut(),
+        tracee: &mut tracee,
+        run: &mut run,
+        sink,
+    };
+    let outcome = state.follow(options.duration, signals).await;
+
+    capture.detach();
+    run.stopped_ns = kernel::monotonic_ns();
+    // At once, before the tracee takes more faults.
+    let live = tracee.growth(&capture.totals()?.live_threads);
+    capture.settle();
+    let mut snapshot = capture.totals()?;
+    run.kernel = tracee.read_kernel(&mut snapshot, &live, knows_exited)?;
+    run.totals = snapshot.totals;
+    run.exit_status = tracee.exit_status();
+    run.complete = true;
+    let outcome = outcome.and_then(|()| match &mut ring {
+        Some(ring) => drain(ring, &mut run.undecodable, sink),
+        None => Ok(()),
+    });
+    Ok((run, outcome))
+}
+
+/// The signals that end a run or tell of the tracee's end.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    child: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            child: listen(SignalKind::child())?,
+        })
+    }
+}
+
+struct State<'a> {
+    capture: &'a mut Capture,
+    ring: Option<&'a mut Ring>,
+    tracee: &'a mut Tracee,
+    run: &'a mut Run,
+    sink: &'a mut dyn Sink,
+}
+
+impl State<'_> {
+    /// Until the tracee is gone, the time is up, somebody wants an end, or the sink fails.
+    async fn follow(
+        &mut self,
+        duration: Option<Duration>,
+        mut signals: Signals,
+    ) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let mut end = duration.map(|duration| began + duration);
+        let mut draining = ticks(DRAIN_EVERY);
+        let mut looking = ticks(LOOK_EVERY);
+        loop {
+            tokio::select! {
+                _ = draining.tick(), if self.ring.is_some() => self.drain()?,
+                _ = looking.tick() => {
+                    self.look(began)?;
+                    if self.tracee.is_over()? {
+                        return Ok(());
+                    }
+                }
+                _ = signals.child.recv() => if self.tracee.is_over()? {
+                    return Ok(());
+                },
+                _ = signals.interrupt.recv() => {
+                    // The terminal has told the command, too; what it does now still counts.
+                    if !self.tracee.is_launched() || end.is_some_and(|end| end <= Instant::now() + GRACE) {
+                        return Ok(());
+                    }
+                    end = Some(Instant::now() + GRACE);
+                }
+                _ = signals.terminate.recv() => {
+                    self.tracee.signal(Signal::SIGTERM);
+                    return Ok(());
+                }
+                () = until(end) => return Ok(()),
+            }
+        }
+    }
+
+    fn drain(&mut self) -> anyhow::Result<()> {
+        match &mut self.ring {
+            Some(ring) => drain(ring, &mut self.run.undecodable, self.sink),
+            None => Ok(()),
+        }
+    }
+
+    fn look(&mut self, began: Instant) -> anyhow::Result<()> {
+        self.capture.follow_cpus(&prepare::online_cpus()?)?;
+        self.sink.tick(&mut Progress {
+            elapsed: began.elapsed(),
+            capture: self.capture,
+            run: self.run,
+        })
+    }
+}
+
+/// Empties the ring buffer into the sink.
+fn drain(ring: &mut Ring, undecodable: &mut u64, sink: &mut dyn Sink) -> anyhow::Result<()> {
+    loop {
+        let mut events = Vec::new();
+        let count = ring.drain(BATCH, |record| match decode::decode(record) {
+            Ok(event) => events.push(event),
+            Err(_) => *undecodable += 1,
+        });
+        if !events.is_empty() {
+            sink.events(events)?;
+        }
+        if count < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+fn ticks(period: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+async fn until(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}

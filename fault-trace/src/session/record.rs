@@ -1,0 +1,95 @@
+//! `fault-trace record`: every fault into a directory, then the summary.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use jiff::Zoned;
+
+use super::{
+    live::{self, Progress, Sink},
+    output, prepare,
+    progress::ProgressLine,
+};
+use crate::{
+    analysis::Report,
+    exit::Exit,
+    model::Event,
+    options::{CaptureOptions, RecordOptions, Target},
+    recording::{RecordingWriter, WriterThread},
+};
+
+/// How often segments are closed and `recording.json` is renewed: a crash loses at most so much.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+/// How often the progress line is drawn.
+const SHOW_EVERY: Duration = Duration::from_millis(500);
+
+struct Recorder {
+    writer: WriterThread,
+    progress: ProgressLine,
+    next_checkpoint: Duration,
+    next_show: Duration,
+}
+
+impl Sink for Recorder {
+    fn events(&mut self, events: Vec<Event>) -> anyhow::Result<()> {
+        Ok(self.writer.send(events)?)
+    }
+
+    fn tick(&mut self, progress: &mut Progress<'_>) -> anyhow::Result<()> {
+        if progress.elapsed >= self.next_checkpoint {
+            self.next_checkpoint = progress.elapsed + CHECKPOINT_EVERY;
+            self.writer.roll()?;
+            self.writer.checkpoint(progress.run()?)?;
+        }
+        if progress.elapsed >= self.next_show && self.progress.is_visible() {
+            self.next_show = progress.elapsed + SHOW_EVERY;
+            let run = progress.run()?;
+            self.progress.show(progress.elapsed, &run);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::Result<Exit> {
+    let prepared = prepare::prepare(capture, true)?;
+    let path = match &options.output {
+        Some(path) => path.clone(),
+        None => default_name(&capture.target),
+    };
+    let writer = RecordingWriter::create(&path, options.overwrite, &prepared.run)?;
+    let mut recorder = Recorder {
+        writer: WriterThread::spawn(writer).context("cannot start the recording thread")?,
+        progress: ProgressLine::new(),
+        next_checkpoint: CHECKPOINT_EVERY,
+        next_show: Duration::ZERO,
+    };
+    let ended = live::run(prepared, capture, &mut recorder);
+    recorder.progress.clear();
+    let (run, outcome) = ended?;
+    let written = recorder.writer.finish(&run);
+    output::report(&Report::new(&run), options.format)?;
+    outcome?;
+    let written = written?;
+    eprintln!(
+        "fault-trace: {} faults recorded in {}",
+        crate::render::units::count(written.faults),
+        crate::render::sanitize(path.as_os_str().as_encoded_bytes()),
+    );
+    Ok(run.exit_status.map_or(Exit::Fine, Exit::Command))
+}
+
+/// `COMMAND-20261121-120305.ftrace`, after what is traced and the local time.
+fn default_name(target: &Target) -> PathBuf {
+    let subject = match target {
+        Target::Launch(command) => command
+            .first()
+            .and_then(|program| PathBuf::from(program).file_name().map(Into::into))
+            .unwrap_or_else(|| PathBuf::from("command")),
+        Target::Processes(pids) => PathBuf::from(format!("pid-{}", pids.first().unwrap_or(&0))),
+        Target::Threads(tids) => PathBuf::from(format!("tid-{}", tids.first().unwrap_or(&0))),
+        Target::All => PathBuf::from("all"),
+    };
+    let mut name = subject.into_os_string();
+    name.push(Zoned::now().strftime("-%Y%m%d-%H%M%S.ftrace").to_string());
+    name.into()
+}

@@ -1,0 +1,219 @@
+//! Who is traced: launching or finding it, telling when it is gone, and the kernel's own counts.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::Signal;
+
+use crate::{
+    capture::{Capture, LiveThread, Snapshot},
+    exit::NotLaunched,
+    host::{
+        launch::{self, Blocked, Children, LaunchError},
+        proc::Proc,
+        users::Identity,
+    },
+    model::{
+        run::{KernelReading, KernelSource},
+        totals::KernelCounts,
+    },
+    options::Target,
+};
+
+/// The traced command, processes, threads or machine.
+pub(super) struct Tracee {
+    kind: Kind,
+    proc: Proc,
+    /// /proc/vmstat when tracing began; only for the machine.
+    vmstat: Option<KernelCounts>,
+}
+
+enum Kind {
+    /// Taken out when it is released.
+    Blocked(Option<Blocked>),
+    Launched(Children),
+    Processes(Vec<u32>),
+    Threads(Vec<u32>),
+    All,
+}
+
+impl Tracee {
+    /// Launches the command, which waits, or finds the processes, and makes them targets.
+    pub(super) fn new(target: &Target, capture: &mut Capture) -> anyhow::Result<Self> {
+        let proc = Proc::default();
+        let kind = match target {
+            Target::Launch(command) => {
+                let identity = Identity::behind_sudo()?;
+                let blocked = launch::launch(command, identity.as_ref()).map_err(not_launched)?;
+                capture.add_target(blocked.pid())?;
+                Kind::Blocked(Some(blocked))
+            }
+            Target::Processes(pids) => {
+                for &pid in pids {
+                    if !proc.has_process(pid) {
+                        bail!("there is no process {pid}; name a running one, see ps -e");
+                    }
+                    capture.add_target(pid)?;
+                }
+                Kind::Processes(pids.clone())
+            }
+            Target::Threads(tids) => {
+                for &tid in tids {
+                    proc.process_of(tid).with_context(|| {
+                        format!("there is no thread {tid}; name a running one, see ps -eL")
+                    })?;
+                    capture.add_target(tid)?;
+                }
+                Kind::Threads(tids.clone())
+            }
+            Target::All => Kind::All,
+        };
+        Ok(Self {
+            kind,
+            proc,
+            vmstat: None,
+        })
+    }
+
+    /// To be called just before tracing starts.
+    pub(super) fn before_start(&mut self) {
+        if matches!(self.kind, Kind::All) {
+            self.vmstat = self.proc.vmstat().ok();
+        }
+    }
+
+    /// Lets a launched command go, once tracing has started.
+    pub(super) fn release(&mut self) -> anyhow::Result<()> {
+        if let Kind::Blocked(blocked) = &mut self.kind
+            && let Some(blocked) = blocked.take()
+        {
+            self.kind = Kind::Launched(blocked.release().map_err(not_launched)?);
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing left to trace.
+    pub(super) fn is_over(&mut self) -> anyhow::Result<bool> {
+        Ok(match &mut self.kind {
+            Kind::Blocked(_) | Kind::All => false,
+            Kind::Launched(children) => {
+                children.reap_all().context("cannot wait for the command")?;
+                children.exit_status().is_some()
+            }
+            Kind::Processes(pids) => !pids.iter().any(|&pid| self.proc.has_process(pid)),
+            Kind::Threads(tids) => !tids.iter().any(|&tid| self.proc.process_of(tid).is_ok()),
+        })
+    }
+
+    /// The launched command's exit status, once it has one.
+    pub(super) fn exit_status(&self) -> Option<i32> {
+        match &self.kind {
+            Kind::Launched(children) => children.exit_status(),
+            _ => None,
+        }
+    }
+
+    /// Whether the command was launched by this run.
+    pub(super) const fn is_launched(&self) -> bool {
+        matches!(self.kind, Kind::Launched(_))
+    }
+
+    /// Passes a signal on to the launched command.
+    pub(super) fn signal(&self, signal: Signal) {
+        if let Kind::Launched(children) = &self.kind {
+            // It may be gone; then there is nobody to tell.
+            let _ = children.signal(signal);
+        }
+    }
+
+    /// Fills in the kernel's own counts of each process, and returns those of the whole run.
+    /// `knows_exited`: whether the counters of exited threads were read. To be called right after
+    /// tracing stopped.
+    pub(super) fn read_kernel(
+        &mut self,
+        snapshot: &mut Snapshot,
+        live: &BTreeMap<u32, Option<KernelCounts>>,
+        knows_exited: bool,
+    ) -> anyhow::Result<Option<KernelReading>> {
+        for process in &mut snapshot.totals.processes {
+            let alive = live
+                .get(&process.pid)
+                .copied()
+                .unwrap_or(Some(KernelCounts { minor: 0, major: 0 }));
+            // Process 0 stands for threads that could not be told apart.
+            let known = knows_exited && process.pid != 0;
+            process.kernel = alive.filter(|_| known).map(|alive| KernelCounts {
+                minor: alive.minor + process.counts.kernel_minor,
+                major: alive.major + process.counts.kernel_major,
+            });
+        }
+        Ok(match &mut self.kind {
+            Kind::All => self.vmstat.zip(self.proc.vmstat().ok()).map(|(then, now)| {
+                reading(
+                    KernelSource::Vmstat,
+                    KernelCounts {
+                        minor: now.minor.saturating_sub(then.minor),
+                        major: now.major.saturating_sub(then.major),
+                    },
+                )
+            }),
+            Kind::Launched(children) => {
+                let state = children.reap_all().context("cannot wait for the command")?;
+                if state.has_children {
+                    // What the command left behind still runs: wait4 knows nothing of it yet.
+                    sum(snapshot)
+                } else {
+                    Some(children.kernel())
+                }
+            }
+            Kind::Blocked(_) | Kind::Processes(_) | Kind::Threads(_) => sum(snapshot),
+        })
+    }
+
+    /// By how much the kernel's own counters of each process's live threads grew since their first
+    /// fault; `None` where a thread has exited meanwhile.
+    pub(super) fn growth(&self, threads: &[LiveThread]) -> BTreeMap<u32, Option<KernelCounts>> {
+        let mut growth = BTreeMap::new();
+        let mut pids: Vec<u32> = threads.iter().map(|thread| thread.pid).collect();
+        pids.dedup();
+        let now = self.proc.snapshot(&pids);
+        for thread in threads {
+            let entry = growth
+                .entry(thread.pid)
+                .or_insert(Some(KernelCounts { minor: 0, major: 0 }));
+            let counts = now.threads.get(&(thread.pid, thread.tid));
+            *entry = entry.zip(counts).map(|(sum, now)| KernelCounts {
+                minor: sum.minor + now.counts.minor.saturating_sub(thread.first_seen.minor),
+                major: sum.major + now.counts.major.saturating_sub(thread.first_seen.major),
+            });
+        }
+        growth
+    }
+}
+
+/// The sum over all processes, if all are known.
+fn sum(snapshot: &Snapshot) -> Option<KernelReading> {
+    let processes = &snapshot.totals.processes;
+    let counts =
+        processes
+            .iter()
+            .try_fold(KernelCounts { minor: 0, major: 0 }, |sum, process| {
+                process.kernel.map(|kernel| KernelCounts {
+                    minor: sum.minor + kernel.minor,
+                    major: sum.major + kernel.major,
+                })
+            })?;
+    Some(reading(KernelSource::Proc, counts))
+}
+
+const fn reading(source: KernelSource, counts: KernelCounts) -> KernelReading {
+    KernelReading { counts, source }
+}
+
+fn not_launched(error: LaunchError) -> anyhow::Error {
+    NotLaunched {
+        status: error.exit_status(),
+        message: error.to_string(),
+    }
+    .into()
+}
