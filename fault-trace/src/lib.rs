@@ -8,6 +8,7 @@ pub mod capture;
 pub mod cli;
 pub mod decode;
 pub mod exit;
+pub mod explain;
 pub mod export;
 pub mod host;
 pub mod model;

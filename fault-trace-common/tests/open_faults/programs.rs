@@ -1,0 +1,101 @@
+//! What a thread does: programs for the simulation.
+
+use proptest::prelude::*;
+
+/// Something the kernel does with user memory while it works for the thread.
+#[derive(Clone, Debug)]
+pub(crate) struct KernelFault {
+    pub(crate) address: u64,
+    /// How deep in the kernel's functions, from where they were entered.
+    pub(crate) level: u64,
+    pub(crate) kind: Kind,
+    /// What the handling of the fault runs into, if it is handled.
+    pub(crate) within: Vec<Probe>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// Page faults are disabled: never confirmed, fixed up at once.
+    Probe,
+    /// Handled to its end.
+    Ends,
+    /// Confirmed, and then fixed up without a trace: the system call gets EFAULT.
+    Fails,
+}
+
+/// A tracer or the profiler looks at user memory inside a fault's handler.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probe {
+    pub(crate) address: u64,
+    pub(crate) level: u64,
+}
+
+/// What a thread does in user mode.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    Fault {
+        address: u64,
+        within: Vec<Probe>,
+        ending: UserEnding,
+    },
+    /// A call of the vsyscall page: the kernel writes the results for it.
+    Vsyscall {
+        address: u64,
+        within: Vec<KernelFault>,
+        ending: UserEnding,
+    },
+    Syscall(Vec<KernelFault>),
+    /// A signal is delivered, for which the kernel writes a frame on the user stack.
+    Signal(KernelFault),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum UserEnding {
+    Ends,
+    Signals,
+    /// Given up without a trace; the access is repeated later, or never.
+    GivenUp,
+}
+
+/// Few addresses, so that they meet.
+const ADDRESSES: std::ops::Range<u64> = 0..4;
+/// No probe looks at the very address whose fault is in progress.
+const PROBED: std::ops::Range<u64> = 4..8;
+
+fn probes() -> impl Strategy<Value = Vec<Probe>> {
+    let probe = (PROBED, 0_u64..4).prop_map(|(address, level)| Probe { address, level });
+    prop::collection::vec(probe, 0..4)
+}
+
+fn kernel_fault() -> impl Strategy<Value = KernelFault> {
+    let kind = prop_oneof![Just(Kind::Probe), Just(Kind::Ends), Just(Kind::Fails)];
+    (ADDRESSES, 0_u64..6, kind, probes()).prop_map(|(address, level, kind, within)| KernelFault {
+        address,
+        level,
+        kind,
+        within,
+    })
+}
+
+pub(crate) fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let ending = || {
+        prop_oneof![
+            3 => Just(UserEnding::Ends),
+            1 => Just(UserEnding::Signals),
+            1 => Just(UserEnding::GivenUp),
+        ]
+    };
+    let act = prop_oneof![
+        3 => (ADDRESSES, probes(), ending()).prop_map(|(address, within, ending)| Act::Fault {
+            address,
+            within,
+            ending,
+        }),
+        1 => (prop::collection::vec(kernel_fault(), 0..3), ending()).prop_map(
+            |(within, ending)| Act::Vsyscall { address: 0xf60, within, ending }
+        ),
+        3 => prop::collection::vec(kernel_fault(), 0..8).prop_map(Act::Syscall),
+        1 => kernel_fault().prop_map(Act::Signal),
+    ];
+    prop::collection::vec(act, 0..12)
+}

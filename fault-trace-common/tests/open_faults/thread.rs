@@ -1,0 +1,189 @@
+//! A simulated thread, which knows at each moment what is really going on, and the driver on top of
+//! the state machine, which makes the same calls as the eBPF programs.
+
+use std::collections::BTreeMap;
+
+use fault_trace_common::{
+    Closer, Evidence,
+    open::{DEPTH, OpenFault, OpenFaults},
+};
+
+use crate::programs::{Act, KernelFault, Kind, Probe, UserEnding};
+
+/// Where the kernel saves the registers of what user mode does, below the top of the stack.
+const USER_REGS: u64 = 0xffff_c900_0001_3f58;
+/// How far apart on the stack two levels of kernel functions are.
+const LEVEL_BYTES: u64 = 0x100;
+
+/// A thread under the tracer.
+#[derive(Default)]
+pub(crate) struct Thread {
+    open: OpenFaults,
+    /// The truth: the faults really in progress, oldest first.
+    in_progress: Vec<u64>,
+    /// The one that is ending just now.
+    ending: Option<u64>,
+    started: u64,
+    pub(crate) closed: BTreeMap<u64, Closer>,
+}
+
+/// The driver: as in `fault-trace-ebpf/src/probes`. A fault's number stands in `start_ns`.
+impl Thread {
+    fn start(&mut self, evidence: u64, address: u64, regs: u64) -> u64 {
+        let keep = if evidence & Evidence::KERNEL_MODE == 0 {
+            0
+        } else {
+            self.open.kept_by_kernel_start(regs)
+        };
+        self.close_down_to(keep, Closer::NextStart);
+        if self.open.depth() == DEPTH {
+            self.close(self.open.frames[0].start_ns, Closer::Overflow);
+            self.open.remove_oldest();
+        }
+        self.started += 1;
+        self.open.push(OpenFault {
+            address,
+            regs,
+            start_ns: self.started,
+            evidence: Evidence(evidence),
+            ..OpenFault::default()
+        });
+        self.in_progress.push(self.started);
+        self.started
+    }
+
+    fn confirm(&mut self, address: u64) {
+        if let Some(newest) = self.open.newest_mut()
+            && newest.address == address
+        {
+            newest.evidence.0 |= Evidence::CONFIRMED;
+        }
+    }
+
+    /// An END, or a signal for an address.
+    fn end(&mut self, fault: u64, address: u64, closer: Closer) {
+        self.ending = Some(fault);
+        match self.open.newest_at(address) {
+            Some(index) => {
+                self.close_down_to(index + 1, Closer::OuterEnd);
+                self.close_newest(closer);
+            }
+            None => assert_eq!(self.closed.get(&fault), Some(&Closer::Overflow)),
+        }
+        self.ending = None;
+        self.over(fault);
+    }
+
+    fn close_down_to(&mut self, keep: usize, closer: Closer) {
+        while self.open.depth() > keep {
+            self.close_newest(closer);
+        }
+    }
+
+    fn close_newest(&mut self, closer: Closer) {
+        let newest = self.open.newest_mut().expect("an open fault").start_ns;
+        self.close(newest, closer);
+        self.open.pop();
+    }
+}
+
+/// The truth, and what must never happen.
+impl Thread {
+    fn over(&mut self, fault: u64) {
+        assert_eq!(self.in_progress.pop(), Some(fault), "faults end inside out");
+    }
+
+    fn close(&mut self, fault: u64, closer: Closer) {
+        assert_eq!(self.closed.insert(fault, closer), None, "closed twice");
+        if matches!(closer, Closer::End | Closer::Signal) {
+            assert_eq!(self.ending, Some(fault), "the end of another fault");
+        } else if closer != Closer::Overflow {
+            assert!(!self.in_progress.contains(&fault), "closed in progress");
+        }
+    }
+
+    fn probe(&mut self, probe: Probe, regs: u64) {
+        let regs = regs - (probe.level + 1) * LEVEL_BYTES;
+        let fault = self.start(Evidence::KERNEL_MODE, probe.address, regs);
+        self.over(fault);
+    }
+
+    fn kernel_fault(&mut self, what: &KernelFault, regs: u64) {
+        let regs = regs - (what.level + 1) * LEVEL_BYTES;
+        let fault = self.start(Evidence::KERNEL_MODE, what.address, regs);
+        if what.kind == Kind::Probe {
+            self.over(fault);
+            return;
+        }
+        self.confirm(what.address);
+        for &probe in &what.within {
+            self.probe(probe, regs);
+        }
+        if what.kind == Kind::Ends {
+            self.end(fault, what.address, Closer::End);
+        } else {
+            self.over(fault);
+        }
+    }
+
+    fn user_start(&mut self, address: u64) -> u64 {
+        let fault = self.start(0, address, USER_REGS);
+        assert_eq!(self.open.depth(), 1, "user code ran: nothing older is open");
+        fault
+    }
+
+    fn user_ending(&mut self, fault: u64, address: u64, ending: UserEnding) {
+        match ending {
+            UserEnding::Ends => self.end(fault, address, Closer::End),
+            UserEnding::Signals => self.end(fault, address, Closer::Signal),
+            UserEnding::GivenUp => self.over(fault),
+        }
+    }
+
+    fn act(&mut self, act: &Act) {
+        match act {
+            Act::Fault {
+                address,
+                within,
+                ending,
+            } => {
+                let fault = self.user_start(*address);
+                for &probe in within {
+                    self.probe(probe, USER_REGS);
+                }
+                self.user_ending(fault, *address, *ending);
+            }
+            Act::Vsyscall {
+                address,
+                within,
+                ending,
+            } => {
+                let fault = self.user_start(*address);
+                for nested in within {
+                    self.kernel_fault(nested, USER_REGS);
+                }
+                self.user_ending(fault, *address, *ending);
+            }
+            Act::Syscall(faults) => {
+                for fault in faults {
+                    self.kernel_fault(fault, USER_REGS);
+                }
+            }
+            Act::Signal(frame) => {
+                self.close_down_to(0, Closer::SignalDelivery);
+                self.kernel_fault(frame, USER_REGS);
+            }
+        }
+    }
+
+    pub(crate) fn run(acts: &[Act]) -> Self {
+        let mut thread = Self::default();
+        for act in acts {
+            thread.act(act);
+            assert!(thread.in_progress.is_empty(), "back in user mode");
+        }
+        thread.close_down_to(0, Closer::Exit);
+        assert_eq!(thread.closed.len() as u64, thread.started, "each once");
+        thread
+    }
+}
