@@ -7,13 +7,18 @@
 //! - A START from kernel mode nests in an open fault, unless that one was itself taken in kernel
 //!   mode and cannot be in progress any more: it was never confirmed (such a fault only goes through
 //!   the exception table, which does not fault), or its saved registers lay at or below the new
-//!   one's (the kernel stack grows down, so its frame has been popped).
-//! - An END or a signal belongs to the newest frame of the same address; what nested in that is over.
+//!   one's on the same stack (the stack grows down, so its frame has been popped). Interrupts and
+//!   NMIs probe user memory from stacks of their own, whose place proves nothing.
+//! - An END or a signal belongs to the newest frame of the same address that can have one: a probe
+//!   may have looked at the very address whose fault was in progress. What nested in that is over.
 
 use crate::evidence::Evidence;
 
 /// How many faults may nest; one more gives up the oldest.
 pub const DEPTH: usize = 4;
+
+/// The kernel's stacks are aligned to this at least (`THREAD_SIZE`, arch/x86 without KASAN).
+const STACK_ALIGNMENT_BYTES: u64 = 16 << 10;
 
 /// A fault between its START and its END or closer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -50,7 +55,9 @@ impl OpenFault {
     /// Whether a START from kernel mode with its registers at `regs` proves this fault over.
     #[inline(always)]
     const fn is_over_at_kernel_start(&self, regs: u64) -> bool {
-        self.is_kernel_mode() && (!self.evidence.any(Evidence::CONFIRMED) || regs >= self.regs)
+        let same_stack = (regs ^ self.regs) < STACK_ALIGNMENT_BYTES;
+        self.is_kernel_mode()
+            && (!self.evidence.any(Evidence::CONFIRMED) || (same_stack && regs >= self.regs))
     }
 }
 
@@ -85,14 +92,15 @@ impl OpenFaults {
         keep
     }
 
-    /// The newest frame with this address.
+    /// The newest frame with this address that an END or a signal can be about.
     #[inline(always)]
     #[must_use]
     pub fn newest_at(&self, address: u64) -> Option<usize> {
         let depth = self.depth();
-        (0..DEPTH)
-            .rev()
-            .find(|&index| index < depth && self.frames[index].address == address)
+        (0..DEPTH).rev().find(|&index| {
+            let fault = &self.frames[index];
+            index < depth && fault.address == address && fault.takes_evidence()
+        })
     }
 
     /// The newest open fault.

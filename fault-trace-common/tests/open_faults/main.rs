@@ -6,7 +6,7 @@ mod thread;
 use fault_trace_common::{Closer, open::DEPTH};
 use proptest::prelude::*;
 
-use programs::{Act, KernelFault, Kind, Probe, UserEnding, acts};
+use programs::{Act, Interrupt, KernelFault, Kind, Probe, UserEnding, acts};
 use thread::Thread;
 
 proptest! {
@@ -90,12 +90,40 @@ fn the_oldest_is_given_up_when_too_many_are_open() {
 fn what_is_left_of_a_probe_ends_with_the_fault_around_it() {
     let thread = Thread::run(&[Act::Fault {
         address: 1,
-        within: vec![Probe {
-            address: 5,
-            level: 0,
-        }],
+        within: vec![probe_at(5, None)],
         ending: UserEnding::Ends,
     }]);
     assert_eq!(thread.closed.get(&1), Some(&Closer::End));
     assert_eq!(thread.closed.get(&2), Some(&Closer::OuterEnd));
+}
+
+fn probe_at(address: u64, interrupt: Option<Interrupt>) -> Probe {
+    Probe {
+        address,
+        level: 0,
+        interrupt,
+    }
+}
+
+#[test]
+fn a_probe_of_the_faulting_address_does_not_take_its_end() {
+    let thread = Thread::run(&[Act::Fault {
+        address: 1,
+        within: vec![probe_at(1, None)],
+        ending: UserEnding::Ends,
+    }]);
+    assert_eq!(thread.closed.get(&1), Some(&Closer::End));
+}
+
+#[test]
+fn an_interrupt_does_not_close_the_access_it_interrupts() {
+    for interrupt in [Interrupt::Below, Interrupt::Above, Interrupt::Nmi] {
+        let access = KernelFault {
+            kind: Kind::Ends,
+            within: vec![probe_at(5, Some(interrupt))],
+            ..efault(1, 1)
+        };
+        let thread = Thread::run(&[Act::Syscall(vec![access])]);
+        assert_eq!(thread.closed.get(&1), Some(&Closer::End), "{interrupt:?}");
+    }
 }

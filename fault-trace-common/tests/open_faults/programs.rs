@@ -28,6 +28,17 @@ pub(crate) enum Kind {
 pub(crate) struct Probe {
     pub(crate) address: u64,
     pub(crate) level: u64,
+    /// From an interrupt or an NMI, which have stacks of their own.
+    pub(crate) interrupt: Option<Interrupt>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Interrupt {
+    /// Its stack lies below or above the thread's, both in the vmalloc area.
+    Below,
+    Above,
+    /// In the CPU entry area, above all of it.
+    Nmi,
 }
 
 /// What a thread does in user mode.
@@ -59,11 +70,18 @@ pub(crate) enum UserEnding {
 
 /// Few addresses, so that they meet.
 const ADDRESSES: std::ops::Range<u64> = 0..4;
-/// No probe looks at the very address whose fault is in progress.
-const PROBED: std::ops::Range<u64> = 4..8;
-
 fn probes() -> impl Strategy<Value = Vec<Probe>> {
-    let probe = (PROBED, 0_u64..4).prop_map(|(address, level)| Probe { address, level });
+    let interrupt = prop_oneof![
+        3 => Just(None),
+        1 => Just(Some(Interrupt::Below)),
+        1 => Just(Some(Interrupt::Above)),
+        1 => Just(Some(Interrupt::Nmi)),
+    ];
+    let probe = (ADDRESSES, 0_u64..4, interrupt).prop_map(|(address, level, interrupt)| Probe {
+        address,
+        level,
+        interrupt,
+    });
     prop::collection::vec(probe, 0..4)
 }
 

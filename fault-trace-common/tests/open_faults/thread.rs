@@ -8,7 +8,7 @@ use fault_trace_common::{
     open::{DEPTH, OpenFault, OpenFaults},
 };
 
-use crate::programs::{Act, KernelFault, Kind, Probe, UserEnding};
+use crate::programs::{Act, Interrupt, KernelFault, Kind, Probe, UserEnding};
 
 /// Where the kernel saves the registers of what user mode does, below the top of the stack.
 const USER_REGS: u64 = 0xffff_c900_0001_3f58;
@@ -103,7 +103,13 @@ impl Thread {
     }
 
     fn probe(&mut self, probe: Probe, regs: u64) {
-        let regs = regs - (probe.level + 1) * LEVEL_BYTES;
+        let stack = match probe.interrupt {
+            None => regs,
+            Some(Interrupt::Below) => 0xffff_c900_0000_3fa8,
+            Some(Interrupt::Above) => 0xffff_c900_0002_3fa8,
+            Some(Interrupt::Nmi) => 0xffff_fe00_0000_9fa8,
+        };
+        let regs = stack - (probe.level + 1) * LEVEL_BYTES;
         let fault = self.start(Evidence::KERNEL_MODE, probe.address, regs);
         self.over(fault);
     }
