@@ -66,12 +66,15 @@ pub fn classify(facts: &Facts) -> Verdict {
             user_without_end(facts)
         };
     }
-    if evidence.any(Evidence::SLEPT_S) {
-        // handle_userfault() is the one place in a fault that sleeps interruptibly.
-        return exact(Class::Uffd);
+    let file = Evidence::RSS_FILE | Evidence::FILEMAP_FAULT | Evidence::CACHE_ADD;
+    if evidence.any(Evidence::SLEPT_S) && !evidence.any(file) {
+        // handle_userfault() sleeps interruptibly, and never for a file; some file systems do, too
+        // (request_wait_answer() in fs/fuse/dev.c).
+        return exact_if(facts.hooks.has(Hook::RssStat), Class::Uffd);
     }
-    if evidence.any(Evidence::RSS_SWAP) {
-        return exact(Class::SwapIn);
+    if evidence.any(Evidence::RSS_SWAP) && !facts.error_code.has(ErrorCode::PRESENT) {
+        // do_swap_page() does not ask for zeroed pages: reclaim not seen as such moved the counter.
+        return exact_if(!evidence.any(Evidence::ALLOC_ZEROED), Class::SwapIn);
     }
     if evidence.any(Evidence::MIGRATED) && !evidence.any(Evidence::RSS_ANY) {
         return exact(Class::NumaHint);
@@ -118,7 +121,9 @@ const fn kernel_without_end(facts: &Facts) -> Verdict {
     }
     if evidence.in_region(Region::User) {
         if !evidence.any(Evidence::CONFIRMED) {
-            return exact(Class::NofaultProbe);
+            // An oops also leaves a thread that exits.
+            let went_on = evidence.closer_number() != Closer::Exit as u8;
+            return exact_if(went_on, Class::NofaultProbe);
         }
         // A fatal signal ends a sleeping fault, and its system call with EFAULT, too.
         let slept = evidence.any(Evidence::SLEPT_D | Evidence::SLEPT_S);
@@ -128,17 +133,14 @@ const fn kernel_without_end(facts: &Facts) -> Verdict {
         if slept && evidence.closer_number() != Closer::NextStart as u8 {
             return inferred(Class::Interrupted);
         }
+        // The next start may lie on a killed thread's way out, too (mm_release() writes to user space).
         return exact_if(
-            evidence.closer_number() == Closer::NextStart as u8,
+            !slept && evidence.closer_number() == Closer::NextStart as u8,
             Class::KernelEfault,
         );
     }
-    if evidence.in_region(Region::Vmalloc)
-        && !code.has(ErrorCode::PRESENT)
-        && !code.has(ErrorCode::RESERVED)
-    {
-        return exact(Class::Vmalloc);
-    }
+    // No 64-bit kernel since 5.8 synchronises vmalloc mappings in the handler: a fault there was
+    // fixed up like any other.
     // spurious_kernel_fault() accepts just these two codes.
     let bits = code.0;
     if bits == ErrorCode::WRITE | ErrorCode::PRESENT
@@ -146,13 +148,19 @@ const fn kernel_without_end(facts: &Facts) -> Verdict {
     {
         return inferred(Class::SpuriousKernel);
     }
-    exact(Class::NofaultProbe)
+    exact_if(
+        evidence.closer_number() != Closer::Exit as u8,
+        Class::NofaultProbe,
+    )
 }
 
 /// User mode and neither END nor a signal for the address: the attempt was given up.
 #[inline(always)]
 const fn user_without_end(facts: &Facts) -> Verdict {
     let evidence = facts.evidence;
+    if evidence.closer_number() == Closer::Overflow as u8 {
+        return inferred(Class::Unknown);
+    }
     if evidence.closer_number() == Closer::Vsyscall as u8 {
         return exact(Class::Vsyscall);
     }
@@ -165,8 +173,14 @@ const fn user_without_end(facts: &Facts) -> Verdict {
         return exact(Class::Interrupted);
     }
     if evidence.closer_number() == Closer::NextStart as u8 && evidence.any(Evidence::TRIED_AGAIN) {
-        // pagefault_out_of_memory() returns to user mode for another try.
-        return inferred(Class::Oom);
+        // pagefault_out_of_memory() returns to user mode for another try. So does a wait that task
+        // work cut short (TIF_NOTIFY_SIGNAL, io_uring), or a signal whose delivery was not hooked.
+        let slept = evidence.any(Evidence::SLEPT_D | Evidence::SLEPT_S);
+        return inferred(if slept || !facts.hooks.has(Hook::SignalDeliver) {
+            Class::Interrupted
+        } else {
+            Class::Oom
+        });
     }
     inferred(Class::Unknown)
 }
@@ -175,9 +189,11 @@ const fn user_without_end(facts: &Facts) -> Verdict {
 #[inline(always)]
 const fn present(facts: &Facts) -> Verdict {
     let evidence = facts.evidence;
-    if !facts.error_code.has(ErrorCode::WRITE) {
-        // The page is readable now: somebody else had mended the entry first.
-        return inferred(Class::Spurious);
+    let code = facts.error_code;
+    if !code.has(ErrorCode::WRITE) && !code.has(ErrorCode::SHADOW_STACK) {
+        // access_error() refuses all other accesses that a present page forbade. Every shadow-stack
+        // access, a read as well, is handled as a write.
+        return inferred(Class::Unknown);
     }
     let sure = facts.hooks.has(Hook::RssStat) && facts.hooks.has(Hook::PageAlloc);
     if evidence.any(Evidence::RSS_FILE | Evidence::RSS_SHMEM) {
@@ -185,6 +201,10 @@ const fn present(facts: &Facts) -> Verdict {
     }
     if evidence.any(Evidence::RSS_ANON) {
         return exact_if(evidence.any(Evidence::ALLOC_ANY), Class::CowZero);
+    }
+    if evidence.any(Evidence::CACHE_ADD | Evidence::BIO_QUEUED) {
+        // Copying needs no I/O: page_mkwrite() read metadata to make room for a shared file's page.
+        return inferred(Class::WriteNotify);
     }
     if evidence.any(Evidence::ALLOC_ANY) {
         return exact_if(sure && facts.hooks.has(Hook::PageFree), Class::CowAnon);
@@ -202,7 +222,8 @@ const fn not_present(facts: &Facts) -> Verdict {
     }
     if evidence.any(Evidence::RSS_FILE) {
         return if evidence.any(Evidence::RSS_ANON) {
-            exact(Class::CowFile)
+            // do_cow_fault() moves MM_ANONPAGES alone; something else moved, too.
+            inferred(Class::CowFile)
         } else {
             file(facts)
         };
@@ -240,10 +261,12 @@ const fn anonymous(facts: &Facts) -> Verdict {
 #[inline(always)]
 const fn file(facts: &Facts) -> Verdict {
     let (evidence, hooks) = (facts.evidence, facts.hooks);
+    let slept = evidence.any(Evidence::SLEPT_D | Evidence::SLEPT_S);
     if evidence.any(Evidence::CACHE_ADD | Evidence::BIO_QUEUED) {
-        return exact(Class::FileRead);
+        // Without a sleep it may have been the read-ahead of other pages (do_async_mmap_readahead()).
+        return exact_if(slept, Class::FileRead);
     }
-    if evidence.any(Evidence::SLEPT_D) {
+    if slept {
         return exact_if(hooks.has(Hook::BioQueue), Class::FileWait);
     }
     if hooks.has(Hook::CacheAdd) && hooks.has(Hook::SchedSwitch) {

@@ -105,6 +105,10 @@ fn kernel_mode_without_an_end_was_fixed_up() {
         ("a stale TLB entry, W", kernel(NextStart, 0, KernelText), P | W, all, SpuriousKernel, Inferred),
         ("a stale TLB entry, I", kernel(NextStart, 0, KernelText), P | I, all, SpuriousKernel, Inferred),
         ("P alone is never spurious", kernel(NextStart, 0, KernelText), P, all, NofaultProbe, Exact),
+        ("a killed sleeper's last access", kernel(NextStart, SLEPT, User), 0, all, KernelEfault, Inferred),
+        ("a probe, or an oops", kernel(Exit, 0, User), 0, all, NofaultProbe, Inferred),
+        ("a kernel address, or an oops", kernel(Exit, 0, DirectMap), 0, all, NofaultProbe, Inferred),
+        ("vmalloc is not synchronised any more", kernel(NextStart, 0, Region::Vmalloc), 0, all, NofaultProbe, Exact),
         ("with RSVD never spurious", kernel(NextStart, 0, KernelText), P | W | RSVD, all, NofaultProbe, Exact),
     ]);
 }
@@ -112,7 +116,8 @@ fn kernel_mode_without_an_end_was_fixed_up() {
 #[test]
 #[rustfmt::skip]
 fn user_mode_without_an_end_was_given_up() {
-    use Closer::{Exit, NextStart, SignalDelivery, Vsyscall as Emulated};
+    use Closer::{Exit, NextStart, Overflow, SignalDelivery, Vsyscall as Emulated};
+    const RETRIED: u64 = Evidence::TRIED_AGAIN;
     let all = Hooks::ALL;
     let vsyscall = Evidence(0)
         .with_region(Region::Vsyscall)
@@ -123,6 +128,9 @@ fn user_mode_without_an_end_was_given_up() {
         ("a signal was delivered", user(SignalDelivery, 0), U, all, Interrupted, Exact),
         ("the thread exited", user(Exit, 0), U, all, Interrupted, Exact),
         ("out of memory, tried again", user(NextStart, Evidence::TRIED_AGAIN), U, all, Oom, Inferred),
+        ("a wait cut short, tried again", user(NextStart, RETRIED | Evidence::SLEPT_D), U, all, Interrupted, Inferred),
+        ("or a signal not seen", user(NextStart, RETRIED), U, without(Hook::SignalDeliver), Interrupted, Inferred),
+        ("given up", user(Overflow, Evidence::OOM_VICTIM), U, all, Unknown, Inferred),
         ("nobody knows", user(NextStart, 0), U, all, Unknown, Inferred),
     ]);
 }
@@ -135,6 +143,10 @@ fn some_evidence_comes_before_the_error_code() {
     check(&[
         ("slept interruptibly", ended(Ev::SLEPT_S), U, all, Uffd, Exact),
         ("write-protected by userfaultfd", ended(Ev::SLEPT_S), U | W | P, all, Uffd, Exact),
+        ("asleep in a file system", ended(Ev::SLEPT_S | Ev::RSS_FILE | Ev::CACHE_ADD), U, all, FileRead, Exact),
+        ("asleep for who knows what", ended(Ev::SLEPT_S), U, without(Hook::RssStat), Uffd, Inferred),
+        ("reclaim swapped out meanwhile", ended(Ev::RSS_SWAP | Ev::RSS_ANON | Ev::ALLOC_PAGE | Ev::ALLOC_ZEROED), U | W, all, SwapIn, Inferred),
+        ("what is present is not in swap", ended(Ev::RSS_SWAP | Ev::ALLOC_PAGE), U | W | P, all, CowAnon, Exact),
         ("a swap entry went", ended(Ev::RSS_SWAP | Ev::RSS_ANON), U, all, SwapIn, Exact),
         ("migrated to a closer node", ended(Ev::MIGRATED), U, all, NumaHint, Exact),
         ("the page was freed unused", ended(Ev::ALLOC_PAGE | Ev::PAGE_FREED), U | W, all, Spurious, Exact),
@@ -160,6 +172,9 @@ fn a_completed_protection_fault_is_copy_on_write() {
         ("an anonymous page copied", ended(PAGE), C, all, CowAnon, Exact),
         ("or a lost race", ended(PAGE), C, without(Hook::PageFree), CowAnon, Inferred),
         ("or the zero page", ended(PAGE), C, without(Hook::RssStat), CowAnon, Inferred),
+        ("a shadow stack after fork", ended(PAGE), U | P | SHSTK, all, CowAnon, Exact),
+        ("a read is never completed", ended(0), U | P, all, Unknown, Inferred),
+        ("room made for a shared page", ended(PAGE | Ev::CACHE_ADD), C, all, WriteNotify, Inferred),
         ("nothing moved", ended(0), C, all, WriteReuse, Inferred),
     ]);
 }
@@ -182,6 +197,8 @@ fn a_completed_fault_on_nothing_is_demand() {
         ("shared memory", ended(Ev::RSS_SHMEM | Ev::ALLOC_PAGE), U | W, all, Shmem, Exact),
         ("in the cache", ended(FILE | Ev::FILEMAP_FAULT), U, all, FileCached, Exact),
         ("read in", ended(FILE | Ev::CACHE_ADD | Ev::BIO_QUEUED | Ev::SLEPT_D | Ev::MAJOR), U, all, FileRead, Exact),
+        ("read at once, or read ahead", ended(FILE | Ev::CACHE_ADD | Ev::BIO_QUEUED | Ev::MAJOR), U, all, FileRead, Inferred),
+        ("two counters moved", ended(FILE | ANON | Ev::ALLOC_PAGE), U | W, all, CowFile, Inferred),
         ("somebody else's read", ended(FILE | Ev::SLEPT_D), U, all, FileWait, Exact),
         ("or perhaps its own", ended(FILE | Ev::SLEPT_D), U, without(Hook::BioQueue), FileWait, Inferred),
         ("the cache not watched", ended(FILE), U, without(Hook::CacheAdd), FileCached, Inferred),
