@@ -139,8 +139,14 @@ const fn kernel_without_end(facts: &Facts) -> Verdict {
             Class::KernelEfault,
         );
     }
-    // No 64-bit kernel since 5.8 synchronises vmalloc mappings in the handler: a fault there was
-    // fixed up like any other.
+    if evidence.in_region(Region::Vmalloc)
+        && !code.has(ErrorCode::PRESENT)
+        && !code.has(ErrorCode::RESERVED)
+    {
+        // What vmalloc_fault() would synchronise. 64-bit kernels since 5.8 never need to: there it is
+        // a probe of a hole, which was fixed up.
+        return exact(Class::Vmalloc);
+    }
     // spurious_kernel_fault() accepts just these two codes.
     let bits = code.0;
     if bits == ErrorCode::WRITE | ErrorCode::PRESENT

@@ -108,7 +108,7 @@ fn kernel_mode_without_an_end_was_fixed_up() {
         ("a killed sleeper's last access", kernel(NextStart, SLEPT, User), 0, all, KernelEfault, Inferred),
         ("a probe, or an oops", kernel(Exit, 0, User), 0, all, NofaultProbe, Inferred),
         ("a kernel address, or an oops", kernel(Exit, 0, DirectMap), 0, all, NofaultProbe, Inferred),
-        ("vmalloc is not synchronised any more", kernel(NextStart, 0, Region::Vmalloc), 0, all, NofaultProbe, Exact),
+        ("a hole in the vmalloc range is vmalloc", kernel(NextStart, 0, Region::Vmalloc), 0, all, Vmalloc, Exact),
         ("with RSVD never spurious", kernel(NextStart, 0, KernelText), P | W | RSVD, all, NofaultProbe, Exact),
     ]);
 }

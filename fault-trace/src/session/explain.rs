@@ -25,7 +25,7 @@ pub(super) fn run(input: &str, json: bool) -> anyhow::Result<Exit> {
     output::print(&if json {
         serde_json::to_string_pretty(&explanation)? + "\n"
     } else {
-        explain::render(&explanation, output::width(), output::style())
+        explain::render(&explanation, output::width())
     })?;
     Ok(Exit::Fine)
 }

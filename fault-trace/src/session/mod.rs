@@ -1,6 +1,7 @@
 //! The glue: each command from its options to its end.
 
 mod doctor;
+mod explain;
 mod live;
 mod output;
 mod prepare;
@@ -17,8 +18,9 @@ use crate::{exit::Exit, options::Command};
 /// Whatever made it fail; [`Exit::of`] tells the exit status.
 pub fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
-        Command::Stat(capture, options) => stat::run(&capture, options),
+        Command::Stat(capture, options) => stat::run(&capture, &options),
         Command::Trace(capture) => trace::run(&capture),
+        Command::Explain { input, json } => explain::run(&input, json),
         _ => Ok(Exit::Failed),
         Command::Doctor { json } => doctor::run(json),
     }
