@@ -31,6 +31,7 @@ pub(super) fn load(settings: &Settings) -> Result<Capture, CaptureError> {
         ebpf,
         hooks,
         before: crate::model::CounterTotals::default(),
+        end_unmatched: None,
         raw: Vec::new(),
         events: Vec::new(),
     })

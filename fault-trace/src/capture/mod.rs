@@ -13,7 +13,7 @@ mod totals;
 use std::{os::fd::OwnedFd, thread, time::Duration};
 
 use aya::{Ebpf, maps::HashMap, programs::raw_trace_point::RawTracePointLinkId};
-use fault_trace_common::{Hook, Hooks, Regions};
+use fault_trace_common::{Counter, Hook, Hooks, Regions};
 
 pub use error::CaptureError;
 pub use ring::Ring;
@@ -96,6 +96,8 @@ pub struct Capture {
     hooks: Hooks,
     /// The counters when tracing began.
     before: CounterTotals,
+    /// [`Counter::EndUnmatched`] when START was detached.
+    end_unmatched: Option<u64>,
     raw: Vec<(Hook, RawTracePointLinkId)>,
     /// Open perf events with the CPU each is on.
     events: Vec<(u32, OwnedFd)>,
@@ -175,12 +177,24 @@ impl Capture {
         for (now, before) in counters.iter_mut().zip(self.before.0) {
             *now = now.saturating_sub(before);
         }
+        if let Some(at_stop) = self.end_unmatched {
+            let before = self.before.get(Counter::EndUnmatched);
+            counters[Counter::EndUnmatched as usize] = at_stop.saturating_sub(before);
+        }
         Ok(snapshot)
     }
 
     /// Detaches everything, START first.
-    pub fn detach(&mut self) {
-        attach::detach(self);
+    ///
+    /// # Errors
+    /// A map cannot be read.
+    pub fn detach(&mut self) -> Result<(), CaptureError> {
+        attach::detach_starts(self);
+        // ENDs that come without a START from now on belong to no run.
+        let now = totals::counters(&self.ebpf)?;
+        self.end_unmatched = Some(now.get(Counter::EndUnmatched));
+        attach::detach_all(self);
+        Ok(())
     }
 
     /// Waits for programs that still ran when they were detached.

@@ -9,6 +9,7 @@ use super::{
     findings::{Finding, Findings, State},
     kernel::{Lockdown, Version},
     privileges::{Capability, Privileges},
+    regions::Source,
 };
 
 /// Everything the checks need to know.
@@ -27,8 +28,8 @@ pub struct Facts {
     pub has_tracefs: bool,
     /// The raw tracepoints that exist; `None` if they cannot be listed.
     pub tracepoints: Option<Hooks>,
-    /// Whether the places of the kernel's regions were read.
-    pub has_regions: bool,
+    /// How the places of the kernel's regions are known.
+    pub regions: Source,
 }
 
 const AS_ROOT: &str = "run it as root: sudo fault-trace …";
@@ -141,11 +142,13 @@ fn exit_counts(facts: &Facts) -> Finding {
 
 fn regions(facts: &Facts) -> Finding {
     let subject = "kernel regions";
-    if facts.has_regions {
-        return Finding::new(subject, State::Ok, "read from /proc/kcore");
+    match facts.regions {
+        Source::Read => return Finding::new(subject, State::Ok, "read from /proc/kcore"),
+        Source::NotMoved => return Finding::new(subject, State::Ok, "KASLR is off"),
+        Source::Unknown => {}
     }
-    let detail = "/proc/kcore cannot be read: kernel addresses are told apart by the layout \
-                  without KASLR";
+    let detail = "neither /proc/kcore nor /proc/kallsyms tells where KASLR put them: kernel \
+                  addresses are not told apart";
     let finding = Finding::new(subject, State::Degraded, detail);
     match facts.privileges.has(Capability::SysRawio) {
         Some(false) => finding.with_remedy(AS_ROOT),

@@ -46,7 +46,11 @@ impl System {
     /// type information, and into its symbols where tracefs is not mounted.
     #[must_use]
     pub fn read(roots: &Roots) -> Self {
-        let layout = Layout::read(&roots.proc.join("kcore"), five_levels(&roots.proc));
+        let layout = Layout::read(
+            &roots.proc.join("kcore"),
+            &roots.proc.join("kallsyms"),
+            five_levels(&roots.proc),
+        );
         let btf = roots.sys.join("kernel/btf/vmlinux");
         let events = events(&roots.sys);
         let machine = uname().map(|name| name.machine().to_string_lossy().into_owned());
@@ -63,7 +67,7 @@ impl System {
                 || listed_symbols(&roots.proc.join("kallsyms")),
                 |events| Some(listed_events(&events)),
             ),
-            has_regions: layout.is_read,
+            regions: layout.source,
         };
         Self { facts, layout }
     }
@@ -156,7 +160,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::host::checks::evaluate;
+    use crate::host::{checks::evaluate, regions::Source};
 
     fn write(root: &Path, path: &str, text: &str) {
         let path = root.join(path);
@@ -241,7 +245,7 @@ mod tests {
         assert_eq!(facts.privileges.capabilities, None);
         assert_eq!(facts.lockdown, Some(Lockdown::Integrity));
         assert!(facts.has_btf);
-        assert!(!facts.has_regions);
+        assert_eq!(facts.regions, Source::Unknown);
         assert_eq!(layout.regions.user_end, (1 << 56) - 4096);
     }
 

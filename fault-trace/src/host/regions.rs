@@ -1,10 +1,16 @@
 //! Where the running kernel placed its regions, from the program headers of /proc/kcore.
 //!
 //! KASLR moves the direct map, vmalloc and vmemmap (`kernel_randomize_memory`, arch/x86/mm/kaslr.c).
-//! /proc/kcore describes each with a segment (`kclist_add`, fs/proc/kcore.c); where it cannot be
-//! read, the layout without KASLR is assumed.
+//! /proc/kcore describes each with a segment (`kclist_add`, fs/proc/kcore.c). Without that file the
+//! layout is known only where KASLR is off.
 
-use std::{fs::File, io, ops, os::unix::fs::FileExt, path::Path};
+use std::{
+    fs::File,
+    io::{self, BufRead as _},
+    ops,
+    os::unix::fs::FileExt,
+    path::Path,
+};
 
 use fault_trace_common::{Regions, region::Range};
 
@@ -15,8 +21,18 @@ pub const KCORE: &str = "/proc/kcore";
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layout {
     pub regions: Regions,
-    /// Whether it was read; otherwise it is the one without KASLR, and may be wrong.
-    pub is_read: bool,
+    pub source: Source,
+}
+
+/// How the layout is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// From /proc/kcore.
+    Read,
+    /// KASLR moved nothing: it is the documented layout.
+    NotMoved,
+    /// Not at all: kernel addresses outside the text belong to no region.
+    Unknown,
 }
 
 /// The layout of five-level page tables without KASLR.
@@ -47,23 +63,56 @@ const REGION_ALIGNMENT: u64 = 1 << 30;
 /// vmemmap has 1/64 of the memory it describes.
 const VMALLOC_LEAST_BYTES: u64 = 4 << 40;
 
+/// Where the kernel's text begins unless KASLR moves it (`__START_KERNEL`, with the default
+/// CONFIG_PHYSICAL_START).
+const TEXT_UNMOVED: u64 = 0xffff_ffff_8100_0000;
+
 impl Layout {
-    /// Reads the layout from `kcore`, usually [`KCORE`]; assumes it where that fails.
+    /// Reads the layout from `kcore`, usually [`KCORE`]; where that fails, tells from the symbols in
+    /// `kallsyms` whether KASLR moved anything.
     /// `five_levels` says whether the kernel uses five-level page tables (the CPU flag `la57`).
     #[must_use]
-    pub fn read(kcore: &Path, five_levels: bool) -> Self {
+    pub fn read(kcore: &Path, kallsyms: &Path, five_levels: bool) -> Self {
         let regions = headers(kcore)
             .ok()
             .and_then(|headers| from_segments(&segments(&headers)?));
+        if let Some(regions) = regions {
+            return Self {
+                regions,
+                source: Source::Read,
+            };
+        }
+        let unmoved = if five_levels {
+            FIVE_LEVELS
+        } else {
+            Regions::DEFAULT
+        };
+        // KASLR moves the text and the other regions together, or nothing (kaslr_enabled()).
+        if text_start(kallsyms) == Some(TEXT_UNMOVED) {
+            return Self {
+                regions: unmoved,
+                source: Source::NotMoved,
+            };
+        }
         Self {
-            regions: regions.unwrap_or(if five_levels {
-                FIVE_LEVELS
-            } else {
-                Regions::DEFAULT
-            }),
-            is_read: regions.is_some(),
+            regions: Regions {
+                direct_map: Range::default(),
+                vmalloc: Range::default(),
+                vmemmap: Range::default(),
+                ..unmoved
+            },
+            source: Source::Unknown,
         }
     }
+}
+
+/// The address of `_text`; without privileges the kernel shows none.
+fn text_start(kallsyms: &Path) -> Option<u64> {
+    let lines = io::BufReader::new(File::open(kallsyms).ok()?).lines();
+    lines.map_while(Result::ok).find_map(|line| {
+        let address = line.strip_suffix(" T _text")?;
+        u64::from_str_radix(address, 16).ok()
+    })
 }
 
 /// The ELF header and the program headers.
@@ -268,16 +317,39 @@ mod tests {
     fn a_file_is_read_as_its_bytes_are() {
         let mut file = tempfile::NamedTempFile::new().expect("temporary file");
         file.write_all(&four_levels()).expect("write");
-        let layout = Layout::read(file.path(), false);
-        assert!(layout.is_read);
+        let missing = Path::new("/nonexistent/kallsyms");
+        let layout = Layout::read(file.path(), missing, false);
+        assert_eq!(layout.source, Source::Read);
         assert_eq!(layout.regions.vmalloc.start, 0xffff_b2c0_c000_0000);
     }
 
-    #[test]
-    fn what_cannot_be_read_is_assumed() {
+    fn with_symbols(text: &str, five_levels: bool) -> Layout {
+        let mut symbols = tempfile::NamedTempFile::new().expect("temporary file");
+        symbols.write_all(text.as_bytes()).expect("write");
         let missing = Path::new("/nonexistent/kcore");
-        let four = Layout::read(missing, false);
-        assert_eq!((four.regions, four.is_read), (Regions::DEFAULT, false));
-        assert_eq!(Layout::read(missing, true).regions, FIVE_LEVELS);
+        Layout::read(missing, symbols.path(), five_levels)
+    }
+
+    #[test]
+    fn without_kaslr_the_layout_is_the_documented_one() {
+        let text = "ffffffff81000000 T _stext\nffffffff81000000 T _text\n";
+        for (five_levels, regions) in [(false, Regions::DEFAULT), (true, FIVE_LEVELS)] {
+            let layout = with_symbols(text, five_levels);
+            assert_eq!((layout.regions, layout.source), (regions, Source::NotMoved));
+        }
+    }
+
+    #[test]
+    fn moved_regions_that_nothing_tells_of_hold_no_address() {
+        for text in [
+            "ffffffff9a000000 T _text\n",
+            "0000000000000000 T _text\n",
+            "",
+        ] {
+            let layout = with_symbols(text, false);
+            assert_eq!(layout.source, Source::Unknown);
+            let region = layout.regions.of(Regions::DEFAULT.vmalloc.start);
+            assert_eq!(region, Region::KernelOther);
+        }
     }
 }

@@ -103,7 +103,7 @@ async fn run_async(
     };
     let outcome = state.follow(options.duration, signals).await;
 
-    capture.detach();
+    capture.detach()?;
     run.stopped_ns = kernel::monotonic_ns();
     // At once, before the tracee takes more faults.
     let live = tracee.growth(&capture.totals()?.live_threads);

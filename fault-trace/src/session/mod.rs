@@ -21,7 +21,7 @@ pub fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Stat(capture, options) => stat::run(&capture, &options),
         Command::Trace(capture) => trace::run(&capture),
         Command::Explain { input, json } => explain::run(&input, json),
-        _ => Ok(Exit::Failed),
         Command::Doctor { json } => doctor::run(json),
+        _ => Ok(Exit::Failed),
     }
 }

@@ -24,7 +24,7 @@ fn facts() -> Facts {
         lockdown: Some(Lockdown::None),
         has_tracefs: true,
         tracepoints: Some(Hooks::ALL),
-        has_regions: true,
+        regions: Source::Read,
     }
 }
 
@@ -150,7 +150,7 @@ fn the_two_narrow_capabilities_are_enough_to_trace() {
             capabilities,
             ..facts().privileges
         },
-        has_regions: false,
+        regions: Source::Unknown,
         ..facts()
     };
     let findings = evaluate(&facts);
