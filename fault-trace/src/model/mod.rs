@@ -1,6 +1,7 @@
 //! The pure data model: faults, tasks, totals.
 
 pub mod event;
+pub mod mapping;
 pub mod run;
 pub mod totals;
 
