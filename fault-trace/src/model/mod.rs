@@ -3,6 +3,7 @@
 pub mod address_space;
 pub mod event;
 pub mod mapping;
+pub mod refine;
 pub mod run;
 pub mod space_event;
 pub mod spaces;
