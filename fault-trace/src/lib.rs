@@ -3,6 +3,7 @@
 //! Data flows one way: `capture` or `recording` -> [`decode`] -> [`model`] -> `analysis` -> one
 //! report -> `render` and `export`. Pure modules know nothing of aya, tokio, clap or /proc.
 
+pub mod capture;
 pub mod decode;
 pub mod model;
 pub mod sideband;

@@ -1,0 +1,3 @@
+//! The only place that talks to the kernel's tracing interfaces.
+
+pub mod sideband;
