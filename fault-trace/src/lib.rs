@@ -15,3 +15,4 @@ pub mod model;
 pub mod options;
 pub mod render;
 pub mod session;
+pub mod sideband;

@@ -8,6 +8,7 @@ mod error;
 mod load;
 mod perf_event;
 mod ring;
+pub mod sideband;
 mod totals;
 
 use std::{os::fd::OwnedFd, thread, time::Duration};

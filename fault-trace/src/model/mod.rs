@@ -1,10 +1,15 @@
 //! The pure data model: faults, tasks, totals.
 
 pub mod accounting;
+pub mod address_space;
 pub mod cause;
 pub mod event;
+pub mod mapping;
 pub mod names;
+pub mod refine;
 pub mod run;
+pub mod space_event;
+pub mod spaces;
 pub mod totals;
 
 pub use accounting::{Accounting, Loss};

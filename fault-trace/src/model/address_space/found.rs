@@ -1,0 +1,36 @@
+//! What a look-up tells.
+
+use super::Mapping;
+
+/// How well a mapping is known at the time of a look-up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Certainty {
+    /// A later snapshot still shows it.
+    Confirmed,
+    /// A record or snapshot told of it. It may have been unmapped or moved since, which nothing
+    /// reports.
+    Reported,
+    /// A later snapshot shows something else, records are missing, or the history is forgotten.
+    Uncertain,
+}
+
+/// What a look-up finds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Found<'a> {
+    /// As it was made: parts of it may belong to newer mappings.
+    pub mapping: &'a Mapping,
+    /// Since when it is known, ns of CLOCK_MONOTONIC.
+    pub since_ns: u64,
+    pub certainty: Certainty,
+    /// The address lay below the stack, which grows to hold it if the fault completes.
+    pub grew: bool,
+}
+
+/// What was lost to the bounds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Dropped {
+    /// Changes forgotten before their time.
+    pub changes: u64,
+    /// Pieces evicted.
+    pub pieces: u64,
+}
