@@ -1,6 +1,7 @@
 //! The pure data model: faults, tasks, totals.
 
 pub mod event;
+mod json;
 pub mod run;
 pub mod totals;
 
