@@ -1,6 +1,6 @@
 //! fault-trace: an eBPF page-fault tracer and analyser for Linux.
 //!
-//! Data flows one way: [`capture`] or `recording` -> [`decode`] -> [`model`] -> [`analysis`] -> one
+//! Data flows one way: [`capture`] or [`recording`] -> [`decode`] -> [`model`] -> [`analysis`] -> one
 //! report -> [`render`] and [`export`]. Pure modules know nothing of aya, tokio, clap or /proc.
 
 pub mod analysis;
@@ -13,6 +13,7 @@ pub mod export;
 pub mod host;
 pub mod model;
 pub mod options;
+pub mod recording;
 pub mod render;
 pub mod session;
 pub mod sideband;

@@ -4,6 +4,7 @@ pub mod accounting;
 pub mod address_space;
 pub mod cause;
 pub mod event;
+mod json;
 pub mod mapping;
 pub mod names;
 pub mod refine;

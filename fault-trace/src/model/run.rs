@@ -59,9 +59,9 @@ pub struct RunOptions {
     pub records_faults: bool,
 }
 
-/// [`Hooks`] in JSON: the bits, so that a later version can classify anew.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
+/// [`Hooks`] that travel through JSON as a list of their names, so that a later version can classify
+/// anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HookSet(pub u32);
 
 impl From<Hooks> for HookSet {

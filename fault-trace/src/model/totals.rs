@@ -4,9 +4,12 @@ pub use fault_trace_common::wire::Counts;
 use fault_trace_common::{Class, Counter, histogram::BUCKETS};
 use serde::{Deserialize, Serialize};
 
+use super::json;
+
 /// The totals of one class.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ClassTotals {
+    #[serde(deserialize_with = "json::class_or_unknown")]
     pub class: Class,
     pub inferred: u64,
     pub major: u64,
@@ -20,6 +23,7 @@ pub struct ClassTotals {
     pub min_ns: Option<u64>,
     pub max_ns: Option<u64>,
     /// Faults a latency bucket, see `fault_trace_common::histogram`; `BUCKETS` long.
+    #[serde(with = "json::buckets")]
     pub buckets: Vec<u64>,
 }
 
@@ -51,6 +55,24 @@ impl ClassTotals {
     pub fn count(&self) -> u64 {
         self.timed() + self.untimed
     }
+
+    /// Adds what `other` counted; the class stays this one's.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (sum, more) in [
+            (&mut self.inferred, other.inferred),
+            (&mut self.major, other.major),
+            (&mut self.untimed, other.untimed),
+            (&mut self.pages, other.pages),
+            (&mut self.sum_ns, other.sum_ns),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        for (sum, more) in self.buckets.iter_mut().zip(&other.buckets) {
+            *sum = sum.saturating_add(*more);
+        }
+        self.min_ns = self.min_ns.into_iter().chain(other.min_ns).min();
+        self.max_ns = self.max_ns.max(other.max_ns);
+    }
 }
 
 /// The totals of one process.
@@ -58,6 +80,7 @@ impl ClassTotals {
 pub struct ProcessTotals {
     pub pid: u32,
     /// The newest name; raw bytes.
+    #[serde(with = "json::comm")]
     pub comm: Vec<u8>,
     /// `kernel_minor` and `kernel_major` are those of exited threads; [`ProcessTotals::kernel`] is
     /// the whole truth.
@@ -74,7 +97,7 @@ pub struct KernelCounts {
 }
 
 /// Anomalies and losses, by [`Counter`].
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct CounterTotals(pub [u64; Counter::ALL.len()]);
 
 impl CounterTotals {
@@ -91,6 +114,7 @@ pub struct Totals {
     /// Sum over all processes.
     pub counts: Counts,
     /// The classes that were seen, in the order of `Class::ALL`.
+    #[serde(deserialize_with = "json::distinct_classes")]
     pub classes: Vec<ClassTotals>,
     /// Ordered by pid.
     pub processes: Vec<ProcessTotals>,

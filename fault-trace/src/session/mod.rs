@@ -6,6 +6,8 @@ mod live;
 mod output;
 mod prepare;
 mod progress;
+mod record;
+mod recorded;
 mod stat;
 mod trace;
 mod tracee;
@@ -18,10 +20,12 @@ use crate::{exit::Exit, options::Command};
 /// Whatever made it fail; [`Exit::of`] tells the exit status.
 pub fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
+        Command::Record(capture, options) => record::run(&capture, &options),
         Command::Stat(capture, options) => stat::run(&capture, &options),
         Command::Trace(capture) => trace::run(&capture),
+        Command::Report(options) => recorded::report(&options),
+        Command::Export(options) => recorded::export(&options),
         Command::Explain { input, json } => explain::run(&input, json),
         Command::Doctor { json } => doctor::run(json),
-        _ => Ok(Exit::Failed),
     }
 }

@@ -1,0 +1,111 @@
+//! What can go wrong with a recording.
+
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+
+use parquet::errors::ParquetError;
+
+use super::FORMAT;
+
+/// Why a recording could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    #[error("{} exists already: choose another name, or ask to overwrite it", path.display())]
+    Exists { path: PathBuf },
+    #[error("{} is not a recording of fault-trace: {reason}", path.display())]
+    NotARecording { path: PathBuf, reason: String },
+    #[error("cannot {action} {}: {source}{}", path.display(), remedy(source.kind()))]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("cannot encode {}: {source}; please report this", path.display())]
+    Encode { path: PathBuf, source: ParquetError },
+    #[error(
+        "{} was made by a newer fault-trace: its format is {format}, this version reads up to {FORMAT}; update fault-trace",
+        path.display()
+    )]
+    Newer { path: PathBuf, format: u32 },
+    #[error("{} is damaged: {reason}; the other files of the recording stay readable", path.display())]
+    Damaged { path: PathBuf, reason: String },
+    #[error("nothing more can be recorded: an earlier write failed")]
+    Stopped,
+    #[error("the thread that writes the recording panicked; please report this")]
+    Panicked,
+}
+
+impl RecordingError {
+    /// For `map_err`: `action` failed on `path`.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// For `map_err`: encoding or writing a segment failed.
+    pub(super) fn encode(path: &Path) -> impl FnOnce(ParquetError) -> Self {
+        move |error| match error {
+            ParquetError::External(cause) => match cause.downcast::<io::Error>() {
+                Ok(source) => Self::io("write", path)(*source),
+                Err(cause) => Self::Encode {
+                    path: path.to_owned(),
+                    source: ParquetError::External(cause),
+                },
+            },
+            source => Self::Encode {
+                path: path.to_owned(),
+                source,
+            },
+        }
+    }
+
+    pub(super) fn damaged(path: &Path, reason: impl ToString) -> Self {
+        Self::Damaged {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// What to do about it, after the message.
+const fn remedy(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; free some space or record elsewhere (what was finished before stays readable)"
+        }
+        ErrorKind::FileTooLarge => {
+            "; raise the limit on file sizes (ulimit -f; what was finished before stays readable)"
+        }
+        ErrorKind::PermissionDenied => "; choose a directory that you may use, or become its owner",
+        ErrorKind::ReadOnlyFilesystem => "; choose a directory on a writable file system",
+        ErrorKind::NotFound => "; check the path (its parent directory must exist)",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs::File, io::Write};
+
+    #[test]
+    fn a_full_disk_is_named_with_its_file_and_remedy() {
+        let mut full = File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("Linux has it");
+        let source = full.write_all(b"x").expect_err("it is always full");
+        let path = Path::new("run.ftrace/faults/part-00003.parquet.tmp");
+        let error = RecordingError::encode(path)(source.into());
+        assert_eq!(
+            error.to_string(),
+            "cannot write run.ftrace/faults/part-00003.parquet.tmp: No space left on device (os error 28); \
+             free some space or record elsewhere (what was finished before stays readable)"
+        );
+    }
+}

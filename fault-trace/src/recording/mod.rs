@@ -1,0 +1,43 @@
+//! A recording: one run as a directory that any Parquet engine reads as it is.
+//!
+//! ```text
+//! NAME.ftrace/               mode 0700: addresses defeat ASLR
+//!   recording.json           the format version and the [`Run`](crate::model::Run)
+//!   faults/part-00000.parquet  [`Fault`](crate::model::Fault)s, in the order in which they were closed
+//!   tasks/part-00000.parquet   [`TaskEvent`](crate::model::TaskEvent)s, in the order in which they came
+//! ```
+//!
+//! A segment is written under a temporary name (`….tmp`) and renamed once it is whole, so the death
+//! of the tracer costs the open segment at most. `recording.json` is replaced in one step, too, and
+//! says `"complete":false` until the run was stopped in order.
+//!
+//! What is synced to disk: `recording.json` whenever it is written; the segments when the recording
+//! is finished, not before, for waiting on the disk would disturb the traced machine. A power failure
+//! can therefore cost the segments that the kernel had not yet written back.
+
+mod column;
+mod error;
+mod files;
+mod manifest;
+mod reader;
+mod rows;
+mod schema;
+mod segment;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod writer;
+
+pub use error::RecordingError;
+pub use reader::{Completeness, Damaged, Recording};
+pub use rows::Rows;
+pub use segment::SEGMENT_ROWS;
+pub use thread::WriterThread;
+pub use writer::{RecordingWriter, Written};
+
+/// The version of the format that is written, and the newest that is read. It grows when older
+/// readers could misread; added columns, fields and names do not count.
+pub const FORMAT: u32 = 1;
+
+/// The key of the format's version, in `recording.json` and in the metadata of every segment.
+const FORMAT_KEY: &str = "fault_trace.format";

@@ -1,0 +1,106 @@
+//! The format that other programs, older and newer versions rely on.
+
+use std::{fs::File, sync::Arc};
+
+use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, types::UInt8Type};
+use fault_trace_common::Class;
+use parquet::{
+    arrow::ArrowWriter,
+    file::{
+        metadata::KeyValue,
+        properties::WriterProperties,
+        reader::{FileReader, SerializedFileReader},
+    },
+    schema::printer::print_schema,
+};
+
+use super::{fault, place, run, task};
+use crate::{
+    model::{Fault, TaskEvent},
+    recording::{
+        FORMAT_KEY, Recording, RecordingWriter,
+        schema::{self, Row},
+    },
+};
+
+/// The columns with their Parquet types and the encodings of their values, as found in a file.
+fn describe<R: Row>(recording: &std::path::Path) -> String {
+    let path = recording.join(R::TABLE).join("part-00000.parquet");
+    let reader = SerializedFileReader::new(File::open(path).expect("opens")).expect("reads");
+    let metadata = reader.metadata();
+    let mut text = Vec::new();
+    print_schema(&mut text, metadata.file_metadata().schema());
+    let mut text = String::from_utf8(text).expect("is text");
+    for column in metadata.row_group(0).columns() {
+        let mut encodings: Vec<_> = column.encodings().map(|e| e.to_string()).collect();
+        encodings.sort();
+        let (path, encodings) = (column.column_path(), encodings.join(" "));
+        text += &format!("{path}: {encodings}, {}\n", column.compression());
+    }
+    text
+}
+
+#[test]
+fn the_schema_of_format_1_does_not_change() {
+    let (_directory, path) = place();
+    let mut writer = RecordingWriter::create(&path, false, &run(1)).expect("creates");
+    writer.push_fault(&fault(1)).expect("pushes");
+    writer.push_task(task(b"ls")).expect("pushes");
+    writer.finish(&run(1)).expect("finishes");
+    insta::assert_snapshot!("faults", describe::<Fault>(&path));
+    insta::assert_snapshot!("tasks", describe::<TaskEvent>(&path));
+}
+
+#[test]
+fn a_class_of_a_newer_version_reads_as_unknown_and_is_counted() {
+    let (_directory, path) = place();
+    let writer = RecordingWriter::create(&path, false, &run(4)).expect("creates");
+    writer.finish(&run(4)).expect("finishes");
+    let names: DictionaryArray<UInt8Type> =
+        ["cow-anon", "from-the-future", "cow-anon", "from-the-future"]
+            .into_iter()
+            .collect();
+    rewrite_column(&path, "class", Arc::new(names));
+
+    let mut faults = Recording::open(&path).expect("opens").faults();
+    let classes: Vec<Class> = faults
+        .by_ref()
+        .map(|fault| fault.expect("reads").class)
+        .collect();
+    assert_eq!(
+        classes,
+        [
+            Class::CowAnon,
+            Class::Unknown,
+            Class::CowAnon,
+            Class::Unknown
+        ]
+    );
+    assert_eq!(faults.unknown_names(), 2);
+}
+
+/// Replaces the first segment with faults whose column `name` is `values`, and which have a column
+/// that this version does not know.
+fn rewrite_column(recording: &std::path::Path, name: &str, values: ArrayRef) {
+    let rows: Vec<Fault> = (0..values.len() as u64).map(fault).collect();
+    let batch = schema::batch(schema::arrow_schema::<Fault>(), &rows).expect("builds");
+    let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+    let columns = columns.map(|(field, column)| {
+        let values = if field.name() == name {
+            &values
+        } else {
+            column
+        };
+        (field.name().clone(), Arc::clone(values))
+    });
+    let newer = [("from_the_future".to_owned(), Arc::clone(batch.column(0)))];
+    let batch = RecordBatch::try_from_iter(newer.into_iter().chain(columns)).expect("builds");
+
+    let file = File::create(recording.join("faults/part-00000.parquet")).expect("creates");
+    let format = KeyValue::new(FORMAT_KEY.to_owned(), "1".to_owned());
+    let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![format]));
+    let mut writer =
+        ArrowWriter::try_new(file, batch.schema(), Some(properties.build())).expect("creates");
+    writer.write(&batch).expect("writes");
+    writer.close().expect("closes");
+}

@@ -1,0 +1,148 @@
+//! What a recording promises, told by writing and reading real ones.
+
+mod crash;
+mod damage;
+mod format;
+mod refusals;
+mod round_trip;
+
+use std::path::PathBuf;
+
+use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, Hooks};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use crate::model::{
+    Fault, Run, TaskChange, TaskEvent, Totals,
+    run::{ClockBase, Host, RunOptions},
+};
+
+/// A directory that vanishes with the test, and the path of a recording in it.
+fn place() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let path = directory.path().join("run.ftrace");
+    (directory, path)
+}
+
+/// A run that was stopped in order and recorded so many faults.
+fn run(recorded: u64) -> Run {
+    let mut totals = Totals::default();
+    totals.counts.recorded = recorded;
+    Run {
+        tool_version: "1.2.3".to_owned(),
+        host: Host {
+            name: "example".to_owned(),
+            kernel_release: "6.18.0".to_owned(),
+            machine: "x86_64".to_owned(),
+            cpus_online: 2,
+            page_size_bytes: 4096,
+        },
+        command: vec!["ls".to_owned()],
+        target: "command".to_owned(),
+        options: RunOptions {
+            sample: 1,
+            min_latency_ns: 0,
+            filters: Vec::new(),
+            records_faults: true,
+        },
+        hooks: Hooks::ALL.into(),
+        clock: ClockBase {
+            monotonic_ns: 5,
+            unix_ns: -6,
+        },
+        started_ns: 10,
+        stopped_ns: 20,
+        complete: true,
+        kernel: None,
+        exit_status: Some(0),
+        undecodable: 0,
+        notes: Vec::new(),
+        totals,
+    }
+}
+
+/// The same run while it lasts.
+fn running() -> Run {
+    Run {
+        complete: false,
+        ..run(0)
+    }
+}
+
+/// The nth fault of a plain sequence.
+fn fault(n: u64) -> Fault {
+    Fault {
+        time_ns: 1000 * n,
+        latency_ns: Some(500 + n % 7),
+        address: 0x7f00_0000_0000 + 4096 * n,
+        ip: 0x5555_0000,
+        evidence: Evidence(Evidence::ENDED | Evidence::RSS_ANON),
+        error_code: ErrorCode(ErrorCode::WRITE | ErrorCode::USER),
+        pid: 7,
+        tid: 8,
+        cpu: 1,
+        pages: 1,
+        class: Class::AnonAlloc,
+        confidence: Confidence::Exact,
+    }
+}
+
+fn task(comm: &[u8]) -> TaskEvent {
+    TaskEvent {
+        time_ns: 3,
+        pid: 7,
+        tid: 8,
+        comm: comm.to_vec(),
+        change: TaskChange::Seen,
+    }
+}
+
+fn any_fault() -> impl Strategy<Value = Fault> {
+    let class = prop::sample::select(Class::ALL.to_vec());
+    let confidence = prop::sample::select(vec![Confidence::Exact, Confidence::Inferred]);
+    let words = any::<(u64, Option<u64>, u64, u64, u64)>();
+    let ids = any::<(u32, u32, u32, u16, u32)>();
+    (class, confidence, words, ids).prop_map(
+        |(
+            class,
+            confidence,
+            (time_ns, latency_ns, address, ip, evidence),
+            (error_code, pid, tid, cpu, pages),
+        )| Fault {
+            time_ns,
+            latency_ns,
+            address,
+            ip,
+            evidence: Evidence(evidence),
+            error_code: ErrorCode(error_code),
+            pid,
+            tid,
+            cpu,
+            pages,
+            class,
+            confidence,
+        },
+    )
+}
+
+fn any_task() -> impl Strategy<Value = TaskEvent> {
+    let change = prop_oneof![
+        Just(TaskChange::Seen),
+        Just(TaskChange::Renamed),
+        any::<u32>().prop_map(|parent_pid| TaskChange::Forked { parent_pid }),
+        Just(TaskChange::Exited),
+    ];
+    let comm = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..16),
+        "[ -~]{0,15}".prop_map(String::into_bytes),
+    ];
+    (any::<(u64, u32, u32)>(), comm, change).prop_map(|((time_ns, pid, tid), comm, change)| {
+        TaskEvent {
+            time_ns,
+            pid,
+            tid,
+            comm,
+            change,
+        }
+    })
+}

@@ -1,0 +1,108 @@
+//! Writing a recording.
+
+use std::path::{Path, PathBuf};
+
+use super::{RecordingError, files, manifest, segment::TableWriter};
+use crate::model::{Event, Fault, Run, TaskEvent};
+
+/// Writes a recording. Dropping it without [`RecordingWriter::finish`] leaves what a crash would.
+///
+/// After an error the rows of that table's open segment are lost; the segments finished before stay
+/// readable, and [`RecordingWriter::finish`] may still be called.
+pub struct RecordingWriter {
+    path: PathBuf,
+    faults: TableWriter<Fault>,
+    tasks: TableWriter<TaskEvent>,
+}
+
+/// What a finished recording holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Written {
+    pub faults: u64,
+    pub tasks: u64,
+    pub segments: u32,
+}
+
+impl RecordingWriter {
+    /// Creates the recording's directory with its first `recording.json`. With `overwrite` a
+    /// recording of that name is removed first.
+    ///
+    /// # Errors
+    /// The name is taken, by a recording (without `overwrite`) or by anything else; the directory
+    /// cannot be written.
+    pub fn create(path: &Path, overwrite: bool, run: &Run) -> Result<Self, RecordingError> {
+        files::create_directory(path, overwrite)?;
+        manifest::write(path, run)?;
+        Ok(Self {
+            path: path.to_owned(),
+            faults: TableWriter::new(path),
+            tasks: TableWriter::new(path),
+        })
+    }
+
+    /// Adds a fault; encodes and writes when enough have come together.
+    ///
+    /// # Errors
+    /// The open segment cannot be written.
+    pub fn push_fault(&mut self, fault: &Fault) -> Result<(), RecordingError> {
+        self.faults.push(*fault)
+    }
+
+    /// Adds a task event.
+    ///
+    /// # Errors
+    /// The open segment cannot be written.
+    pub fn push_task(&mut self, task: TaskEvent) -> Result<(), RecordingError> {
+        self.tasks.push(task)
+    }
+
+    /// Adds an event of either kind.
+    ///
+    /// # Errors
+    /// The open segment cannot be written.
+    pub fn push(&mut self, event: Event) -> Result<(), RecordingError> {
+        match event {
+            Event::Fault(fault) => self.push_fault(&fault),
+            Event::Task(task) => self.push_task(task),
+        }
+    }
+
+    /// Closes the open segments, so that a crash cannot take what came before.
+    ///
+    /// # Errors
+    /// A segment cannot be completed.
+    pub fn roll(&mut self) -> Result<(), RecordingError> {
+        self.faults.roll()?;
+        self.tasks.roll()
+    }
+
+    /// Replaces `recording.json`, in one step.
+    ///
+    /// # Errors
+    /// It cannot be written; the old one stays.
+    pub fn checkpoint(&self, run: &Run) -> Result<(), RecordingError> {
+        manifest::write(&self.path, run)
+    }
+
+    /// Closes everything, writes the final `recording.json` and syncs all of it to disk. The file is
+    /// written even if rows were lost to an error, but then says `"complete":false`.
+    ///
+    /// # Errors
+    /// The first of what could not be written.
+    pub fn finish(mut self, run: &Run) -> Result<Written, RecordingError> {
+        let finished = self.faults.finish().and(self.tasks.finish());
+        let lost_rows = self.faults.lost_rows + self.tasks.lost_rows;
+        let complete = run.complete && finished.is_ok() && lost_rows == 0;
+        let checkpointed = self.checkpoint(&Run {
+            complete,
+            ..run.clone()
+        });
+        finished.and(checkpointed)?;
+        files::sync(&self.path)?;
+        Ok(Written {
+            faults: self.faults.finished_rows,
+            tasks: self.tasks.finished_rows,
+            segments: self.faults.finished + self.tasks.finished,
+        })
+    }
+}
