@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use nix::sys::signal::{SigHandler, Signal};
+
 use fault_trace::{
     cli,
     exit::{self, Exit},
@@ -9,6 +11,9 @@ use fault_trace::{
 };
 
 fn main() -> ExitCode {
+    // A limit on file sizes (ulimit -f) is to be an error of the write, with its remedy, not a death.
+    // SAFETY: no handler, and no other thread yet.
+    let _ = unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
     let command = match cli::parse(std::env::args_os()) {
         Ok(command) => command,
         Err(error) => {
