@@ -97,6 +97,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
             source: KernelSource::Rusage,
         }),
         exit_status: Some(0),
+        spaces: crate::model::spaces::SpaceCounts::default(),
         undecodable: 0,
         notes: Vec::new(),
         totals: Totals {

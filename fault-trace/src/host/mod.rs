@@ -3,6 +3,7 @@
 
 pub mod btf;
 pub mod checks;
+pub mod devices;
 pub mod doctor;
 pub mod faults;
 pub mod findings;

@@ -92,6 +92,20 @@ impl Proc {
         Ok(family(&parents, pid))
     }
 
+    /// A file below the root.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The mappings of a process, to be read at once.
+    ///
+    /// # Errors
+    /// If there is no such process, or it may not be looked into.
+    pub fn open_maps(&self, pid: u32) -> io::Result<impl io::BufRead + use<>> {
+        File::open(self.path(&format!("{pid}/maps"))).map(io::BufReader::new)
+    }
+
     /// The kernel's fault counts of a process, its exited threads included.
     ///
     /// # Errors

@@ -105,11 +105,44 @@ pub struct Loss {
 /// Everything of a run that was counted as lost; only what is not zero.
 #[must_use]
 pub fn losses(run: &Run) -> Vec<Loss> {
-    let undecodable = Loss {
-        name: "undecodable",
-        count: run.undecodable,
-        meaning: "records lost: they could not be decoded",
+    let loss = |name, count, meaning| Loss {
+        name,
+        count,
+        meaning,
     };
+    let spaces = &run.spaces;
+    let beside = [
+        loss(
+            "undecodable",
+            run.undecodable,
+            "records lost: they could not be decoded",
+        ),
+        loss(
+            "mapping_unknown",
+            spaces.unknown,
+            "faults whose mapping is not known: their class is not refined",
+        ),
+        loss(
+            "mapping_uncertain",
+            spaces.uncertain,
+            "faults whose mapping may have changed unseen: their class is refined as inferred",
+        ),
+        loss(
+            "mapping_records_lost",
+            spaces.lost,
+            "mapping records lost: perf's ring was full",
+        ),
+        loss(
+            "mapping_inversions",
+            spaces.inversions,
+            "mapping records that came too late for the faults before them",
+        ),
+        loss(
+            "mapping_history_dropped",
+            spaces.dropped.changes + spaces.dropped.pieces,
+            "mapping changes forgotten: too many in a process",
+        ),
+    ];
     Counter::ALL
         .into_iter()
         .map(|counter| Loss {
@@ -117,7 +150,7 @@ pub fn losses(run: &Run) -> Vec<Loss> {
             count: run.totals.counters.get(counter),
             meaning: counter.meaning(),
         })
-        .chain([undecodable])
+        .chain(beside)
         .filter(|loss| loss.count > 0)
         .collect()
 }

@@ -4,6 +4,7 @@
 use fault_trace_common::Hooks;
 use serde::{Deserialize, Serialize};
 
+use super::spaces::SpaceCounts;
 use super::totals::{KernelCounts, Totals};
 
 /// A run: complete, or as far as it was known when last written.
@@ -31,6 +32,9 @@ pub struct Run {
     pub exit_status: Option<i32>,
     /// Ring-buffer records that could not be decoded.
     pub undecodable: u64,
+    /// What was not known of the mappings that faults were looked up in.
+    #[serde(default)]
+    pub spaces: SpaceCounts,
     /// What degraded the run, for people.
     pub notes: Vec<String>,
     pub totals: Totals,

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     address_space::{AddressSpace, Certainty, Dropped, Found},
     mapping::Mapping,
@@ -18,7 +20,7 @@ pub const WAITING_MAX: usize = 1 << 20;
 pub const HORIZON_NS: u64 = 5_000_000_000;
 
 /// What happened beside the ordinary; every count is shown.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct SpaceCounts {
     /// Look-ups that found nothing.
     pub unknown: u64,
@@ -130,6 +132,12 @@ impl Spaces {
             Some(_) => {}
         }
         found
+    }
+
+    /// As [`Spaces::lookup`], after one that found nothing and a snapshot: they count as one.
+    pub fn lookup_again(&mut self, pid: u32, address: u64, time_ns: u64) -> Option<Found<'_>> {
+        self.counts.unknown = self.counts.unknown.saturating_sub(1);
+        self.lookup(pid, address, time_ns)
     }
 
     /// The mappings of a process as far as they are known now; `None` if it is unknown.

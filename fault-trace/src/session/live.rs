@@ -11,6 +11,7 @@ use tokio::{
 
 use super::{
     prepare::{self, Prepared},
+    spaces::Refiner,
     tracee::Tracee,
 };
 use crate::{
@@ -82,12 +83,19 @@ async fn run_async(
     } = prepared;
     // Before the launch, so that the end of the shortest command is not missed.
     let signals = Signals::new()?;
-    let mut ring = if run.options.records_faults {
-        Some(capture.take_ring()?)
+    let mut source = if run.options.records_faults {
+        let refiner = Refiner::open(capture.hooks(), &prepare::online_cpus()?)?;
+        Some(Source {
+            ring: capture.take_ring()?,
+            refiner,
+        })
     } else {
         None
     };
     let mut tracee = Tracee::new(&options.target, &mut capture)?;
+    if let Some(source) = &mut source {
+        source.refiner.follow(tracee.pids());
+    }
     tracee.before_start();
     run.clock = kernel::clock_base();
     run.started_ns = kernel::monotonic_ns();
@@ -96,7 +104,7 @@ async fn run_async(
 
     let mut state = State {
         capture: &mut capture,
-        ring: ring.as_mut(),
+        source: source.as_mut(),
         tracee: &mut tracee,
         run: &mut run,
         sink,
@@ -113,11 +121,40 @@ async fn run_async(
     run.totals = snapshot.totals;
     run.exit_status = tracee.exit_status();
     run.complete = true;
-    let outcome = outcome.and_then(|()| match &mut ring {
-        Some(ring) => drain(ring, &mut run.undecodable, sink),
-        None => Ok(()),
-    });
+    let Some(mut source) = source else {
+        return Ok((run, outcome));
+    };
+    let outcome = outcome.and_then(|()| source.drain(&mut run.undecodable, sink));
+    source.refiner.finish(&mut run);
     Ok((run, outcome))
+}
+
+/// Where events come from: the ring buffer, refined by the address spaces.
+struct Source {
+    ring: Ring,
+    refiner: Refiner,
+}
+
+impl Source {
+    /// Empties the ring buffer into the sink.
+    fn drain(&mut self, undecodable: &mut u64, sink: &mut dyn Sink) -> anyhow::Result<()> {
+        loop {
+            let mut events = Vec::new();
+            let count = self
+                .ring
+                .drain(BATCH, |record| match decode::decode(record) {
+                    Ok(event) => events.push(event),
+                    Err(_) => *undecodable += 1,
+                });
+            if !events.is_empty() {
+                self.refiner.refine(&mut events);
+                sink.events(events)?;
+            }
+            if count < BATCH {
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// The signals that end a run or tell of the tracee's end.
@@ -140,7 +177,7 @@ impl Signals {
 
 struct State<'a> {
     capture: &'a mut Capture,
-    ring: Option<&'a mut Ring>,
+    source: Option<&'a mut Source>,
     tracee: &'a mut Tracee,
     run: &'a mut Run,
     sink: &'a mut dyn Sink,
@@ -159,7 +196,7 @@ impl State<'_> {
         let mut looking = ticks(LOOK_EVERY);
         loop {
             tokio::select! {
-                _ = draining.tick(), if self.ring.is_some() => self.drain()?,
+                _ = draining.tick(), if self.source.is_some() => self.drain()?,
                 _ = looking.tick() => {
                     self.look(began)?;
                     if self.tracee.is_over()? {
@@ -186,36 +223,24 @@ impl State<'_> {
     }
 
     fn drain(&mut self) -> anyhow::Result<()> {
-        match &mut self.ring {
-            Some(ring) => drain(ring, &mut self.run.undecodable, self.sink),
+        match &mut self.source {
+            Some(source) => source.drain(&mut self.run.undecodable, self.sink),
             None => Ok(()),
         }
     }
 
     fn look(&mut self, began: Instant) -> anyhow::Result<()> {
-        self.capture.follow_cpus(&prepare::online_cpus()?)?;
+        let online = prepare::online_cpus()?;
+        self.capture.follow_cpus(&online)?;
+        if let Some(Source { refiner, .. }) = &mut self.source {
+            refiner.follow_cpus(&online)?;
+            refiner.look();
+        }
         self.sink.tick(&mut Progress {
             elapsed: began.elapsed(),
             capture: self.capture,
             run: self.run,
         })
-    }
-}
-
-/// Empties the ring buffer into the sink.
-fn drain(ring: &mut Ring, undecodable: &mut u64, sink: &mut dyn Sink) -> anyhow::Result<()> {
-    loop {
-        let mut events = Vec::new();
-        let count = ring.drain(BATCH, |record| match decode::decode(record) {
-            Ok(event) => events.push(event),
-            Err(_) => *undecodable += 1,
-        });
-        if !events.is_empty() {
-            sink.events(events)?;
-        }
-        if count < BATCH {
-            return Ok(());
-        }
     }
 }
 

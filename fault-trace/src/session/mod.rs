@@ -8,6 +8,7 @@ mod prepare;
 mod progress;
 mod record;
 mod recorded;
+mod spaces;
 mod stat;
 mod trace;
 mod tracee;

@@ -14,7 +14,10 @@ use crate::{
         findings::Findings,
         kernel::{self, Version},
     },
-    model::run::{ClockBase, HookSet, Run, RunOptions},
+    model::{
+        run::{ClockBase, HookSet, Run, RunOptions},
+        spaces::SpaceCounts,
+    },
     options::{CaptureOptions, Filter, Mode, Target},
 };
 
@@ -81,6 +84,7 @@ pub(super) fn prepare(options: &CaptureOptions, records_faults: bool) -> anyhow:
         kernel: None,
         exit_status: None,
         undecodable: 0,
+        spaces: SpaceCounts::default(),
         notes,
         totals: crate::model::Totals::default(),
     };

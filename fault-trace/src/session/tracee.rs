@@ -75,6 +75,21 @@ impl Tracee {
         })
     }
 
+    /// The processes that are traced at first; `None`: all.
+    pub(super) fn pids(&self) -> Option<Vec<u32>> {
+        match &self.kind {
+            Kind::Blocked(blocked) => Some(blocked.iter().map(Blocked::pid).collect()),
+            Kind::Launched(children) => Some(vec![children.pid()]),
+            Kind::Processes(pids) => Some(pids.clone()),
+            Kind::Threads(tids) => Some(
+                tids.iter()
+                    .filter_map(|&tid| self.proc.process_of(tid).ok())
+                    .collect(),
+            ),
+            Kind::All => None,
+        }
+    }
+
     /// To be called just before tracing starts.
     pub(super) fn before_start(&mut self) {
         if matches!(self.kind, Kind::All) {

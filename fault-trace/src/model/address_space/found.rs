@@ -1,5 +1,7 @@
 //! What a look-up tells.
 
+use serde::{Deserialize, Serialize};
+
 use super::Mapping;
 
 /// How well a mapping is known at the time of a look-up.
@@ -27,7 +29,7 @@ pub struct Found<'a> {
 }
 
 /// What was lost to the bounds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Dropped {
     /// Changes forgotten before their time.
     pub changes: u64,

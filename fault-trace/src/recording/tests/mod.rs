@@ -55,6 +55,7 @@ fn run(recorded: u64) -> Run {
         complete: true,
         kernel: None,
         exit_status: Some(0),
+        spaces: crate::model::spaces::SpaceCounts::default(),
         undecodable: 0,
         notes: Vec::new(),
         totals,
