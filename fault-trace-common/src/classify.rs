@@ -43,6 +43,7 @@ const fn exact_if(sure: bool, class: Class) -> Verdict {
 }
 
 const SIGBUS: u8 = 7;
+const SIGKILL: u8 = 9;
 const SIGSEGV: u8 = 11;
 const SEGV_MAPERR: i8 = 1;
 const SEGV_ACCERR: i8 = 2;
@@ -130,7 +131,10 @@ const fn kernel_without_end(facts: &Facts) -> Verdict {
         if evidence.any(Evidence::OOM_VICTIM) {
             return inferred(Class::Oom);
         }
-        if slept && evidence.closer_number() != Closer::NextStart as u8 {
+        // In kernel mode only a fatal signal does that (fault_signal_pending()).
+        let killed = evidence.closer_number() == Closer::SignalDelivery as u8
+            && evidence.signal() == SIGKILL;
+        if slept && killed {
             return inferred(Class::Interrupted);
         }
         // The next start may lie on a killed thread's way out, too (mm_release() writes to user space).

@@ -10,7 +10,7 @@
 //! | 40–47 | `si_code` of the signal that closed it, as a signed byte |
 //! | 48–51 | the address region, [`Region`] |
 //! | 52–55 | unused |
-//! | 56–63 | the number of the signal that closed it |
+//! | 56–63 | the number of the signal that closed it, or whose delivery did |
 
 use crate::region::Region;
 
@@ -234,7 +234,7 @@ impl Evidence {
         (self.0 >> SI_CODE_SHIFT) as i8
     }
 
-    /// The number of the signal that closed the fault, 0 if none did.
+    /// The number of the signal that closed the fault or whose delivery did, 0 if none.
     #[inline(always)]
     #[must_use]
     pub const fn signal(self) -> u8 {

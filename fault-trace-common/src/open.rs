@@ -9,6 +9,8 @@
 //!   the exception table, which does not fault), or its saved registers lay at or below the new
 //!   one's on the same stack (the stack grows down, so its frame has been popped). Interrupts and
 //!   NMIs probe user memory from stacks of their own, whose place proves nothing.
+//! - A START from kernel mode that the handler then accepts (CONFIRM) proves over a fault below it that
+//!   was accepted in kernel mode, too.
 //! - An END or a signal belongs to the newest frame of the same address that can have one: a probe
 //!   may have looked at the very address whose fault was in progress. What nested in that is over.
 
@@ -127,6 +129,32 @@ impl OpenFaults {
             *frame = fault;
             self.depth = depth as u32 + 1;
         }
+    }
+
+    /// Whether the newest fault, just confirmed, proves the one below it over. Confirmed faults do not
+    /// nest in kernel mode: the handler at work does not fault in ways that the kernel accepts. The
+    /// place of the registers alone does not tell (`randomize_kstack_offset`).
+    #[inline(always)]
+    #[must_use]
+    pub fn confirmed_displaces(&self) -> Option<usize> {
+        let depth = self.depth();
+        // Constant indices, which the verifier follows.
+        (0..DEPTH - 1).find(|&below| {
+            let fault = &self.frames[below];
+            below + 2 == depth && fault.is_kernel_mode() && fault.evidence.any(Evidence::CONFIRMED)
+        })
+    }
+
+    /// Removes the fault below the newest, which the caller has accounted for.
+    #[inline(always)]
+    pub fn remove_displaced(&mut self) {
+        let depth = self.depth();
+        for below in 0..DEPTH - 1 {
+            if below + 2 == depth {
+                self.frames[below] = self.frames[below + 1];
+            }
+        }
+        self.pop();
     }
 
     /// Removes the newest fault, which the caller has accounted for.

@@ -59,6 +59,15 @@ pub(crate) fn newest(state: &mut TaskState, closing: Closing) {
     state.open.pop();
 }
 
+/// Closes the fault below the newest, which that one proves over.
+#[inline(always)]
+pub(crate) fn displaced(state: &mut TaskState) {
+    if let Some(below) = state.open.confirmed_displaces() {
+        at(state, below, Closing::late(Closer::NextStart));
+        state.open.remove_displaced();
+    }
+}
+
 /// Closes the oldest fault to make room.
 #[inline(always)]
 pub(crate) fn oldest(state: &mut TaskState) {

@@ -51,9 +51,14 @@ pub(crate) fn confirmed(ctx: &PerfEventContext) {
     };
     // SAFETY: the kernel's context, valid while the program runs.
     let address = unsafe { (*ctx.ctx).addr };
-    if let Some(newest) = state.open.newest_mut()
-        && newest.address == address
-    {
-        newest.evidence.0 |= Evidence::CONFIRMED;
+    let Some(newest) = state.open.newest_mut() else {
+        return;
+    };
+    if newest.address != address {
+        return;
+    }
+    newest.evidence.0 |= Evidence::CONFIRMED;
+    if state.open.confirmed_displaces().is_some() {
+        close::displaced(state);
     }
 }

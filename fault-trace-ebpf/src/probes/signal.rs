@@ -53,11 +53,14 @@ pub(crate) fn generated(ctx: &RawTracePointContext) {
     close::newest(state, closing);
 }
 
-/// `signal:signal_deliver`: the thread is on its way to user mode.
-pub(crate) fn delivered(_ctx: &RawTracePointContext) {
+/// `signal:signal_deliver` (sig, info, ka): the thread is on its way to user mode.
+pub(crate) fn delivered(ctx: &RawTracePointContext) {
     if let Some(state) = task::state()
         && state.open.depth != 0
     {
-        close::down_to(state, 0, Closing::late(Closer::SignalDelivery));
+        let mut closing = Closing::late(Closer::SignalDelivery);
+        let number: u32 = ctx.arg(0);
+        closing.evidence |= Evidence(0).with_signal(number as u8, 0).0;
+        close::down_to(state, 0, closing);
     }
 }

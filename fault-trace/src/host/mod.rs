@@ -9,6 +9,7 @@ pub mod faults;
 pub mod findings;
 pub mod kernel;
 pub mod launch;
+pub mod numa;
 pub mod privileges;
 pub mod proc;
 pub mod regions;

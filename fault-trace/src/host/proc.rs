@@ -1,6 +1,7 @@
 //! Processes, threads and their fault counters, from /proc.
 
 use std::{
+    collections::HashMap,
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io,
@@ -148,8 +149,7 @@ impl Proc {
     /// If the file cannot be read or has no such counters.
     pub fn vmstat(&self) -> io::Result<KernelCounts> {
         let path = self.root.join("vmstat");
-        let VmStat(counters) = VmStat::from_buf_read(io::BufReader::new(File::open(&path)?))
-            .map_err(|error| invalid(&path, &error))?;
+        let counters = self.read_vmstat()?;
         let counter = |name| {
             let value = counters.get(name).and_then(|&value| value.try_into().ok());
             value.ok_or_else(|| invalid(&path, &format_args!("it has no {name}")))
@@ -159,6 +159,20 @@ impl Proc {
             minor: all.saturating_sub(major),
             major,
         })
+    }
+
+    /// The machine's NUMA hint faults since boot; `None` where the kernel does not balance.
+    #[must_use]
+    pub fn numa_hint_faults(&self) -> Option<u64> {
+        let counters = self.read_vmstat().ok()?;
+        u64::try_from(*counters.get("numa_hint_faults")?).ok()
+    }
+
+    fn read_vmstat(&self) -> io::Result<HashMap<String, i64>> {
+        let path = self.root.join("vmstat");
+        let VmStat(counters) = VmStat::from_buf_read(io::BufReader::new(File::open(&path)?))
+            .map_err(|error| invalid(&path, &error))?;
+        Ok(counters)
     }
 }
 

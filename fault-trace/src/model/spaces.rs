@@ -19,6 +19,9 @@ pub const WAITING_MAX: usize = 1 << 20;
 /// How long the past is kept by default, ns: longer than a fault waits to be looked up.
 pub const HORIZON_NS: u64 = 5_000_000_000;
 
+/// The base page of x86, bytes.
+const PAGE_BYTES: u64 = 4096;
+
 /// What happened beside the ordinary; every count is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct SpaceCounts {
@@ -134,10 +137,42 @@ impl Spaces {
         found
     }
 
+    /// How well it is known what is mapped there; `None` if nothing is known to be. Not counted.
+    pub fn certainty(&mut self, pid: u32, address: u64, time_ns: u64) -> Option<Certainty> {
+        self.advance(time_ns);
+        let space = self.space(pid)?;
+        space.lookup(address, time_ns).map(|found| found.certainty)
+    }
+
     /// As [`Spaces::lookup`], after one that found nothing and a snapshot: they count as one.
     pub fn lookup_again(&mut self, pid: u32, address: u64, time_ns: u64) -> Option<Found<'_>> {
         self.counts.unknown = self.counts.unknown.saturating_sub(1);
         self.lookup(pid, address, time_ns)
+    }
+
+    /// As [`Spaces::lookup`] at the start of a fault that ended at `end_ns`, and whether a mapping
+    /// grew down to its page meanwhile. Only the fault itself can do that (`expand_stack`, mm/mmap.c),
+    /// and the sideband tells of it.
+    pub fn lookup_fault(
+        &mut self,
+        pid: u32,
+        address: u64,
+        start_ns: u64,
+        end_ns: u64,
+    ) -> Option<Found<'_>> {
+        self.advance(end_ns);
+        let page = address & !(PAGE_BYTES - 1);
+        let at_end = self
+            .space(pid)
+            .and_then(|space| space.lookup(address, end_ns));
+        let grew = at_end.is_some_and(|found| {
+            found.since_ns >= start_ns && found.mapping.start == page && !found.mapping.shared
+        });
+        let found = self.lookup(pid, address, if grew { end_ns } else { start_ns })?;
+        Some(Found {
+            grew: found.grew || grew,
+            ..found
+        })
     }
 
     /// The mappings of a process as far as they are known now; `None` if it is unknown.

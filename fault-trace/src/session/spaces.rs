@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fault_trace_common::{Hooks, Region, Verdict};
+use fault_trace_common::{Class, Confidence, Hooks, Region, Verdict};
 
 use crate::{
     capture::sideband::{self, OpenError, Sideband},
-    host::{devices, kernel, proc::Proc},
+    host::{devices, kernel, numa::NumaHints, proc::Proc},
     model::{
         Event, Fault, Refinement, Run,
+        address_space::Certainty,
         mapping::{Devices, Names, parse_maps},
         refine::refine,
         space_event::SpaceChange,
@@ -20,8 +21,9 @@ use crate::{
 /// Snapshots a look: each costs up to a millisecond for a process with many mappings.
 const SNAPSHOTS_A_LOOK: usize = 32;
 
-/// A process that goes on moving its memory about is not read more often than this.
-const SNAPSHOT_INTERVAL_NS: u64 = 10_000_000;
+/// After a snapshot, its process is left alone for so many times what it cost: the one with the most
+/// mappings takes the reader, and itself, a few percent of their time.
+const SNAPSHOT_REST: u64 = 20;
 /// Bound: processes whose last snapshot is remembered.
 const SNAPSHOTS_REMEMBERED: usize = 1 << 16;
 
@@ -38,9 +40,15 @@ pub(super) struct Refiner {
     proc: Proc,
     hooks: Hooks,
     cpus: Vec<u32>,
-    /// When the last snapshot of each process was taken, ns.
-    snapshots: HashMap<u32, u64>,
+    numa_hints: NumaHints,
+    /// The last snapshot of each process.
+    snapshots: HashMap<u32, LastSnapshot>,
     undecodable: u64,
+}
+
+struct LastSnapshot {
+    time_ns: u64,
+    cost_ns: u64,
 }
 
 impl Refiner {
@@ -59,6 +67,7 @@ impl Refiner {
             proc,
             hooks,
             cpus: cpus.to_vec(),
+            numa_hints: NumaHints::new(Proc::default()),
             snapshots: HashMap::new(),
             undecodable: 0,
         })
@@ -99,10 +108,16 @@ impl Refiner {
         }
     }
 
-    /// Takes a snapshot of a process, unless there was one since shortly before `time_ns`.
+    /// Takes a snapshot of a process, unless there was one since `time_ns` or it would cost too much.
     fn snapshot_again(&mut self, pid: u32, time_ns: u64) -> bool {
-        let last_ns = self.snapshots.get(&pid).copied().unwrap_or(0);
-        time_ns > last_ns.saturating_add(SNAPSHOT_INTERVAL_NS) && self.snapshot(pid)
+        if let Some(last) = self.snapshots.get(&pid) {
+            let rested_ns = last.cost_ns.saturating_mul(SNAPSHOT_REST);
+            let is_rested = kernel::monotonic_ns() >= last.time_ns.saturating_add(rested_ns);
+            if time_ns <= last.time_ns || !is_rested {
+                return false;
+            }
+        }
+        self.snapshot(pid)
     }
 
     fn snapshot(&mut self, pid: u32) -> bool {
@@ -119,13 +134,16 @@ impl Refiner {
         if self.snapshots.len() >= SNAPSHOTS_REMEMBERED {
             self.snapshots.clear();
         }
-        self.snapshots.insert(pid, time_ns);
+        let cost_ns = kernel::monotonic_ns().saturating_sub(time_ns);
+        self.snapshots
+            .insert(pid, LastSnapshot { time_ns, cost_ns });
         true
     }
 
     /// Refines events just taken from the ring buffer: whatever led to them is in the sideband.
     pub(super) fn refine(&mut self, events: &mut [Event]) {
         self.read();
+        self.numa_hints.next_batch();
         for event in events {
             if let Event::Fault(fault) = event {
                 self.refine_fault(fault);
@@ -139,20 +157,43 @@ impl Refiner {
             confidence: fault.confidence,
         };
         if fault.evidence.in_region(Region::User) {
-            let (pid, address, time_ns) = (fault.pid, fault.address, fault.time_ns);
-            let verdict = if let Some(found) = self.spaces.lookup(pid, address, time_ns) {
-                refine(fault, self.hooks, Some(&found))
-            } else if self.snapshot_again(pid, time_ns) {
-                // mremap() leaves no record: only a snapshot knows where the memory is now.
-                let found = self.spaces.lookup_again(pid, address, time_ns);
-                refine(fault, self.hooks, found.as_ref())
-            } else {
-                before
-            };
+            let verdict = self.verdict(fault, before);
             fault.class = verdict.class;
             fault.confidence = verdict.confidence;
         }
         self.refinement.add(before, fault);
+    }
+
+    fn verdict(&mut self, fault: &Fault, told: Verdict) -> Verdict {
+        let (pid, address, time_ns) = (fault.pid, fault.address, fault.time_ns);
+        if fault.class == Class::SegvUnmapped {
+            match self.spaces.certainty(pid, address, time_ns) {
+                None => return told,
+                // Only a look at what is mapped now tells a guard from memory that is gone.
+                Some(Certainty::Reported) => _ = self.snapshot_again(pid, time_ns),
+                Some(Certainty::Confirmed | Certainty::Uncertain) => {}
+            }
+        }
+        let hooks = self.hooks;
+        let end_ns = time_ns.saturating_add(fault.latency_ns.unwrap_or(0));
+        let found = self.spaces.lookup_fault(pid, address, time_ns, end_ns);
+        let verdict = if let Some(found) = found {
+            refine(fault, hooks, Some(&found))
+        } else if self.snapshot_again(pid, time_ns) {
+            // mremap() leaves no record: only a snapshot knows where the memory is now.
+            let found = self.spaces.lookup_again(pid, address, time_ns);
+            refine(fault, hooks, found.as_ref())
+        } else {
+            told
+        };
+        if verdict.class == Class::AnonZero && self.numa_hints.moved() {
+            // A NUMA hint fault that moves nothing looks just the same.
+            return Verdict {
+                confidence: Confidence::Inferred,
+                ..verdict
+            };
+        }
+        verdict
     }
 
     /// Reads the sideband. A fork and what the child did may be in the rings of different CPUs, so
