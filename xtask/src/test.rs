@@ -23,7 +23,7 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     };
     let build = Build::prepare()?;
     // All at once, binaries that tests start included: what follows only runs.
-    command::run(cargo(&build, "build").args(["--bins", "--tests"]))?;
+    command::run(cargo(&build, "build").args(["--bins", "--examples", "--tests"]))?;
 
     // One failure must not hide the others.
     let mut failed = Vec::new();

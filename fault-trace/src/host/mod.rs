@@ -7,6 +7,7 @@ pub mod devices;
 pub mod doctor;
 pub mod faults;
 pub mod findings;
+pub mod huge;
 pub mod kernel;
 pub mod launch;
 pub mod numa;

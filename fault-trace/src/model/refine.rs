@@ -15,10 +15,24 @@ use super::{
     mapping::Kind,
 };
 
+/// A transparent huge page of x86, bytes.
+const HUGE_BYTES: u64 = 2 << 20;
+
+/// What was so on the machine when a fault was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Conditions {
+    /// The hooks the run had.
+    pub hooks: Hooks,
+    /// Whether reading fresh memory can map the huge zero page, which leaves no trace of its own.
+    pub huge_zero_page: bool,
+    /// Whether there were NUMA hint faults at the time. One that moves no page leaves no trace.
+    pub numa_hints: bool,
+}
+
 /// The class of a fault, given what was mapped at its address when it began; `None` leaves the class
-/// as it is. `hooks` are those the run had.
+/// as it is.
 #[must_use]
-pub fn refine(fault: &Fault, hooks: Hooks, lookup: Option<&Found<'_>>) -> Verdict {
+pub fn refine(fault: &Fault, conditions: Conditions, lookup: Option<&Found<'_>>) -> Verdict {
     let told = Verdict {
         class: fault.class,
         confidence: fault.confidence,
@@ -30,7 +44,7 @@ pub fn refine(fault: &Fault, hooks: Hooks, lookup: Option<&Found<'_>>) -> Verdic
     let refined = lookup.and_then(|found| {
         Case {
             fault,
-            hooks,
+            conditions,
             found,
         }
         .verdict()
@@ -55,7 +69,7 @@ enum Behind {
 
 struct Case<'a> {
     fault: &'a Fault,
-    hooks: Hooks,
+    conditions: Conditions,
     found: &'a Found<'a>,
 }
 
@@ -95,7 +109,11 @@ impl Case<'_> {
     /// Not present, read, and no trace.
     fn anon_zero(&self) -> Option<Verdict> {
         match self.behind() {
-            Behind::Anonymous => Some(exact_if(self.nothing_missed(), Class::AnonZero)),
+            Behind::Anonymous => {
+                let doubted = self.conditions.numa_hints || self.may_be_huge();
+                let sure = self.nothing_missed() && !doubted;
+                Some(exact_if(sure, Class::AnonZero))
+            }
             Behind::Hugetlb => self.hugetlb(),
             Behind::File => Some(inferred(Class::FileCached)),
             Behind::SharedMemory => Some(inferred(Class::Shmem)),
@@ -200,9 +218,18 @@ impl Case<'_> {
         (!self.any(mask)).then_some(verdict)
     }
 
+    /// Whether a transparent huge page has room around the address.
+    fn may_be_huge(&self) -> bool {
+        let start = self.fault.address & !(HUGE_BYTES - 1);
+        let mapping = self.found.mapping;
+        self.conditions.huge_zero_page
+            && mapping.start <= start
+            && start + HUGE_BYTES <= mapping.end
+    }
+
     /// Whether an allocation or a moved counter would have been seen.
     fn nothing_missed(&self) -> bool {
-        self.hooks.has(Hook::RssStat) && self.hooks.has(Hook::PageAlloc)
+        self.conditions.hooks.has(Hook::RssStat) && self.conditions.hooks.has(Hook::PageAlloc)
     }
 }
 

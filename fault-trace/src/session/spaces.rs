@@ -1,17 +1,20 @@
 //! Refining live: every fault is looked up in its address space as of its time.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
-use fault_trace_common::{Class, Confidence, Hooks, Region, Verdict};
+use fault_trace_common::{Class, Hooks, Region, Verdict};
 
 use crate::{
     capture::sideband::{self, OpenError, Sideband},
-    host::{devices, kernel, numa::NumaHints, proc::Proc},
+    host::{devices, huge, kernel, numa::NumaHints, proc::Proc},
     model::{
         Event, Fault, Refinement, Run,
         address_space::Certainty,
         mapping::{Devices, Names, parse_maps},
-        refine::refine,
+        refine::{Conditions, refine},
         space_event::SpaceChange,
         spaces::{HORIZON_NS, Spaces},
     },
@@ -41,6 +44,7 @@ pub(super) struct Refiner {
     hooks: Hooks,
     cpus: Vec<u32>,
     numa_hints: NumaHints,
+    huge_zero_page: bool,
     /// The last snapshot of each process.
     snapshots: HashMap<u32, LastSnapshot>,
     undecodable: u64,
@@ -68,6 +72,7 @@ impl Refiner {
             hooks,
             cpus: cpus.to_vec(),
             numa_hints: NumaHints::new(Proc::default()),
+            huge_zero_page: huge::zero_page_in_use(Path::new("/sys")),
             snapshots: HashMap::new(),
             undecodable: 0,
         })
@@ -174,26 +179,27 @@ impl Refiner {
                 Some(Certainty::Confirmed | Certainty::Uncertain) => {}
             }
         }
-        let hooks = self.hooks;
+        let conditions = self.conditions(told);
         let end_ns = time_ns.saturating_add(fault.latency_ns.unwrap_or(0));
         let found = self.spaces.lookup_fault(pid, address, time_ns, end_ns);
-        let verdict = if let Some(found) = found {
-            refine(fault, hooks, Some(&found))
+        if let Some(found) = found {
+            refine(fault, conditions, Some(&found))
         } else if self.snapshot_again(pid, time_ns) {
             // mremap() leaves no record: only a snapshot knows where the memory is now.
             let found = self.spaces.lookup_again(pid, address, time_ns);
-            refine(fault, hooks, found.as_ref())
+            refine(fault, conditions, found.as_ref())
         } else {
             told
-        };
-        if verdict.class == Class::AnonZero && self.numa_hints.moved() {
-            // A NUMA hint fault that moves nothing looks just the same.
-            return Verdict {
-                confidence: Confidence::Inferred,
-                ..verdict
-            };
         }
-        verdict
+    }
+
+    fn conditions(&mut self, told: Verdict) -> Conditions {
+        Conditions {
+            hooks: self.hooks,
+            huge_zero_page: self.huge_zero_page,
+            // Nobody else asks, so that the counter need not be read.
+            numa_hints: told.class == Class::AnonZero && self.numa_hints.moved(),
+        }
     }
 
     /// Reads the sideband. A fork and what the child did may be in the rings of different CPUs, so

@@ -47,6 +47,53 @@ fn mapping(of: Of, shared: bool, protection: u32) -> Mapping {
     }
 }
 
+/// A machine without huge zero pages and NUMA balancing.
+fn calm(hooks: Hooks) -> Conditions {
+    Conditions {
+        hooks,
+        huge_zero_page: false,
+        numa_hints: false,
+    }
+}
+
+#[test]
+fn what_leaves_no_trace_either_casts_doubt_on_anon_zero() {
+    let fault = Fault {
+        address: 5 << 20,
+        ..fault(0, 0, Hooks::ALL)
+    };
+    let verdict = |conditions, end| {
+        let mapping = Mapping {
+            end,
+            ..mapping(Of::Anon, PRIVATE, 3)
+        };
+        let found = Found {
+            mapping: &mapping,
+            since_ns: 0,
+            certainty: Certainty::Confirmed,
+            grew: false,
+        };
+        refine(&fault, conditions, Some(&found))
+    };
+    let calm = calm(Hooks::ALL);
+    let huge = Conditions {
+        huge_zero_page: true,
+        ..calm
+    };
+    let hints = Conditions {
+        numa_hints: true,
+        ..calm
+    };
+    assert_eq!(verdict(calm, 8 << 20), exact(Class::AnonZero));
+    assert_eq!(verdict(huge, 8 << 20), inferred(Class::AnonZero));
+    assert_eq!(
+        verdict(huge, (6 << 20) - 4096),
+        exact(Class::AnonZero),
+        "no room for a huge page"
+    );
+    assert_eq!(verdict(hints, 8 << 20), inferred(Class::AnonZero));
+}
+
 /// A fault as the kernel side classifies it.
 fn fault(evidence: u64, error_code: u32, hooks: Hooks) -> Fault {
     fault_closed(
@@ -93,7 +140,7 @@ fn refined(fault: &Fault, hooks: Hooks, mapping: &Mapping, certainty: Certainty)
         certainty,
         grew: false,
     };
-    refine(fault, hooks, Some(&found))
+    refine(fault, calm(hooks), Some(&found))
 }
 
 const READ: u32 = 0;
@@ -196,7 +243,7 @@ fn a_completed_fault_below_the_stack_is_its_growth() {
             certainty: Certainty::Reported,
             grew: true,
         };
-        assert_eq!(refine(&fault, Hooks::ALL, Some(&found)), expected);
+        assert_eq!(refine(&fault, calm(Hooks::ALL), Some(&found)), expected);
     }
     let inside = refined(
         &fault(ZEROED, WRITE, Hooks::ALL),
@@ -300,7 +347,7 @@ proptest! {
         (mapping, certainty, grew) in any_found(),
     ) {
         let found = Found { mapping: &mapping, since_ns: 0, certainty, grew };
-        let verdict = refine(&fault, hooks, Some(&found));
+        let verdict = refine(&fault, calm(hooks), Some(&found));
         let exception = (fault.class, verdict.class) == (Class::AnonAlloc, Class::CowFile);
         prop_assert!(exception || verdict.class.family() == fault.class.family());
     }
@@ -311,7 +358,7 @@ proptest! {
         (mapping, _, grew) in any_found(),
     ) {
         let found = Found { mapping: &mapping, since_ns: 0, certainty: Certainty::Uncertain, grew };
-        let verdict = refine(&fault, hooks, Some(&found));
+        let verdict = refine(&fault, calm(hooks), Some(&found));
         if verdict.confidence == Confidence::Exact {
             prop_assert_eq!((verdict.class, Confidence::Exact), (fault.class, fault.confidence));
         }
@@ -319,7 +366,7 @@ proptest! {
 
     #[test]
     fn without_a_mapping_nothing_changes((fault, hooks) in any_fault()) {
-        let verdict = refine(&fault, hooks, None);
+        let verdict = refine(&fault, calm(hooks), None);
         prop_assert_eq!((verdict.class, verdict.confidence), (fault.class, fault.confidence));
     }
 }
