@@ -5,6 +5,7 @@ use textwrap::Options;
 use super::{
     sanitize::sanitize,
     style::{Paint, Style},
+    summary::SummaryOptions,
     units::{self, count, counted},
 };
 use crate::{
@@ -44,10 +45,10 @@ impl Block {
 
 /// The block of accounting lines, each ending in a newline.
 #[must_use]
-pub fn accounting(report: &Report, width: usize, style: Style) -> String {
+pub fn accounting(report: &Report, options: SummaryOptions) -> String {
     let mut block = Block {
-        width,
-        style,
+        width: options.width,
+        style: options.style,
         out: String::new(),
     };
     faults(&mut block, report);
@@ -61,7 +62,9 @@ pub fn accounting(report: &Report, width: usize, style: Style) -> String {
     for note in &report.notes {
         block.line(Paint::Warn, "note", &sanitize(note.as_bytes()));
     }
-    if !report.complete {
+    if options.live {
+        block.line(Paint::Plain, "so far", "the run goes on");
+    } else if !report.complete {
         let text = "the run was not stopped in order: everything here is as of its last write";
         block.line(Paint::Bad, "incomplete", text);
     }

@@ -23,6 +23,8 @@ pub struct SummaryOptions {
     /// Columns of the terminal.
     pub width: usize,
     pub style: Style,
+    /// Whether the run goes on, so that nothing is final yet.
+    pub live: bool,
 }
 
 /// The summary of a run, ending in a newline: what was traced, the accounting, the classes, their
@@ -31,7 +33,8 @@ pub struct SummaryOptions {
 pub fn summary(report: &Report, options: SummaryOptions) -> String {
     let width = options.width.clamp(NARROWEST, WIDEST);
     let style = options.style;
-    let mut sections = vec![headline(report, style), accounting(report, width, style)];
+    let options = SummaryOptions { width, ..options };
+    let mut sections = vec![headline(report, style), accounting(report, options)];
     if report.total.count > 0 {
         sections.push(classes::table(report, width, style));
         sections.push(histograms(report, width, style));

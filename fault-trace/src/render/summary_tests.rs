@@ -15,6 +15,7 @@ fn shown(run: &Run, width: usize) -> String {
     let options = SummaryOptions {
         width,
         style: Style::default(),
+        live: false,
     };
     summary(&Report::new(run), options)
 }
@@ -79,7 +80,14 @@ fn a_run_without_faults_says_so() {
 fn colours_change_nothing_but_the_colours() {
     let report = Report::new(&troubled());
     let style = Style { colour: true };
-    let coloured = summary(&report, SummaryOptions { width: 100, style });
+    let coloured = summary(
+        &report,
+        SummaryOptions {
+            width: 100,
+            style,
+            live: false,
+        },
+    );
     assert!(coloured.contains('\x1b'));
     let mut plain = String::new();
     for (index, part) in coloured.split('\x1b').enumerate() {

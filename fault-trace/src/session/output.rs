@@ -29,14 +29,33 @@ pub(super) fn style() -> Style {
     }
 }
 
-/// Prints a report in the form asked for.
+/// Prints a final report in the form asked for.
 pub(super) fn report(report: &Report, format: Format) -> anyhow::Result<()> {
-    print(&match format {
+    print(&text(report, format, false)?)
+}
+
+/// Prints a report on a run that goes on.
+pub(super) fn report_so_far(report: &Report, format: Format) -> anyhow::Result<()> {
+    print(&text(report, format, true)?)
+}
+
+/// For standard error, which may not be the terminal that standard output is.
+pub(super) fn plain() -> SummaryOptions {
+    SummaryOptions {
+        width: width(),
+        style: Style::default(),
+        live: false,
+    }
+}
+
+fn text(report: &Report, format: Format, live: bool) -> anyhow::Result<String> {
+    Ok(match format {
         Format::Text => render::summary(
             report,
             SummaryOptions {
                 width: width(),
                 style: style(),
+                live,
             },
         ),
         Format::Json => render::json(report, true)? + "\n",

@@ -34,7 +34,8 @@ impl Sink for Counter {
         }
         if let Some(interval) = self.options.interval {
             self.next += interval;
-            output::report(&Report::new(&progress.run()?), self.options.format)?;
+            let report = Report::new(&progress.run()?);
+            output::report_so_far(&report, self.options.format)?;
         } else {
             self.next = progress.elapsed + SHOW_EVERY;
             if self.progress.is_visible() {

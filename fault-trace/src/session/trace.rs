@@ -13,7 +13,7 @@ use crate::{
     exit::{self, Exit},
     model::{Event, TaskNames},
     options::CaptureOptions,
-    render::{self, LineOptions, Style},
+    render::{self, LineOptions},
 };
 
 struct Printer {
@@ -65,7 +65,7 @@ pub(super) fn run(capture: &CaptureOptions) -> anyhow::Result<Exit> {
         Err(error) if exit::is_closed_pipe(&error) => return Ok(Exit::Fine),
         outcome => outcome?,
     }
-    let books = render::accounting(&Report::new(&run), output::width(), Style::default());
+    let books = render::accounting(&Report::new(&run), output::plain());
     eprint!("{books}");
     Ok(run.exit_status.map_or(Exit::Fine, Exit::Command))
 }
