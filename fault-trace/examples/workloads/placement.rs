@@ -73,8 +73,10 @@ fn numa_hint(run: &mut Run) -> anyhow::Result<()> {
         warm::read_again();
         let counted = run.meter.measure(|| pages.read_each())?;
         if counted.completed() > 0 {
+            // Nothing is migrated on one node, and then nothing is left to see.
             let expected = [Faults::new(Class::NumaHint, Access::Read, pages)
                 .count(usize::try_from(counted.completed())?)
+                .or(Class::AnonZero)
                 .step(1)];
             run.meter.compare(&expected, counted)?;
             run.expect(expected);
