@@ -81,26 +81,17 @@ pub(super) fn follow_cpus(capture: &mut Capture, online: &[u32]) -> Result<(), C
     Ok(())
 }
 
-pub(super) fn detach_starts(capture: &mut Capture) {
-    detach_where(capture, |hook| STARTS.contains(&hook));
-}
-
-pub(super) fn detach_all(capture: &mut Capture) {
-    detach_where(capture, |_| true);
-    capture.events.clear();
-}
-
-fn detach_where(capture: &mut Capture, wanted: impl Fn(Hook) -> bool) {
-    let (gone, kept) = capture
+pub(super) fn detach(capture: &mut Capture) {
+    let (starts, others): (Vec<_>, Vec<_>) = capture
         .raw
         .drain(..)
-        .partition::<Vec<_>, _>(|&(hook, _)| wanted(hook));
-    capture.raw = kept;
-    for (hook, link) in gone {
+        .partition(|(hook, _)| STARTS.contains(hook));
+    for (hook, link) in starts.into_iter().chain(others) {
         if let Some(Program::RawTracePoint(program)) = capture.ebpf.program_mut(hook.info().program)
         {
             // Only a link that is gone already cannot be detached.
             let _ = program.detach(link);
         }
     }
+    capture.events.clear();
 }

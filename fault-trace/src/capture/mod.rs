@@ -190,11 +190,10 @@ impl Capture {
     /// # Errors
     /// A map cannot be read.
     pub fn detach(&mut self) -> Result<(), CaptureError> {
-        attach::detach_starts(self);
         // ENDs that come without a START from now on belong to no run.
         let now = totals::counters(&self.ebpf)?;
         self.end_unmatched = Some(now.get(Counter::EndUnmatched));
-        attach::detach_all(self);
+        attach::detach(self);
         Ok(())
     }
 

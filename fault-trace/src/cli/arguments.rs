@@ -86,7 +86,7 @@ enum Subcommands {
   dmesg | tail -5 | fault-trace explain -")]
     Explain {
         /// The code or the line; `-` reads standard input
-        #[arg(required = true, value_name = "CODE|LINE", allow_hyphen_values = true)]
+        #[arg(required = true, value_name = "CODE|LINE")]
         input: Vec<String>,
         /// Answer in JSON
         #[arg(long)]
@@ -104,7 +104,7 @@ enum Subcommands {
 struct Capture {
     #[command(flatten)]
     target: TargetArguments,
-    #[command(flatten, next_help_heading = "Filter")]
+    #[command(flatten)]
     filter: FilterArguments,
     /// Stop after T
     #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Capture")]

@@ -86,10 +86,16 @@ fn adds_up(run: &Run) -> bool {
     let classified: u64 = run.totals.classes.iter().map(ClassTotals::count).sum();
     // Faults that the run's filters leave out are closed, but have no class.
     let left_out = closed(counts).saturating_sub(classified);
+    // Of dropped ones it is not known which class they would have had.
     let may_leave_out = !run.options.filters.is_empty();
     closed(counts) <= counts.started
         && classified <= closed(counts)
-        && left_out <= if may_leave_out { counts.filtered } else { 0 }
+        && left_out
+            <= if may_leave_out {
+                counts.filtered + counts.dropped
+            } else {
+                0
+            }
         && (!run.options.records_faults || emitted == closed(counts))
 }
 

@@ -193,15 +193,27 @@ fn events(block: &mut Block, report: &Report) {
         let text = format!(
             "{} ({}) not recorded: the ring buffer was full. Counts and latencies here are exact; lists of single faults are not. Thin them on purpose with --sample or --min-latency",
             counted(accounting.dropped, "fault", "faults"),
-            units::share(accounting.dropped, report.total.count),
+            units::share(
+                accounting.dropped,
+                accounting.ended.saturating_add(accounting.failed)
+            ),
         );
         block.line(Paint::Bad, "dropped", &text);
     }
     if accounting.filtered > 0 {
+        // Thinned faults are in the totals; those of other kinds are not.
+        let included = if report.options.filters.is_empty() {
+            ". Counts and latencies here include them"
+        } else {
+            ""
+        };
         let text = format!(
-            "{} ({}) not recorded on request: {}. Counts and latencies here include them",
+            "{} ({}) not recorded on request: {}{included}",
             counted(accounting.filtered, "fault", "faults"),
-            units::share(accounting.filtered, report.total.count),
+            units::share(
+                accounting.filtered,
+                accounting.ended.saturating_add(accounting.failed)
+            ),
             requests(report),
         );
         block.line(Paint::Plain, "filtered", &text);

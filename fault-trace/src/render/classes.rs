@@ -50,7 +50,11 @@ pub(super) fn table(report: &Report, width: usize, style: Style) -> String {
     let mut rows: Vec<Vec<Cell>> = classes
         .iter()
         .map(|row| {
-            let mark = if row.tally.inferred > 0 { " ~" } else { "" };
+            let mark = match row.tally.inferred {
+                0 => String::new(),
+                all if all == row.tally.count => " ~".to_owned(),
+                some => format!(" ~{}", count(some)),
+            };
             let name = format!("{}{mark}", row.class.name());
             cells(Cell::painted(Paint::Strong, name), &row.tally, report)
         })
@@ -98,7 +102,7 @@ fn marks(total: &Tally, style: Style) -> String {
     let mut lines = Vec::new();
     if total.inferred > 0 {
         lines.push(format!(
-            "  ~ for {} the class fits the evidence best, without proof",
+            "  ~ for {} the class fits best, without proof (~N: N of a row)",
             counted(total.inferred, "fault", "faults")
         ));
     }

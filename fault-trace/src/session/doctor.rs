@@ -14,7 +14,7 @@ pub(super) fn run(json: bool) -> anyhow::Result<Exit> {
     let system = System::read(&Roots::default());
     let findings = checks::evaluate(&system.facts);
     output::print(&if json {
-        render::doctor::json(&findings)? + "\n"
+        render::doctor::json(&findings)?
     } else {
         render::doctor::text(&findings)
     })?;

@@ -80,11 +80,12 @@ async fn run_async(
         mut capture,
         mut run,
         knows_exited,
+        wanted,
     } = prepared;
     // Before the launch, so that the end of the shortest command is not missed.
     let signals = Signals::new()?;
     let mut source = if run.options.records_faults {
-        let refiner = Refiner::open(capture.hooks(), &prepare::online_cpus()?)?;
+        let refiner = Refiner::open(capture.hooks(), wanted, &prepare::online_cpus()?)?;
         Some(Source {
             ring: capture.take_ring()?,
             refiner,
@@ -100,6 +101,7 @@ async fn run_async(
     run.clock = kernel::clock_base();
     run.started_ns = kernel::monotonic_ns();
     capture.start().map_err(prepare::not_allowed)?;
+    tracee.after_start();
     tracee.release()?;
 
     let mut state = State {
@@ -111,13 +113,14 @@ async fn run_async(
     };
     let outcome = state.follow(options.duration, signals).await;
 
+    // Detaching takes milliseconds, in which a live tracee faults on.
+    let before = tracee.reading(&capture.totals()?);
     capture.detach()?;
     run.stopped_ns = kernel::monotonic_ns();
-    // At once, before the tracee takes more faults.
-    let live = tracee.growth(&capture.totals()?.live_threads);
+    let after = tracee.reading(&capture.totals()?);
     capture.settle();
     let mut snapshot = capture.totals()?;
-    run.kernel = tracee.read_kernel(&mut snapshot, &live, knows_exited)?;
+    run.kernel = tracee.read_kernel(&mut snapshot, &before, &after, knows_exited)?;
     run.totals = snapshot.totals;
     run.exit_status = tracee.exit_status();
     run.complete = true;
@@ -148,7 +151,9 @@ impl Source {
                 });
             if !events.is_empty() {
                 self.refiner.refine(&mut events);
-                sink.events(events)?;
+                if !events.is_empty() {
+                    sink.events(events)?;
+                }
             }
             if count < BATCH {
                 return Ok(());

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
-use fault_trace_common::{Class, Hook, Hooks};
+use anyhow::{Context as _, bail};
+use fault_trace_common::{Class, Hook, Hooks, wire::ALL_CLASSES};
 
 use crate::{
     capture::{self, Capture, CaptureError, Selection, Settings, TargetKind},
@@ -27,6 +27,8 @@ pub(super) struct Prepared {
     pub(super) run: Run,
     /// Whether the kernel's counters of exited threads are read.
     pub(super) knows_exited: bool,
+    /// The classes that count, see `Class::bit`.
+    pub(super) wanted: u64,
 }
 
 /// Checks the machine, then loads the programs. `records_faults` is false for a run that only counts.
@@ -36,6 +38,7 @@ pub(super) fn prepare(options: &CaptureOptions, records_faults: bool) -> anyhow:
     refuse(&findings)?;
     let version = Version::parse(&system.facts.kernel_release)
         .context("cannot tell the version of the running kernel")?;
+    let wanted = wanted(&options.filter, records_faults)?;
     let offsets = system.facts.task_offsets;
     let settings = Settings {
         target: match &options.target {
@@ -45,7 +48,7 @@ pub(super) fn prepare(options: &CaptureOptions, records_faults: bool) -> anyhow:
                 follow_children: true,
             },
         },
-        selection: selection(&options.filter),
+        selection: selection(&options.filter, wanted, records_faults),
         ring_bytes: records_faults.then_some(options.ring_bytes),
         regions: system.layout.regions,
         task_offsets: capture::TaskOffsets {
@@ -95,6 +98,7 @@ pub(super) fn prepare(options: &CaptureOptions, records_faults: bool) -> anyhow:
         capture,
         run,
         knows_exited: offsets.min_flt.is_some() && offsets.maj_flt.is_some(),
+        wanted,
     })
 }
 
@@ -156,18 +160,40 @@ pub(super) fn not_allowed(error: CaptureError) -> anyhow::Error {
     }
 }
 
-fn selection(filter: &Filter) -> Selection {
-    let default = Selection::default();
+/// The classes that count, by `--class` and `--family`.
+fn wanted(filter: &Filter, records_faults: bool) -> anyhow::Result<u64> {
     let classes = filter.classes.iter().copied();
     let families = Class::ALL
         .into_iter()
         .filter(|class| filter.families.contains(&class.family()));
-    let wanted = classes
-        .chain(families)
-        .fold(0, |mask, class| mask | class.bit());
+    let wanted: Vec<Class> = classes.chain(families).collect();
+    if wanted.is_empty() {
+        return Ok(ALL_CLASSES);
+    }
+    let by_mapping = filter.classes.iter().find(|class| is_by_mapping(**class));
+    if let Some(class) = by_mapping.filter(|_| !records_faults) {
+        bail!(
+            "{} is told by the mapping, and stat counts in the kernel, which knows no mappings; \
+             use record or trace",
+            class.name()
+        );
+    }
+    Ok(wanted.into_iter().fold(0, |mask, class| mask | class.bit()))
+}
+
+/// Whether only the mapping tells the class from others of its family.
+const fn is_by_mapping(class: Class) -> bool {
+    matches!(
+        class,
+        Class::StackGrowth | Class::Hugetlb | Class::WriteNotify | Class::SegvGuard
+    )
+}
+
+fn selection(filter: &Filter, wanted: u64, records_faults: bool) -> Selection {
+    let default = Selection::default();
     Selection {
-        class_mask: if wanted == 0 {
-            default.class_mask
+        class_mask: if records_faults {
+            before_refining(wanted)
         } else {
             wanted
         },
@@ -179,6 +205,23 @@ fn selection(filter: &Filter) -> Selection {
             u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX - 1)
         }),
     }
+}
+
+/// What a wanted class may look like before it is refined: any class of its family, and a copied file
+/// page like fresh memory.
+fn before_refining(wanted: u64) -> u64 {
+    let is_wanted = |class: Class| wanted & class.bit() != 0;
+    Class::ALL
+        .into_iter()
+        .filter(|class| {
+            let family = class.family();
+            let relatives = Class::ALL
+                .into_iter()
+                .filter(|other| other.family() == family);
+            relatives.into_iter().any(is_wanted)
+                || (*class == Class::AnonAlloc && is_wanted(Class::CowFile))
+        })
+        .fold(0, |mask, class| mask | class.bit())
 }
 
 /// The filters as they would be written on the command line.

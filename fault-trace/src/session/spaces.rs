@@ -42,6 +42,10 @@ pub(super) struct Refiner {
     refinement: Refinement,
     proc: Proc,
     hooks: Hooks,
+    /// The classes that count, see `Class::bit`; only the refined class tells.
+    wanted: u64,
+    /// Recorded faults of other classes, by process.
+    unwanted: HashMap<u32, u64>,
     cpus: Vec<u32>,
     numa_hints: NumaHints,
     huge_zero_page: bool,
@@ -57,7 +61,7 @@ struct LastSnapshot {
 
 impl Refiner {
     /// Opens the sideband. To be called before the first fault.
-    pub(super) fn open(hooks: Hooks, cpus: &[u32]) -> Result<Self, OpenError> {
+    pub(super) fn open(hooks: Hooks, wanted: u64, cpus: &[u32]) -> Result<Self, OpenError> {
         let proc = Proc::default();
         let devices = devices::devices(&proc);
         Ok(Self {
@@ -70,6 +74,8 @@ impl Refiner {
             refinement: Refinement::default(),
             proc,
             hooks,
+            wanted,
+            unwanted: HashMap::new(),
             cpus: cpus.to_vec(),
             numa_hints: NumaHints::new(Proc::default()),
             huge_zero_page: huge::zero_page_in_use(Path::new("/sys")),
@@ -146,17 +152,17 @@ impl Refiner {
     }
 
     /// Refines events just taken from the ring buffer: whatever led to them is in the sideband.
-    pub(super) fn refine(&mut self, events: &mut [Event]) {
+    pub(super) fn refine(&mut self, events: &mut Vec<Event>) {
         self.read();
         self.numa_hints.next_batch();
-        for event in events {
-            if let Event::Fault(fault) = event {
-                self.refine_fault(fault);
-            }
-        }
+        events.retain_mut(|event| match event {
+            Event::Fault(fault) => self.refine_fault(fault),
+            Event::Task(_) => true,
+        });
     }
 
-    fn refine_fault(&mut self, fault: &mut Fault) {
+    /// Refines a fault; false if it does not count.
+    fn refine_fault(&mut self, fault: &mut Fault) -> bool {
         let before = Verdict {
             class: fault.class,
             confidence: fault.confidence,
@@ -167,6 +173,11 @@ impl Refiner {
             fault.confidence = verdict.confidence;
         }
         self.refinement.add(before, fault);
+        let is_wanted = self.wanted & fault.class.bit() != 0;
+        if !is_wanted {
+            *self.unwanted.entry(fault.pid).or_default() += 1;
+        }
+        is_wanted
     }
 
     fn verdict(&mut self, fault: &Fault, told: Verdict) -> Verdict {
@@ -235,6 +246,17 @@ impl Refiner {
     /// Puts the refined classes, and what was lost on the way, into the run.
     pub(super) fn finish(&self, run: &mut Run) {
         self.refinement.apply(&mut run.totals);
+        let totals = &mut run.totals;
+        totals
+            .classes
+            .retain(|class| self.wanted & class.class.bit() != 0);
+        for process in &mut totals.processes {
+            let count = self.unwanted.get(&process.pid).copied().unwrap_or(0);
+            for counts in [&mut process.counts, &mut totals.counts] {
+                counts.recorded = counts.recorded.saturating_sub(count);
+                counts.filtered += count;
+            }
+        }
         run.spaces = self.spaces.counts();
         run.undecodable += self.undecodable;
     }

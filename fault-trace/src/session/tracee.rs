@@ -14,6 +14,7 @@ use crate::{
         users::Identity,
     },
     model::{
+        Counts,
         run::{KernelReading, KernelSource},
         totals::KernelCounts,
     },
@@ -24,8 +25,8 @@ use crate::{
 pub(super) struct Tracee {
     kind: Kind,
     proc: Proc,
-    /// /proc/vmstat when tracing began; only for the machine.
-    vmstat: Option<KernelCounts>,
+    /// /proc/vmstat before and after tracing began; only for the machine.
+    vmstat: Option<(KernelCounts, KernelCounts)>,
 }
 
 enum Kind {
@@ -93,8 +94,15 @@ impl Tracee {
     /// To be called just before tracing starts.
     pub(super) fn before_start(&mut self) {
         if matches!(self.kind, Kind::All) {
-            self.vmstat = self.proc.vmstat().ok();
+            self.vmstat = self.proc.vmstat().ok().map(|now| (now, now));
         }
+    }
+
+    /// To be called when tracing has started.
+    pub(super) fn after_start(&mut self) {
+        self.vmstat = self
+            .vmstat
+            .and_then(|(before, _)| Some((before, self.proc.vmstat().ok()?)));
     }
 
     /// Lets a launched command go, once tracing has started.
@@ -141,37 +149,47 @@ impl Tracee {
         }
     }
 
-    /// Fills in the kernel's own counts of each process, and returns those of the whole run.
-    /// `knows_exited`: whether the counters of exited threads were read. To be called right after
-    /// tracing stopped.
-    pub(super) fn read_kernel(
-        &mut self,
-        snapshot: &mut Snapshot,
-        live: &BTreeMap<u32, Option<KernelCounts>>,
-        knows_exited: bool,
-    ) -> anyhow::Result<Option<KernelReading>> {
-        for process in &mut snapshot.totals.processes {
-            let alive = live
-                .get(&process.pid)
-                .copied()
-                .unwrap_or(Some(KernelCounts { minor: 0, major: 0 }));
-            // Process 0 stands for threads that could not be told apart.
-            let known = knows_exited && process.pid != 0;
-            process.kernel = alive.filter(|_| known).map(|alive| KernelCounts {
+    /// What the kernel's own counters say right now.
+    pub(super) fn reading(&self, snapshot: &Snapshot) -> Reading {
+        let mut processes = self.growth(&snapshot.live_threads);
+        for process in &snapshot.totals.processes {
+            let alive = processes.entry(process.pid).or_insert(Some(NONE));
+            *alive = alive.map(|alive| KernelCounts {
                 minor: alive.minor + process.counts.kernel_minor,
                 major: alive.major + process.counts.kernel_major,
             });
         }
+        Reading {
+            processes,
+            vmstat: match self.kind {
+                Kind::All => self.proc.vmstat().ok(),
+                _ => None,
+            },
+        }
+    }
+
+    /// Fills in the kernel's own counts of each process, and returns those of the whole run.
+    /// Tracing stopped between the two readings; `knows_exited`: whether the counters of exited
+    /// threads were read.
+    pub(super) fn read_kernel(
+        &mut self,
+        snapshot: &mut Snapshot,
+        before: &Reading,
+        after: &Reading,
+        knows_exited: bool,
+    ) -> anyhow::Result<Option<KernelReading>> {
+        for process in &mut snapshot.totals.processes {
+            // Process 0 stands for threads that could not be told apart.
+            let known = knows_exited && process.pid != 0;
+            let at = |reading: &Reading| {
+                let counts = reading.processes.get(&process.pid).copied();
+                counts.unwrap_or(Some(NONE))
+            };
+            let window = at(before).zip(at(after)).filter(|_| known);
+            process.kernel = window.map(|(first, last)| within(first, last, &process.counts));
+        }
         Ok(match &mut self.kind {
-            Kind::All => self.vmstat.zip(self.proc.vmstat().ok()).map(|(then, now)| {
-                reading(
-                    KernelSource::Vmstat,
-                    KernelCounts {
-                        minor: now.minor.saturating_sub(then.minor),
-                        major: now.major.saturating_sub(then.major),
-                    },
-                )
-            }),
+            Kind::All => self.machine(before, after, &snapshot.totals.counts),
             Kind::Launched(children) => {
                 let state = children.reap_all().context("cannot wait for the command")?;
                 if state.has_children {
@@ -185,17 +203,28 @@ impl Tracee {
         })
     }
 
+    /// The machine's counts: tracing started between two readings and stopped between two others.
+    fn machine(&self, before: &Reading, after: &Reading, counts: &Counts) -> Option<KernelReading> {
+        let (started, start_done) = self.vmstat?;
+        let since = |now: KernelCounts, then: KernelCounts| KernelCounts {
+            minor: now.minor.saturating_sub(then.minor),
+            major: now.major.saturating_sub(then.major),
+        };
+        let least = since(before.vmstat?, start_done);
+        let most = since(after.vmstat?, started);
+        Some(reading(KernelSource::Vmstat, within(least, most, counts)))
+    }
+
     /// By how much the kernel's own counters of each process's live threads grew since their first
     /// fault; `None` where a thread has exited meanwhile.
-    pub(super) fn growth(&self, threads: &[LiveThread]) -> BTreeMap<u32, Option<KernelCounts>> {
+    fn growth(&self, threads: &[LiveThread]) -> BTreeMap<u32, Option<KernelCounts>> {
         let mut growth = BTreeMap::new();
         let mut pids: Vec<u32> = threads.iter().map(|thread| thread.pid).collect();
+        pids.sort_unstable();
         pids.dedup();
         let now = self.proc.snapshot(&pids);
         for thread in threads {
-            let entry = growth
-                .entry(thread.pid)
-                .or_insert(Some(KernelCounts { minor: 0, major: 0 }));
+            let entry = growth.entry(thread.pid).or_insert(Some(NONE));
             let counts = now.threads.get(&(thread.pid, thread.tid));
             *entry = entry.zip(counts).map(|(sum, now)| KernelCounts {
                 minor: sum.minor + now.counts.minor.saturating_sub(thread.first_seen.minor),
@@ -203,6 +232,27 @@ impl Tracee {
             });
         }
         growth
+    }
+}
+
+/// The kernel's own counters at one moment.
+pub(super) struct Reading {
+    /// Since each thread's first fault, exited or not; `None` where a thread could not be read.
+    processes: BTreeMap<u32, Option<KernelCounts>>,
+    vmstat: Option<KernelCounts>,
+}
+
+const NONE: KernelCounts = KernelCounts { minor: 0, major: 0 };
+
+/// The kernel's count when tracing stopped, which lies between two readings: the one of them, or in
+/// between, that is nearest to what was seen.
+fn within(first: KernelCounts, last: KernelCounts, seen: &Counts) -> KernelCounts {
+    let near = |seen: u64, first: u64, last: u64| seen.clamp(first, last.max(first));
+    let major = near(seen.major, first.major, last.major);
+    KernelCounts {
+        // Faults without an exception are nearly all minor.
+        minor: near(seen.minor + seen.gup, first.minor, last.minor),
+        major,
     }
 }
 

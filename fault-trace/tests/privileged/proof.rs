@@ -53,12 +53,7 @@ fn each_scenario_shows_just_the_faults_it_provokes() {
     report += &matrix.to_string();
     show(&report);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(
-        matrix.off_diagonal(),
-        0,
-        "{matrix}",
-        matrix = matrix.to_string()
-    );
+    assert_eq!(matrix.off_diagonal(), 0, "{matrix}");
 }
 
 /// The test harness keeps what passing tests print to itself; this is to be seen.

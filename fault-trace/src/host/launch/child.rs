@@ -98,8 +98,8 @@ fn exit() -> ! {
     unsafe { libc::_exit(127) }
 }
 
-/// Gives signals with a handler their default action, as exec will; and SIGPIPE, which the Rust
-/// runtime ignores. What the tracer's own parent ignores stays ignored.
+/// Gives signals with a handler their default action, as exec will; and SIGPIPE and SIGXFSZ,
+/// which the Rust runtime and `main` ignore. What the tracer's own parent ignores stays ignored.
 fn reset_handlers() -> Result<(), Errno> {
     for signal in 1..=libc::SIGRTMAX() {
         // SAFETY: a zeroed `sigaction` is valid, and this call only fills it in.
@@ -109,7 +109,7 @@ fn reset_handlers() -> Result<(), Errno> {
             (action, result == 0)
         };
         let is_handled = ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction);
-        if known && (is_handled || signal == libc::SIGPIPE) {
+        if known && (is_handled || [libc::SIGPIPE, libc::SIGXFSZ].contains(&signal)) {
             action.sa_sigaction = libc::SIG_DFL;
             // SAFETY: `action` is a valid action, the default one.
             Errno::result(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) })?;
