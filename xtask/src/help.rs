@@ -65,7 +65,7 @@ pub(crate) fn usage() -> String {
         for (i, line) in task.summary.lines().enumerate() {
             let head = if i == 0 { head.as_str() } else { "" };
             // Writing to a String does not fail.
-            let _ = writeln!(text, "  {head:<22} {line}");
+            let _ = writeln!(text, "  {head:<25} {line}");
         }
     }
     text

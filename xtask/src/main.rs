@@ -1,6 +1,7 @@
 //! Developer tasks, one file each. `cargo xtask help` lists them.
 
 mod artifact;
+mod bench;
 mod bpf_linker;
 mod build;
 mod command;
@@ -28,7 +29,7 @@ struct Task {
     run: fn(&[OsString]) -> Result<ExitCode>,
 }
 
-/// A new task (a kernel matrix, benchmarks) is a module and an entry here.
+/// A new task (a kernel matrix) is a module and an entry here.
 const TASKS: &[Task] = &[
     Task {
         name: "build",
@@ -60,6 +61,13 @@ const TASKS: &[Task] = &[
         arguments: "[--check]",
         summary: "format every crate (or only report)",
         run: fmt::task,
+    },
+    Task {
+        name: "bench",
+        arguments: "[--quick] [--json]",
+        summary: "measure what tracing costs, next to the least possible and to perf and bpftrace;\n\
+                  needs root and a quiet machine",
+        run: bench::task,
     },
     Task {
         name: "install",
