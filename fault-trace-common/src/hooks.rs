@@ -208,6 +208,10 @@ impl Hooks {
     /// Every hook there is.
     pub const ALL: Self = Self((1 << Hook::ALL.len()) - 1);
 
+    /// The required hooks and those that tell what became of the page; not those of sleep, I/O, locks
+    /// and reclaim.
+    pub const CORE: Self = Self((1 << (Hook::TaskRename as u8 + 1)) - 1);
+
     #[inline(always)]
     #[must_use]
     pub const fn has(self, hook: Hook) -> bool {
@@ -228,6 +232,15 @@ impl Hooks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_required_hook_is_in_the_core() {
+        let required = Hook::ALL.into_iter().filter(|hook| hook.info().required);
+        for hook in required.chain([Hook::RssStat, Hook::PageAlloc, Hook::PageFree]) {
+            assert!(Hooks::CORE.has(hook), "{hook:?}");
+        }
+        assert!(!Hooks::CORE.has(Hook::SchedSwitch));
+    }
 
     #[test]
     fn the_index_is_the_bit() {

@@ -61,6 +61,16 @@ pub struct CaptureOptions {
     pub duration: Option<Duration>,
     /// The size of the ring buffer, bytes; a power of two.
     pub ring_bytes: u32,
+    pub evidence: Evidence,
+}
+
+/// How much evidence to gather about each fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Evidence {
+    /// Everything that the kernel offers.
+    Full,
+    /// What became of the page; not sleep, I/O, locks and reclaim.
+    Core,
 }
 
 /// Where and how to record.

@@ -7,8 +7,8 @@ use fault_trace_common::{Class, Family};
 
 use super::values;
 use crate::options::{
-    CaptureOptions, Command, ExportFormat, ExportOptions, Filter, Format, Mode, RecordOptions,
-    ReportOptions, StatOptions, Target,
+    CaptureOptions, Command, Evidence, ExportFormat, ExportOptions, Filter, Format, Mode,
+    RecordOptions, ReportOptions, StatOptions, Target,
 };
 
 /// Traces and explains the page faults of a process, a group of processes or the machine
@@ -113,6 +113,15 @@ struct Capture {
     #[arg(long, value_name = "SIZE", value_parser = values::ring_bytes, default_value = "16MiB",
         help_heading = "Capture")]
     buffer: u32,
+    /// How much evidence to gather: core leaves out sleep, I/O, locks and reclaim, and costs less
+    #[arg(long, value_enum, default_value_t = EvidenceName::Full, help_heading = "Capture")]
+    evidence: EvidenceName,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EvidenceName {
+    Full,
+    Core,
 }
 
 #[derive(Args)]
@@ -234,6 +243,10 @@ impl From<Capture> for CaptureOptions {
             filter: capture.filter.into(),
             duration: capture.duration,
             ring_bytes: capture.buffer,
+            evidence: match capture.evidence {
+                EvidenceName::Full => Evidence::Full,
+                EvidenceName::Core => Evidence::Core,
+            },
         }
     }
 }

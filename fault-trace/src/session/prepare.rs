@@ -18,7 +18,7 @@ use crate::{
         run::{ClockBase, HookSet, Run, RunOptions},
         spaces::SpaceCounts,
     },
-    options::{CaptureOptions, Filter, Mode, Target},
+    options::{CaptureOptions, Evidence, Filter, Mode, Target},
 };
 
 /// Loaded programs, and what is known of the run already.
@@ -55,7 +55,10 @@ pub(super) fn prepare(options: &CaptureOptions, records_faults: bool) -> anyhow:
             maj_flt: offsets.maj_flt.unwrap_or(0),
         },
         kernel: (version.major, version.minor),
-        hooks: Hooks::ALL,
+        hooks: match options.evidence {
+            Evidence::Full => Hooks::ALL,
+            Evidence::Core => Hooks::CORE,
+        },
     };
     let mut notes: Vec<String> = findings
         .degraded()

@@ -1,0 +1,235 @@
+//! Expectations: what a tracer must have recorded.
+//!
+//! A line of faults:
+//!
+//! ```json
+//! {"scenario":"cow-zero","class":"cow-zero","also":[],"access":"write","mode":"user","count":64,
+//!  "major":false,"step":1,"start":"0x…","end":"0x…","pid":N,"tid":N,"variant":null}
+//! ```
+//!
+//! - Take the lines with the same `pid`, `start` and `end` together: the faults of that process at
+//!   addresses in `[start, end)` are just the union of these lines, nothing more and nothing less.
+//! - `class` is what happened. `also` lists classes that a tracer may show in its place, because the
+//!   kernel leaves no evidence that tells them apart.
+//! - `major`: the kernel's flag; `null` where it depends on timing or on the kernel's version.
+//! - `step`: where a page faults more than once, its faults come in the order of their steps.
+//! - `tid`: `null` where any thread of the process may have taken them.
+//! - `variant`: a finer point of the class (`cache` or `device` of `swap-in`).
+//!
+//! A line `{"scenario":…,"gup":N,"start":…,"end":…,"pid":N,"tid":N}`: the thread's minor faults grew
+//! by N for pages in the range, without an exception.
+
+use fault_trace_common::{class::Class, error_code::Access, region::VSYSCALL};
+use serde_json::{Value, json};
+
+use crate::memory::Pages;
+
+/// A group of faults that are alike.
+#[derive(Clone, Debug)]
+pub(crate) struct Faults {
+    pub(crate) class: Class,
+    also: Vec<Class>,
+    access: Access,
+    kernel_mode: bool,
+    pub(crate) count: usize,
+    major: Option<bool>,
+    step: u32,
+    range: Pages,
+    pid: u32,
+    tid: Option<u32>,
+    variant: Option<&'static str>,
+}
+
+/// How a fault of a class is over.
+#[derive(PartialEq, Eq)]
+enum Ending {
+    /// `handle_mm_fault` completed it.
+    Completed,
+    /// Accepted as a user address, but not completed.
+    Failed,
+    /// Refused before the kernel looked for a mapping.
+    Refused,
+}
+
+impl Faults {
+    /// Minor faults of this thread from user mode, one at each page of `range`.
+    pub(crate) fn new(class: Class, access: Access, range: Pages) -> Self {
+        Self {
+            class,
+            also: Vec::new(),
+            access,
+            kernel_mode: false,
+            count: range.count(),
+            major: Some(false),
+            step: 0,
+            range,
+            pid: std::process::id(),
+            tid: Some(current_tid()),
+            variant: None,
+        }
+    }
+
+    pub(crate) fn count(self, count: usize) -> Self {
+        Self { count, ..self }
+    }
+
+    pub(crate) fn kernel_mode(self) -> Self {
+        Self {
+            kernel_mode: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn major(self, major: bool) -> Self {
+        Self {
+            major: Some(major),
+            ..self
+        }
+    }
+
+    /// Minor or major: it depends.
+    pub(crate) fn minor_or_major(self) -> Self {
+        Self {
+            major: None,
+            ..self
+        }
+    }
+
+    pub(crate) fn step(self, step: u32) -> Self {
+        Self { step, ..self }
+    }
+
+    pub(crate) fn or(mut self, class: Class) -> Self {
+        self.also.push(class);
+        self
+    }
+
+    pub(crate) fn process(self, pid: u32) -> Self {
+        Self {
+            pid,
+            tid: Some(pid),
+            ..self
+        }
+    }
+
+    pub(crate) fn thread(self, tid: u32) -> Self {
+        Self {
+            tid: Some(tid),
+            ..self
+        }
+    }
+
+    pub(crate) fn any_thread(self) -> Self {
+        Self { tid: None, ..self }
+    }
+
+    pub(crate) fn variant(self, variant: &'static str) -> Self {
+        Self {
+            variant: Some(variant),
+            ..self
+        }
+    }
+
+    fn ending(&self) -> Ending {
+        match self.class {
+            Class::NofaultProbe | Class::Vmalloc => Ending::Refused,
+            Class::SegvKernelAddress if !VSYSCALL.contains(self.range.start as u64) => {
+                Ending::Refused
+            }
+            Class::SegvKernelAddress
+            | Class::SegvUnmapped
+            | Class::SegvAccess
+            | Class::SegvGuard
+            | Class::SegvPkey
+            | Class::Sigbus
+            | Class::Hwpoison
+            | Class::KernelEfault
+            | Class::Vsyscall
+            | Class::Interrupted
+            | Class::Oom => Ending::Failed,
+            _ => Ending::Completed,
+        }
+    }
+
+    /// How many the kernel counts as minor or major.
+    pub(crate) fn completed(&self) -> u64 {
+        self.counted(self.ending() == Ending::Completed)
+    }
+
+    /// How many it must count as major; `None` if that depends.
+    pub(crate) fn majors(&self) -> Option<u64> {
+        self.major
+            .map(|major| self.counted(major && self.ending() == Ending::Completed))
+    }
+
+    /// How many the software event `page-faults` counts.
+    pub(crate) fn confirmed(&self) -> u64 {
+        self.counted(self.ending() != Ending::Refused)
+    }
+
+    /// How many exceptions from user and from kernel mode.
+    pub(crate) fn started(&self) -> [u64; 2] {
+        [
+            self.counted(!self.kernel_mode),
+            self.counted(self.kernel_mode),
+        ]
+    }
+
+    fn counted(&self, counts: bool) -> u64 {
+        if counts { self.count as u64 } else { 0 }
+    }
+}
+
+/// A line of the output.
+pub(crate) enum Line {
+    Faults(Box<Faults>),
+    /// The kernel counted `count` faults of this thread without an exception.
+    Gup {
+        count: usize,
+        range: Pages,
+    },
+}
+
+impl Line {
+    pub(crate) fn to_json(&self, scenario: &str) -> Value {
+        match self {
+            Self::Faults(faults) => faults_to_json(scenario, faults),
+            Self::Gup { count, range } => json!({
+                "scenario": scenario,
+                "gup": count,
+                "start": hexadecimal(range.start),
+                "end": hexadecimal(range.end()),
+                "pid": std::process::id(),
+                "tid": current_tid(),
+            }),
+        }
+    }
+}
+
+fn faults_to_json(scenario: &str, faults: &Faults) -> Value {
+    let also: Vec<_> = faults.also.iter().map(|class| class.name()).collect();
+    json!({
+        "scenario": scenario,
+        "class": faults.class.name(),
+        "also": also,
+        "access": faults.access.name(),
+        "mode": if faults.kernel_mode { "kernel" } else { "user" },
+        "count": faults.count,
+        "major": faults.major,
+        "step": faults.step,
+        "start": hexadecimal(faults.range.start),
+        "end": hexadecimal(faults.range.end()),
+        "pid": faults.pid,
+        "tid": faults.tid,
+        "variant": faults.variant,
+    })
+}
+
+fn hexadecimal(address: usize) -> String {
+    format!("{address:#x}")
+}
+
+/// This thread's id.
+pub(crate) fn current_tid() -> u32 {
+    nix::unistd::gettid().as_raw().unsigned_abs()
+}
