@@ -14,6 +14,8 @@
 //! - An END or a signal belongs to the newest frame of the same address that can have one: a probe
 //!   may have looked at the very address whose fault was in progress. What nested in that is over.
 
+use core::hint::black_box;
+
 use crate::evidence::Evidence;
 
 /// How many faults may nest; one more gives up the oldest.
@@ -105,11 +107,21 @@ impl OpenFaults {
         })
     }
 
+    /// The frame at `index`, which is below [`DEPTH`].
+    ///
+    /// The mask changes nothing but what the verifier knows: before 6.8 it learns no bounds from `!= 0`.
+    /// black_box keeps the compiler, which knows better, from leaving it out.
+    #[inline(always)]
+    pub fn frame_mut(&mut self, index: usize) -> &mut OpenFault {
+        const { assert!(DEPTH.is_power_of_two()) };
+        &mut self.frames[black_box(index) & (DEPTH - 1)]
+    }
+
     /// The newest open fault.
     #[inline(always)]
     pub fn newest_mut(&mut self) -> Option<&mut OpenFault> {
         let newest = self.depth().checked_sub(1)?;
-        self.frames.get_mut(newest)
+        Some(self.frame_mut(newest))
     }
 
     /// The newest open fault, if what the thread does now is its doing.

@@ -6,7 +6,7 @@ use aya_ebpf::helpers::bpf_probe_read_kernel;
 use fault_trace_common::{
     Closer, Counter, ErrorCode, Evidence, Facts, Hooks, classify,
     histogram::bucket_of,
-    open::{DEPTH, OpenFault, OpenFaults},
+    open::{DEPTH, OpenFault},
     wire::{Counts, LATENCY_UNKNOWN, TaskState},
 };
 
@@ -88,13 +88,6 @@ fn at(state: &mut TaskState, index: usize, closing: Closing) {
     );
 }
 
-#[inline(always)]
-fn frame(open: &mut OpenFaults, index: u32) -> &mut OpenFault {
-    const { assert!(DEPTH.is_power_of_two()) };
-    // SAFETY: the mask keeps the index in bounds, in a way that the verifier follows.
-    unsafe { &mut *open.frames.as_mut_ptr().add(index as usize & (DEPTH - 1)) }
-}
-
 /// Accounts for the open fault at `index`. Five arguments are the most that BPF allows.
 ///
 /// Global and with a result, so that the verifier checks it once, and not on every path of every
@@ -121,7 +114,7 @@ fn account(state: &mut TaskState, index: u32, evidence: u64, end_ns: u64, ip: u6
     let Some((counts, shared)) = task::counts(state) else {
         return;
     };
-    let fault = frame(&mut state.open, index);
+    let fault = state.open.frame_mut(index as usize);
     fault.evidence.0 |= evidence;
     if ip != 0 {
         fault.ip = ip;
