@@ -68,3 +68,79 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
             .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }
+
+/// Of a cause with more lines than this, such as the verifier's log, the last ones are shown.
+const LINES_SHOWN: usize = 12;
+
+/// An error with its causes, each said once, in few lines.
+#[must_use]
+pub fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = last_lines(&cause.to_string());
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text += ": ";
+            text += &cause;
+        }
+    }
+    text
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    match lines.len().checked_sub(LINES_SHOWN) {
+        None | Some(0) => lines.join("\n"),
+        Some(left_out) => format!(
+            "… ({left_out} lines left out)\n{}",
+            lines[left_out..].join("\n")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_said_is_not_repeated() {
+        let error = anyhow!("no such file").context("cannot read x: no such file; check the path");
+        assert_eq!(
+            describe(&error),
+            "cannot read x: no such file; check the path"
+        );
+        let error = anyhow!("no such file").context("cannot read x");
+        assert_eq!(describe(&error), "cannot read x: no such file");
+    }
+
+    #[test]
+    fn a_long_cause_shows_its_end() {
+        let log: Vec<String> = (0..5000).map(|line| format!("insn {line}")).collect();
+        let text = describe(&anyhow!(log.join("\n")).context("refused"));
+        assert!(
+            text.starts_with("refused: … (4988 lines left out)\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("insn 4999"));
+        assert_eq!(text.lines().count(), 13);
+    }
+
+    #[test]
+    fn each_kind_of_error_has_its_status() {
+        let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert_eq!(
+            Exit::of(&anyhow::Error::from(broken).context("x")),
+            Exit::Fine
+        );
+        assert_eq!(Exit::of(&NotAllowed("x".into()).into()), Exit::NotAllowed);
+        let missing = NotLaunched {
+            message: "x".into(),
+            status: 127,
+        };
+        assert_eq!(Exit::of(&missing.into()), Exit::Command(127));
+        assert_eq!(Exit::of(&anyhow!("x")), Exit::Failed);
+    }
+}

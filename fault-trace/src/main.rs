@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit,
         Err(error) => {
             if !exit::is_closed_pipe(&error) {
-                eprintln!("fault-trace: {error:#}");
+                eprintln!("fault-trace: {}", exit::describe(&error));
             }
             Exit::of(&error)
         }

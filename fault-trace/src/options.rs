@@ -59,8 +59,8 @@ pub struct CaptureOptions {
     pub filter: Filter,
     /// Stop after so long.
     pub duration: Option<Duration>,
-    /// The size of the ring buffer, bytes; a power of two.
-    pub ring_bytes: u32,
+    /// The size of the ring buffer, bytes, a power of two; `None` only counts.
+    pub ring_bytes: Option<u32>,
     pub evidence: Evidence,
 }
 
@@ -84,11 +84,13 @@ pub struct RecordOptions {
 }
 
 /// How to count.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StatOptions {
     /// Print the totals so far every so often.
     pub interval: Option<Duration>,
     pub format: Format,
+    /// The file for the totals; `None`: standard output, which the command shares.
+    pub output: Option<PathBuf>,
 }
 
 /// How to report on a recording.

@@ -32,6 +32,8 @@ enum Subcommands {
     Record {
         #[command(flatten)]
         capture: Capture,
+        #[command(flatten)]
+        events: Events,
         /// The recording's directory [default: COMMAND-TIME.ftrace]
         #[arg(short, long, value_name = "DIR")]
         output: Option<PathBuf>,
@@ -49,6 +51,9 @@ enum Subcommands {
         /// Print the totals so far every T
         #[arg(short, long, value_name = "T", value_parser = values::duration)]
         interval: Option<Duration>,
+        /// The file to write the totals to [default: standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
         /// The form of the totals
         #[arg(long, value_enum, default_value_t = FormatName::Text)]
         format: FormatName,
@@ -57,6 +62,8 @@ enum Subcommands {
     Trace {
         #[command(flatten)]
         capture: Capture,
+        #[command(flatten)]
+        events: Events,
     },
     /// Report on a recording
     Report {
@@ -109,13 +116,24 @@ struct Capture {
     /// Stop after T
     #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Capture")]
     duration: Option<Duration>,
+    /// How much evidence to gather: core leaves out sleep, I/O, locks and reclaim, and costs less
+    #[arg(long, value_enum, default_value_t = EvidenceName::Full, help_heading = "Capture")]
+    evidence: EvidenceName,
+}
+
+/// What only commands that record single faults take.
+#[derive(Args)]
+struct Events {
+    /// Record only faults that took at least T; totals still hold all
+    #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Filter")]
+    min_latency: Option<Duration>,
+    /// Record only one in N faults; totals still hold all
+    #[arg(long, value_name = "1/N", value_parser = values::fraction, help_heading = "Filter")]
+    sample: Option<u32>,
     /// The size of the buffer between kernel and recorder
     #[arg(long, value_name = "SIZE", value_parser = values::ring_bytes, default_value = "16MiB",
         help_heading = "Capture")]
     buffer: u32,
-    /// How much evidence to gather: core leaves out sleep, I/O, locks and reclaim, and costs less
-    #[arg(long, value_enum, default_value_t = EvidenceName::Full, help_heading = "Capture")]
-    evidence: EvidenceName,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -159,12 +177,6 @@ struct FilterArguments {
     /// Only accesses made in this mode
     #[arg(long, value_enum, help_heading = "Filter")]
     mode: Option<ModeName>,
-    /// Record only faults that took at least T; totals still hold all
-    #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Filter")]
-    min_latency: Option<Duration>,
-    /// Record only one in N faults; totals still hold all
-    #[arg(long, value_name = "1/N", value_parser = values::fraction, help_heading = "Filter")]
-    sample: Option<u32>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -191,11 +203,12 @@ impl Arguments {
         match self.command {
             Subcommands::Record {
                 capture,
+                events,
                 output,
                 overwrite,
                 format,
             } => Command::Record(
-                capture.into(),
+                capture.into_options(Some(&events)),
                 RecordOptions {
                     output,
                     overwrite,
@@ -205,15 +218,19 @@ impl Arguments {
             Subcommands::Stat {
                 capture,
                 interval,
+                output,
                 format,
             } => Command::Stat(
-                capture.into(),
+                capture.into_options(None),
                 StatOptions {
                     interval,
+                    output,
                     format: format.into(),
                 },
             ),
-            Subcommands::Trace { capture } => Command::Trace(capture.into()),
+            Subcommands::Trace { capture, events } => {
+                Command::Trace(capture.into_options(Some(&events)))
+            }
             Subcommands::Report { recording, format } => Command::Report(ReportOptions {
                 recording,
                 format: format.into(),
@@ -236,14 +253,19 @@ impl Arguments {
     }
 }
 
-impl From<Capture> for CaptureOptions {
-    fn from(capture: Capture) -> Self {
-        Self {
-            target: capture.target.into(),
-            filter: capture.filter.into(),
-            duration: capture.duration,
-            ring_bytes: capture.buffer,
-            evidence: match capture.evidence {
+impl Capture {
+    /// Without `events` nothing is recorded, only counted.
+    fn into_options(self, events: Option<&Events>) -> CaptureOptions {
+        CaptureOptions {
+            target: self.target.into(),
+            filter: Filter {
+                min_latency: events.and_then(|events| events.min_latency),
+                sample: events.and_then(|events| events.sample),
+                ..self.filter.into()
+            },
+            duration: self.duration,
+            ring_bytes: events.map(|events| events.buffer),
+            evidence: match self.evidence {
                 EvidenceName::Full => Evidence::Full,
                 EvidenceName::Core => Evidence::Core,
             },
@@ -276,8 +298,8 @@ impl From<FilterArguments> for Filter {
                 ModeName::User => Mode::User,
                 ModeName::Kernel => Mode::Kernel,
             }),
-            min_latency: filter.min_latency,
-            sample: filter.sample,
+            min_latency: None,
+            sample: None,
         }
     }
 }

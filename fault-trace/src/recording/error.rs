@@ -12,7 +12,7 @@ use super::FORMAT;
 /// Why a recording could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
-    #[error("{} exists already: choose another name, or ask to overwrite it", path.display())]
+    #[error("{} exists already: choose another name with -o, or replace it with --overwrite", path.display())]
     Exists { path: PathBuf },
     #[error("{} is not a recording of fault-trace: {reason}", path.display())]
     NotARecording { path: PathBuf, reason: String },

@@ -123,6 +123,9 @@ async fn run_async(
     run.kernel = tracee.read_kernel(&mut snapshot, &before, &after, knows_exited)?;
     run.totals = snapshot.totals;
     run.exit_status = tracee.exit_status();
+    if let Some(pid) = tracee.left_running() {
+        eprintln!("fault-trace: the command (process {pid}) goes on, untraced");
+    }
     run.complete = true;
     let Some(mut source) = source else {
         return Ok((run, outcome));

@@ -22,7 +22,7 @@ use crate::{exit::Exit, options::Command};
 pub fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Record(capture, options) => record::run(&capture, &options),
-        Command::Stat(capture, options) => stat::run(&capture, &options),
+        Command::Stat(capture, options) => stat::run(&capture, options),
         Command::Trace(capture) => trace::run(&capture),
         Command::Report(options) => recorded::report(&options),
         Command::Export(options) => recorded::export(&options),

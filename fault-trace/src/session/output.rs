@@ -1,6 +1,10 @@
 //! Standard output and the terminal.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
+};
 
 use anyhow::Context as _;
 
@@ -34,9 +38,38 @@ pub(super) fn report(report: &Report, format: Format) -> anyhow::Result<()> {
     print(&text(report, format, false)?)
 }
 
-/// Prints a report on a run that goes on.
-pub(super) fn report_so_far(report: &Report, format: Format) -> anyhow::Result<()> {
-    print(&text(report, format, true)?)
+/// Where reports on a run go that are not for the terminal alone.
+pub(super) enum Destination {
+    Standard,
+    File { path: PathBuf, file: File },
+}
+
+impl Destination {
+    /// Creates the file, if one is named, before anything is traced in vain.
+    pub(super) fn new(path: Option<PathBuf>) -> anyhow::Result<Self> {
+        let Some(path) = path else {
+            return Ok(Self::Standard);
+        };
+        let file =
+            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self::File { path, file })
+    }
+
+    /// Writes a report; `live` if the run goes on.
+    pub(super) fn write(
+        &mut self,
+        report: &Report,
+        format: Format,
+        live: bool,
+    ) -> anyhow::Result<()> {
+        let text = text(report, format, live)?;
+        match self {
+            Self::Standard => print(&text),
+            Self::File { path, file } => file
+                .write_all(text.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display())),
+        }
+    }
 }
 
 /// For standard error, which may not be the terminal that standard output is.

@@ -7,7 +7,7 @@ use fault_trace_common::{Class, Hook, Hooks, wire::ALL_CLASSES};
 
 use crate::{
     capture::{self, Capture, CaptureError, Selection, Settings, TargetKind},
-    exit::NotAllowed,
+    exit::{self, NotAllowed},
     host::{
         checks,
         doctor::{Roots, System},
@@ -31,8 +31,9 @@ pub(super) struct Prepared {
     pub(super) wanted: u64,
 }
 
-/// Checks the machine, then loads the programs. `records_faults` is false for a run that only counts.
-pub(super) fn prepare(options: &CaptureOptions, records_faults: bool) -> anyhow::Result<Prepared> {
+/// Checks the machine, then loads the programs.
+pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
+    let records_faults = options.ring_bytes.is_some();
     let system = System::read(&Roots::default());
     let findings = checks::evaluate(&system.facts);
     refuse(&findings)?;
@@ -49,7 +50,7 @@ pub(super) fn prepare(options: &CaptureOptions, records_faults: bool) -> anyhow:
             },
         },
         selection: selection(&options.filter, wanted, records_faults),
-        ring_bytes: records_faults.then_some(options.ring_bytes),
+        ring_bytes: options.ring_bytes,
         regions: system.layout.regions,
         task_offsets: capture::TaskOffsets {
             pid: offsets.pid.unwrap_or(0),
@@ -154,7 +155,7 @@ fn without(hook: Hook) -> String {
 /// An error of the capture, as one of privileges where it is one.
 pub(super) fn not_allowed(error: CaptureError) -> anyhow::Error {
     if error.is_permission() {
-        NotAllowed(format!("{:#}", anyhow::Error::from(error))).into()
+        NotAllowed(exit::describe(&error.into())).into()
     } else {
         error.into()
     }

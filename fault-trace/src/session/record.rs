@@ -51,7 +51,7 @@ impl Sink for Recorder {
 }
 
 pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::Result<Exit> {
-    let prepared = prepare::prepare(capture, true)?;
+    let prepared = prepare::prepare(capture)?;
     let path = match &options.output {
         Some(path) => path.clone(),
         None => default_name(&capture.target),

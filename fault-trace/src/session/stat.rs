@@ -4,18 +4,21 @@ use std::time::Duration;
 
 use super::{
     live::{self, Progress, Sink},
-    output, prepare,
+    output::Destination,
+    prepare,
     progress::ProgressLine,
 };
 use crate::{
     analysis::Report,
     exit::Exit,
     model::Event,
-    options::{CaptureOptions, StatOptions},
+    options::{CaptureOptions, Format, StatOptions},
 };
 
 struct Counter {
-    options: StatOptions,
+    interval: Option<Duration>,
+    format: Format,
+    destination: Destination,
     progress: ProgressLine,
     next: Duration,
 }
@@ -32,10 +35,10 @@ impl Sink for Counter {
         if progress.elapsed < self.next {
             return Ok(());
         }
-        if let Some(interval) = self.options.interval {
+        if let Some(interval) = self.interval {
             self.next += interval;
             let report = Report::new(&progress.run()?);
-            output::report_so_far(&report, self.options.format)?;
+            self.destination.write(&report, self.format, true)?;
         } else {
             self.next = progress.elapsed + SHOW_EVERY;
             if self.progress.is_visible() {
@@ -47,10 +50,12 @@ impl Sink for Counter {
     }
 }
 
-pub(super) fn run(capture: &CaptureOptions, options: &StatOptions) -> anyhow::Result<Exit> {
-    let prepared = prepare::prepare(capture, false)?;
+pub(super) fn run(capture: &CaptureOptions, options: StatOptions) -> anyhow::Result<Exit> {
+    let prepared = prepare::prepare(capture)?;
     let mut counter = Counter {
-        options: *options,
+        interval: options.interval,
+        format: options.format,
+        destination: Destination::new(options.output)?,
         progress: ProgressLine::new(),
         next: options.interval.unwrap_or_default(),
     };
@@ -58,6 +63,7 @@ pub(super) fn run(capture: &CaptureOptions, options: &StatOptions) -> anyhow::Re
     counter.progress.clear();
     let (run, outcome) = ended?;
     outcome?;
-    output::report(&Report::new(&run), options.format)?;
+    let report = Report::new(&run);
+    counter.destination.write(&report, options.format, false)?;
     Ok(run.exit_status.map_or(Exit::Fine, Exit::Command))
 }

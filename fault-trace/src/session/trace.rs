@@ -53,7 +53,7 @@ fn options(base_ns: u64) -> LineOptions {
 }
 
 pub(super) fn run(capture: &CaptureOptions) -> anyhow::Result<Exit> {
-    let prepared = prepare::prepare(capture, true)?;
+    let prepared = prepare::prepare(capture)?;
     let mut printer = Printer {
         out: BufWriter::new(io::stdout()),
         names: TaskNames::default(),

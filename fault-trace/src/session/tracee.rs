@@ -136,6 +136,14 @@ impl Tracee {
         }
     }
 
+    /// The launched command, if it has not ended.
+    pub(super) fn left_running(&self) -> Option<u32> {
+        match &self.kind {
+            Kind::Launched(children) if children.exit_status().is_none() => Some(children.pid()),
+            _ => None,
+        }
+    }
+
     /// Whether the command was launched by this run.
     pub(super) const fn is_launched(&self) -> bool {
         matches!(self.kind, Kind::Launched(_))
