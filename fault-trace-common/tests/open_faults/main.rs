@@ -3,7 +3,10 @@
 mod programs;
 mod thread;
 
-use fault_trace_common::{Closer, open::DEPTH};
+use fault_trace_common::{
+    Closer,
+    open::{DEPTH, OpenFault, OpenFaults},
+};
 use proptest::prelude::*;
 
 use programs::{Act, Interrupt, KernelFault, Kind, Probe, UserEnding, acts};
@@ -59,31 +62,54 @@ fn a_probe_is_over_when_anything_starts() {
 }
 
 #[test]
-fn a_deeper_access_may_be_part_of_the_last_and_leaves_it_open() {
+fn an_accepted_access_proves_the_one_before_it_over() {
+    for level in 0..4 {
+        assert_eq!(
+            closers(&[Act::Syscall(vec![efault(1, 1), efault(2, level)])]),
+            [Closer::NextStart, Closer::Exit],
+            "{level}"
+        );
+    }
+}
+
+#[test]
+fn a_deeper_probe_may_be_part_of_the_access_and_leaves_it_open() {
+    let probe = KernelFault {
+        kind: Kind::Probe,
+        ..efault(2, 2)
+    };
     assert_eq!(
-        closers(&[Act::Syscall(vec![efault(1, 1), efault(2, 2)])]),
+        closers(&[Act::Syscall(vec![efault(1, 1), probe])]),
         [Closer::Exit, Closer::Exit]
-    );
-    let until_user_code_runs = [
-        Act::Syscall(vec![efault(1, 1), efault(2, 2)]),
-        Act::Fault {
-            address: 3,
-            within: Vec::new(),
-            ending: UserEnding::Ends,
-        },
-    ];
-    assert_eq!(
-        closers(&until_user_code_runs),
-        [Closer::NextStart, Closer::NextStart, Closer::End]
     );
 }
 
 #[test]
-fn the_oldest_is_given_up_when_too_many_are_open() {
-    let deeper_and_deeper = (0..=DEPTH as u64).map(|level| efault(level, level));
-    let thread = Thread::run(&[Act::Syscall(deeper_and_deeper.collect())]);
-    assert_eq!(thread.closed.get(&1), Some(&Closer::Overflow));
-    assert_eq!(thread.closed.get(&2), Some(&Closer::Exit));
+fn any_number_of_failed_accesses_leave_one_open() {
+    let deeper_and_deeper = (0..20).map(|level| efault(level, level));
+    let closers = closers(&[Act::Syscall(deeper_and_deeper.collect())]);
+    let (last, others) = closers.split_last().expect("twenty");
+    assert_eq!(*last, Closer::Exit);
+    assert!(others.iter().all(|closer| *closer == Closer::NextStart));
+}
+
+#[test]
+fn the_oldest_makes_room_when_too_many_are_open() {
+    let mut open = OpenFaults::default();
+    for address in 1..=DEPTH as u64 {
+        open.push(OpenFault {
+            address,
+            ..OpenFault::default()
+        });
+    }
+    open.remove_oldest();
+    open.push(OpenFault {
+        address: 9,
+        ..OpenFault::default()
+    });
+    let addresses: Vec<u64> = open.frames.iter().map(|frame| frame.address).collect();
+    assert_eq!(addresses, [2, 3, 4, 9]);
+    assert_eq!(open.depth(), DEPTH);
 }
 
 #[test]

@@ -48,6 +48,10 @@ impl Thread {
             evidence: Evidence(evidence),
             ..OpenFault::default()
         });
+        assert!(
+            self.open.depth() < DEPTH,
+            "there is always room for one more"
+        );
         self.in_progress.push(self.started);
         self.started
     }
@@ -57,6 +61,10 @@ impl Thread {
             && newest.address == address
         {
             newest.evidence.0 |= Evidence::CONFIRMED;
+        }
+        if let Some(below) = self.open.confirmed_displaces() {
+            self.close(self.open.frames[below].start_ns, Closer::NextStart);
+            self.open.remove_displaced();
         }
     }
 
@@ -171,8 +179,10 @@ impl Thread {
                 self.user_ending(fault, *address, *ending);
             }
             Act::Syscall(faults) => {
+                // Each system call starts at another depth (`randomize_kstack_offset`).
+                let offset = (self.started.wrapping_mul(0x9e37_79b9) & 0x3f) << 4;
                 for fault in faults {
-                    self.kernel_fault(fault, USER_REGS);
+                    self.kernel_fault(fault, USER_REGS - offset);
                 }
             }
             Act::Signal(frame) => {
