@@ -7,7 +7,7 @@ use nix::sys::signal::{SigHandler, Signal};
 use fault_trace::{
     cli,
     exit::{self, Exit},
-    session,
+    render, session,
 };
 
 fn main() -> ExitCode {
@@ -31,7 +31,8 @@ fn main() -> ExitCode {
         Ok(exit) => exit,
         Err(error) => {
             if !exit::is_closed_pipe(&error) {
-                eprintln!("fault-trace: {}", exit::describe(&error));
+                let message = render::sanitize_lines(&exit::describe(&error));
+                eprintln!("fault-trace: {message}");
             }
             Exit::of(&error)
         }

@@ -16,14 +16,15 @@ pub enum RecordingError {
     Exists { path: PathBuf },
     #[error("{} is not a recording of fault-trace: {reason}", path.display())]
     NotARecording { path: PathBuf, reason: String },
-    #[error("cannot {action} {}: {source}{}", path.display(), remedy(source.kind()))]
+    // The causes stand in the middle of the messages, so they are not chained as sources, too.
+    #[error("cannot {action} {}: {cause}{}", path.display(), remedy(cause.kind()))]
     Io {
         action: &'static str,
         path: PathBuf,
-        source: io::Error,
+        cause: io::Error,
     },
-    #[error("cannot encode {}: {source}; please report this", path.display())]
-    Encode { path: PathBuf, source: ParquetError },
+    #[error("cannot encode {}: {cause}; please report this", path.display())]
+    Encode { path: PathBuf, cause: ParquetError },
     #[error(
         "{} was made by a newer fault-trace: its format is {format}, this version reads up to {FORMAT}; update fault-trace",
         path.display()
@@ -40,10 +41,10 @@ pub enum RecordingError {
 impl RecordingError {
     /// For `map_err`: `action` failed on `path`.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
+        move |cause| Self::Io {
             action,
             path: path.to_owned(),
-            source,
+            cause,
         }
     }
 
@@ -51,15 +52,15 @@ impl RecordingError {
     pub(super) fn encode(path: &Path) -> impl FnOnce(ParquetError) -> Self {
         move |error| match error {
             ParquetError::External(cause) => match cause.downcast::<io::Error>() {
-                Ok(source) => Self::io("write", path)(*source),
+                Ok(cause) => Self::io("write", path)(*cause),
                 Err(cause) => Self::Encode {
                     path: path.to_owned(),
-                    source: ParquetError::External(cause),
+                    cause: ParquetError::External(cause),
                 },
             },
-            source => Self::Encode {
+            cause => Self::Encode {
                 path: path.to_owned(),
-                source,
+                cause,
             },
         }
     }

@@ -85,7 +85,7 @@ pub(super) fn sync(path: &Path) -> Result<(), RecordingError> {
 /// Creates the empty directory of a recording and the folders of its tables.
 pub(super) fn create_directory(path: &Path, overwrite: bool) -> Result<(), RecordingError> {
     match make_directory(path) {
-        Err(RecordingError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
+        Err(RecordingError::Io { cause, .. }) if cause.kind() == ErrorKind::AlreadyExists => {
             check_overwritable(path, overwrite)?;
             clear(path)?;
             fs::set_permissions(path, Permissions::from_mode(DIRECTORY_MODE))

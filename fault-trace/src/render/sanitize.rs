@@ -21,6 +21,13 @@ pub fn sanitize(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// A message that may hold such names, line by line.
+#[must_use]
+pub fn sanitize_lines(message: &str) -> String {
+    let lines = message.split('\n').map(|line| sanitize(line.as_bytes()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn push(safe: &mut String, char: char) {
     match char {
         _ if is_safe(char) => safe.push(char),
@@ -79,6 +86,14 @@ mod tests {
         ] {
             assert_eq!(sanitize(bytes), text);
         }
+    }
+
+    #[test]
+    fn the_lines_of_a_message_stay() {
+        assert_eq!(
+            sanitize_lines("bad \x1b[m\n  remedy: …"),
+            "bad \\x1b[m\n  remedy: …"
+        );
     }
 
     proptest! {

@@ -28,7 +28,7 @@ const DRAIN_EVERY: Duration = Duration::from_millis(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Events a batch.
 const BATCH: usize = 16 << 10;
-/// How long a command may take to end after Ctrl-C, which reaches it, too.
+/// How long a command may take to end after Ctrl-C or SIGTERM, which reach it, too.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Where the events of a run go.
@@ -214,20 +214,30 @@ impl State<'_> {
                 _ = signals.child.recv() => if self.tracee.is_over()? {
                     return Ok(());
                 },
-                _ = signals.interrupt.recv() => {
-                    // The terminal has told the command, too; what it does now still counts.
-                    if !self.tracee.is_launched() || end.is_some_and(|end| end <= Instant::now() + GRACE) {
-                        return Ok(());
-                    }
-                    end = Some(Instant::now() + GRACE);
-                }
+                // The terminal has told the command, too.
+                _ = signals.interrupt.recv() => if self.is_last_call(&mut end) {
+                    return Ok(());
+                },
                 _ = signals.terminate.recv() => {
                     self.tracee.signal(Signal::SIGTERM);
-                    return Ok(());
+                    if self.is_last_call(&mut end) {
+                        return Ok(());
+                    }
                 }
                 () = until(end) => return Ok(()),
             }
         }
+    }
+
+    /// Whether to stop at once. A launched command has been told to end, and is given the time to:
+    /// what it does now still counts, and its exit status is wanted. A second call is the last.
+    fn is_last_call(&self, end: &mut Option<Instant>) -> bool {
+        let latest = Instant::now() + GRACE;
+        if !self.tracee.is_launched() || end.is_some_and(|end| end <= latest) {
+            return true;
+        }
+        *end = Some(latest);
+        false
     }
 
     fn drain(&mut self) -> anyhow::Result<()> {

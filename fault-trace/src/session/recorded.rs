@@ -15,6 +15,7 @@ use crate::{
     model::TaskNames,
     options::{ExportFormat, ExportOptions, ReportOptions},
     recording::Recording,
+    render,
 };
 
 pub(super) fn report(options: &ReportOptions) -> anyhow::Result<Exit> {
@@ -28,7 +29,7 @@ pub(super) fn report(options: &ReportOptions) -> anyhow::Result<Exit> {
 pub(super) fn export(options: &ExportOptions) -> anyhow::Result<Exit> {
     let recording = Recording::open(&options.recording)?;
     for note in recording.completeness.notes() {
-        eprintln!("fault-trace: {note}");
+        eprintln!("fault-trace: {}", render::sanitize_lines(&note));
     }
     match &options.output {
         None => write(&recording, options.format, io::stdout().lock())

@@ -1,15 +1,22 @@
-//! Tests that trace: they need root and run one at a time.
+//! Tests that trace: they need root and run one at a time (`--test-threads=1`). What they trace is
+//! mostly the example `known`, which takes known faults at known addresses.
 
+mod accounting;
+mod bad_access;
+mod counts;
+mod crash;
+mod ending;
+mod filters;
+mod hostile;
+mod launching;
+mod overflow;
+mod perf;
+mod privileges;
 mod proof;
 mod sideband;
+mod support;
+mod targets;
+mod terminal;
+mod whole_machine;
 
-use nix::unistd::geteuid;
-
-/// Whether the test can run; says loudly if not.
-fn is_root() -> bool {
-    let root = geteuid().is_root();
-    if !root {
-        eprintln!("SKIPPED, NOTHING WAS TESTED: tracing needs root");
-    }
-    root
-}
+use support::is_root;

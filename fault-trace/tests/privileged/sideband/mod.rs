@@ -3,15 +3,7 @@
 mod mappings;
 mod rings;
 
-use nix::unistd::geteuid;
-
-fn is_root() -> bool {
-    let root = geteuid().is_root();
-    if !root {
-        eprintln!("SKIPPED, NOTHING WAS TESTED: the perf sideband of all CPUs needs root");
-    }
-    root
-}
+use crate::support::is_root;
 
 fn now_ns() -> u64 {
     let mut now = libc::timespec {

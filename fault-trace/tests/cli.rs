@@ -1,0 +1,225 @@
+//! The command line, as anybody may use it: nothing here needs a privilege.
+
+use std::{fs, process::Output};
+
+use assert_cmd::Command;
+use tempfile::tempdir;
+
+fn fault_trace(arguments: &[&str]) -> Output {
+    command(arguments).output().expect("fault-trace starts")
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fault-trace"));
+    command.args(arguments);
+    command
+}
+
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).expect("the output is UTF-8")
+}
+
+/// The message of a run that failed with this status, and printed nothing else.
+fn refusal(arguments: &[&str], status: i32) -> String {
+    let output = fault_trace(arguments);
+    assert_eq!(
+        output.status.code(),
+        Some(status),
+        "{arguments:?}: {output:?}"
+    );
+    assert_eq!(text(&output.stdout), "", "{arguments:?}");
+    text(&output.stderr).to_owned()
+}
+
+#[test]
+fn usage_errors_say_what_is_wrong_and_end_with_2() {
+    let cases: [(&[&str], &str); 14] = [
+        (&["frobnicate"], "frobnicate"),
+        (&["stat"], "--pid"),
+        (&["record", "-a", "-p", "1"], "cannot be used with"),
+        (&["stat", "-p", "0"], "0 is not in"),
+        (&["stat", "-p", "x"], "invalid"),
+        (&["stat", "-a", "--duration", "10"], "as in 10s"),
+        (&["stat", "-a", "--duration", "0s"], "longer than 0"),
+        (&["record", "-a", "--buffer", "2GiB"], "at most 1GiB"),
+        (&["stat", "-a", "--address", "5-4"], "LO must be below HI"),
+        (&["stat", "-a", "--class", "anon"], "anon-alloc, anon-huge"),
+        (&["stat", "-a", "--family", "x"], "demand, cow"),
+        (&["stat", "-a", "--sample", "2"], "as in 1/64"),
+        (&["report"], "DIR"),
+        (&["export", "x", "--to", "xml"], "jsonl"),
+    ];
+    for (arguments, hint) in cases {
+        let message = refusal(arguments, 2);
+        assert!(message.contains(hint), "{arguments:?}: {message}");
+        assert!(
+            message.contains("--help") || message.contains("Usage"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn without_arguments_the_help_is_shown_as_a_usage_error() {
+    let message = refusal(&[], 2);
+    assert!(
+        message.contains("Usage: fault-trace <COMMAND>"),
+        "{message}"
+    );
+}
+
+#[test]
+fn help_lists_the_commands_and_each_has_its_own() {
+    let output = fault_trace(&["--help"]);
+    assert!(output.status.success());
+    let help = text(&output.stdout);
+    for name in [
+        "record", "stat", "trace", "report", "export", "explain", "doctor",
+    ] {
+        assert!(
+            help.lines().any(|line| line.trim_start().starts_with(name)),
+            "{name}: {help}"
+        );
+        let own = fault_trace(&[name, "--help"]);
+        assert!(own.status.success());
+        let usage = format!("Usage: fault-trace {name}");
+        assert!(text(&own.stdout).contains(&usage), "{own:?}");
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let output = fault_trace(&["--version"]);
+    assert_eq!(
+        text(&output.stdout),
+        format!("fault-trace {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn what_is_no_recording_is_refused_with_the_reason() {
+    let folder = tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let (missing, foreign, damaged, newer, file) = (
+        path("missing"),
+        path("foreign"),
+        path("damaged"),
+        path("newer"),
+        path("file"),
+    );
+    for folder in [&foreign, &damaged, &newer] {
+        fs::create_dir(folder).expect("made");
+    }
+    let manifest = |folder: &str, text: &str| {
+        fs::write(format!("{folder}/recording.json"), text).expect("written");
+    };
+    manifest(&damaged, "{\"fault_trace.format\":");
+    manifest(&newer, "{\"fault_trace.format\":4000000}");
+    fs::write(&file, "").expect("written");
+    for (path, reason) in [
+        (&missing, "No such file"),
+        (&foreign, "is not a recording of fault-trace"),
+        (&damaged, "is damaged"),
+        (&newer, "update fault-trace"),
+        (&file, "is not a recording of fault-trace"),
+    ] {
+        let commands: [&[&str]; 2] = [&["report", path], &["export", path, "--to", "jsonl"]];
+        for arguments in commands {
+            let message = refusal(arguments, 1);
+            assert!(message.contains(reason), "{arguments:?}: {message}");
+            assert!(message.contains(path.as_str()), "{arguments:?}: {message}");
+            assert_eq!(
+                message.matches("os error").count(),
+                usize::from(path == &missing),
+                "said once: {message}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_hostile_path_is_shown_as_escapes() {
+    let message = refusal(&["report", "no\x1b[2J\rsuch\u{9b}1m"], 1);
+    assert!(message.contains(r"no\x1b[2J\rsuch\u{9b}1m"), "{message}");
+    assert!(
+        !message.trim_end().contains(char::is_control),
+        "{message:?}"
+    );
+}
+
+#[test]
+fn an_error_code_is_explained() {
+    for code in ["6", "0x6", "0b110", "error 6"] {
+        let output = fault_trace(&["explain", code]);
+        assert!(output.status.success(), "{output:?}");
+        let explanation = text(&output.stdout);
+        let claim = "A user-mode write to a page that was not present";
+        assert!(explanation.starts_with(claim), "{explanation}");
+    }
+}
+
+#[test]
+fn a_line_of_the_kernels_log_is_explained_from_arguments_and_from_standard_input() {
+    let line = "foo[123]: segfault at 10 ip 55d0c0de sp 7ffd0 error 6 in foo[55d0c000+1000]";
+    let words: Vec<&str> = ["explain"].into_iter().chain(line.split(' ')).collect();
+    let output = fault_trace(&words);
+    assert!(output.status.success(), "{output:?}");
+    assert!(text(&output.stdout).contains("SIGSEGV"), "{output:?}");
+    let piped = command(&["explain", "-"])
+        .write_stdin(line)
+        .output()
+        .expect("starts");
+    assert_eq!(text(&piped.stdout), text(&output.stdout));
+
+    let json = fault_trace(&["explain", "--json", line]);
+    let value: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert!(value.is_object(), "{value}");
+}
+
+#[test]
+fn a_hostile_name_in_the_log_is_shown_as_escapes() {
+    let line =
+        "\x1b[2Jfoo[1]: segfault at 10 ip 55d0c0de sp 7ffd0 error 6 in \x1b[2Jfoo[55d0c000+1000]";
+    let output = command(&["explain", "-"])
+        .write_stdin(line)
+        .output()
+        .expect("starts");
+    let explanation = text(&output.stdout);
+    assert!(explanation.contains(r"\x1b[2Jfoo"), "{explanation}");
+    assert!(!explanation.contains('\x1b'), "{explanation:?}");
+}
+
+#[test]
+fn what_cannot_be_explained_is_refused_with_what_can() {
+    for input in ["zz", "", "0xffffffffffffffffffff"] {
+        let message = refusal(&["explain", "--", input], 1);
+        assert!(message.contains("segfault at"), "{input}: {message}");
+    }
+}
+
+#[test]
+fn the_doctor_answers_anybody_in_text_and_json() {
+    let output = fault_trace(&["doctor"]);
+    let status = output.status.code();
+    assert!(status == Some(0) || status == Some(3), "{output:?}");
+    assert!(text(&output.stdout).contains("kernel"), "{output:?}");
+    let json = fault_trace(&["doctor", "--json"]);
+    assert_eq!(json.status.code(), status);
+    serde_json::from_slice::<serde_json::Value>(&json.stdout).expect("JSON");
+}
+
+#[test]
+fn colour_is_for_terminals_alone() {
+    for no_colour in [None, Some(""), Some("1")] {
+        for arguments in [&["explain", "6"][..], &["doctor"], &["--help"], &["stat"]] {
+            let mut command = command(arguments);
+            command.env_remove("NO_COLOR");
+            if let Some(value) = no_colour {
+                command.env("NO_COLOR", value);
+            }
+            let output = command.output().expect("starts");
+            let all = [output.stdout, output.stderr].concat();
+            assert!(!all.contains(&0x1b), "{arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Real programs: every fault that the kernel counted was seen.
+
+use std::{fs, process::Output};
+
+use tempfile::tempdir;
+
+use crate::support::{Report, has, is_root, known_path, run, text};
+
+/// Runs a command under `known`, both traced. What wait4 told `known` about the command is what was
+/// seen of the command and its descendants.
+fn assert_accounted(command: &[&str]) -> Report {
+    let known = known_path();
+    let start = [
+        "stat",
+        "--format",
+        "json",
+        "--",
+        known.to_str().expect("text"),
+        "run",
+    ];
+    let output = run(start.iter().chain(command));
+    let report = Report::of(&output);
+    report.assert_nothing_unexplained();
+    assert_eq!(report.accounting("open"), 0);
+    let kernel = &report.0["accounting"]["kernel"];
+    assert_eq!(kernel["source"], "rusage");
+
+    let (minor, major) = usage(&output);
+    let is_known = |row: &&serde_json::Value| row["comm"] != "known";
+    let sum = |key: &str| -> i64 {
+        let rows = report.processes().iter().filter(is_known);
+        rows.map(|row| row[key].as_i64().expect("a count")).sum()
+    };
+    assert_eq!(sum("ended") + sum("gup"), minor + major, "{report:#?}");
+    assert_eq!(sum("major"), major, "{report:#?}");
+    report
+}
+
+/// What `known` said of wait4.
+fn usage(output: &Output) -> (i64, i64) {
+    let message = text(&output.stderr);
+    let numbers = message.lines().find_map(|line| line.strip_prefix("usage "));
+    let numbers = numbers.unwrap_or_else(|| panic!("no usage: {message}"));
+    let (minor, major) = numbers.split_once(' ').expect("two numbers");
+    (
+        minor.parse().expect("a number"),
+        major.parse().expect("a number"),
+    )
+}
+
+#[test]
+fn a_program_that_reads_many_directories_is_accounted_for() {
+    if !is_root() {
+        return;
+    }
+    let report = assert_accounted(&["ls", "-lR", "/usr/share"]);
+    assert_eq!(report.processes().len(), 2);
+}
+
+#[test]
+fn an_interpreter_is_accounted_for() {
+    if !is_root() || !has("python3") {
+        return;
+    }
+    assert_accounted(&[
+        "python3",
+        "-c",
+        "x = [str(i) for i in range(200_000)]; print(len(x))",
+    ]);
+}
+
+#[test]
+fn a_compiler_and_its_tools_are_accounted_for() {
+    if !is_root() || !has("gcc") {
+        return;
+    }
+    let folder = tempdir().expect("a folder");
+    let source = folder.path().join("a.c");
+    fs::write(&source, "int main(void) { return 0; }\n").expect("written");
+    let program = folder.path().join("a");
+    let report = assert_accounted(&[
+        "gcc",
+        "-O2",
+        "-o",
+        program.to_str().expect("text"),
+        source.to_str().expect("text"),
+    ]);
+    assert!(program.exists());
+    assert!(
+        report.processes().len() > 3,
+        "gcc runs a compiler, an assembler, a linker"
+    );
+}
+
+#[test]
+fn a_shell_that_forks_a_lot_is_accounted_for() {
+    if !is_root() {
+        return;
+    }
+    let report = assert_accounted(&["sh", "-c", "for i in $(seq 100); do /bin/true; done"]);
+    assert!(report.processes().len() >= 102);
+    let subshells = "for i in $(seq 50); do (/bin/true; :); done";
+    let report = assert_accounted(&["sh", "-c", subshells]);
+    assert!(report.processes().len() >= 102);
+    assert!(
+        report.class("cow-anon") >= 50,
+        "a forked shell writes to its memory"
+    );
+}
+
+#[test]
+fn a_thousand_short_lived_processes_are_all_counted() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempdir().expect("a folder");
+    let recording = folder.path().join("r.ftrace");
+    let known = known_path();
+    let report = Report::of_run(&[
+        "record",
+        "--format",
+        "json",
+        "-o",
+        recording.to_str().expect("text"),
+        "--",
+        known.to_str().expect("text"),
+        "forks:1000:3",
+    ]);
+    report.assert_nothing_unexplained();
+    assert_eq!(report.processes().len(), 1001);
+    assert_eq!(report.accounting("open"), 0);
+    assert_eq!(report.accounting("recorded"), report.accounting("started"));
+    let faults = crate::support::jsonl(&recording);
+    let ours = crate::support::faults_in(&faults, 3);
+    assert_eq!(ours.len(), 3000);
+    assert!(ours.iter().all(|(_, fault)| fault["class"] == "anon-alloc"));
+}

@@ -1,0 +1,63 @@
+//! What the tests share: running the program, running what it traces, reading its JSON.
+
+mod known;
+mod report;
+mod tracer;
+
+use std::{
+    io::{self, Write},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::unistd::geteuid;
+
+pub(crate) use known::{Known, START, known_path, range};
+pub(crate) use report::{Report, faults_in, jsonl};
+pub(crate) use tracer::{Tracer, fault_trace, run, text};
+
+/// Longer than anything takes on the busiest machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Whether there is the privilege to trace; said where nobody can miss it if not.
+pub(crate) fn is_root() -> bool {
+    let root = geteuid().is_root();
+    if !root {
+        skip("tracing needs root");
+    }
+    root
+}
+
+/// Says that (a part of) a test is skipped, and why: even without --nocapture.
+pub(crate) fn skip(why: &str) {
+    let test = thread::current();
+    let test = test.name().unwrap_or("a test");
+    // Without standard error there is nobody to tell.
+    let _ = writeln!(io::stderr(), "SKIPPED, NOT TESTED: {test}: {why}");
+}
+
+/// Whether a command that a test wants exists; said if not.
+pub(crate) fn has(command: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(command).is_file());
+    if !found {
+        skip(&format!("there is no {command}"));
+    }
+    found
+}
+
+/// Waits for something that must come.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "never came: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The state letter of a process in /proc, as in `S` for asleep; `None` if it is gone.
+pub(crate) fn state_of(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    after_name.chars().next()
+}
