@@ -45,7 +45,7 @@ fn usage_errors_say_what_is_wrong_and_end_with_2() {
         (&["stat", "-a", "--address", "5-4"], "LO must be below HI"),
         (&["stat", "-a", "--class", "anon"], "anon-alloc, anon-huge"),
         (&["stat", "-a", "--family", "x"], "demand, cow"),
-        (&["stat", "-a", "--sample", "2"], "as in 1/64"),
+        (&["record", "-a", "--sample", "2"], "as in 1/64"),
         (&["report"], "DIR"),
         (&["export", "x", "--to", "xml"], "jsonl"),
     ];
