@@ -216,6 +216,10 @@ const fn present(facts: &Facts) -> Verdict {
         // Copying needs no I/O: page_mkwrite() read metadata to make room for a shared file's page.
         return inferred(Class::WriteNotify);
     }
+    if evidence.any(Evidence::ALLOC_ZEROED) && !facts.hooks.has(Hook::RssStat) {
+        // wp_page_copy() asks for a zeroed page where the zero page was mapped.
+        return inferred(Class::CowZero);
+    }
     if evidence.any(Evidence::ALLOC_ANY) {
         return exact_if(sure && facts.hooks.has(Hook::PageFree), Class::CowAnon);
     }

@@ -9,6 +9,7 @@ mod environment;
 mod fmt;
 mod help;
 mod install;
+mod kernels;
 mod lint;
 mod run;
 mod setup;
@@ -68,6 +69,13 @@ const TASKS: &[Task] = &[
         summary: "measure what tracing costs, next to the least possible and to perf and bpftrace;\n\
                   needs root and a quiet machine",
         run: bench::task,
+    },
+    Task {
+        name: "kernels",
+        arguments: "[--write] [SERIES...]",
+        summary: "prove the classes on Debian's kernels, emulated (6.1, 6.12 and `newest`, or\n\
+                  those given); --write keeps the result in docs/kernels.md",
+        run: kernels::task,
     },
     Task {
         name: "install",

@@ -18,6 +18,17 @@ pub enum CaptureError {
         #[source]
         source: Box<ProgramError>,
     },
+    #[error(
+        "this kernel's verifier refuses the eBPF program {program}: this is a bug in fault-trace, \
+         please report it with these lines:\n{log}"
+    )]
+    Verifier {
+        program: &'static str,
+        /// Its last lines.
+        log: String,
+        #[source]
+        source: io::Error,
+    },
     #[error("the eBPF object has no {kind} {name}")]
     Missing {
         kind: &'static str,
@@ -53,7 +64,28 @@ pub enum CaptureError {
     },
 }
 
+/// How much of the verifier's log is shown; it can have thousands of lines, and the last tell why.
+const LOG_LINES: usize = 16;
+
 impl CaptureError {
+    /// The kernel did not take a program: for want of privileges, or its verifier refused it.
+    pub(super) fn refused(program: &'static str, source: ProgramError) -> Self {
+        match source {
+            ProgramError::LoadError {
+                io_error,
+                verifier_log,
+            } if !verifier_log.to_string().trim().is_empty() => Self::Verifier {
+                program,
+                log: last_lines(&verifier_log.to_string()),
+                source: io_error,
+            },
+            source => Self::Program {
+                program,
+                source: Box::new(source),
+            },
+        }
+    }
+
     /// The optional hook whose absence caused this: the capture can go on without it.
     #[must_use]
     pub const fn optional_hook(&self) -> Option<Hook> {
@@ -74,5 +106,24 @@ impl CaptureError {
             cause = error.source();
         }
         false
+    }
+}
+
+fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.trim().lines().collect();
+    lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_log_the_end_is_shown() {
+        let log: String = (0..1000).map(|line| format!("{line}\n")).collect();
+        let shown = last_lines(&log);
+        assert_eq!(shown.lines().count(), LOG_LINES);
+        assert!(shown.ends_with("\n999"), "{shown}");
+        assert_eq!(last_lines("one\n"), "one");
     }
 }

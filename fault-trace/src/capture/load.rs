@@ -68,10 +68,7 @@ fn load_program(ebpf: &mut Ebpf, hook: Hook) -> Result<(), CaptureError> {
             });
         }
     }
-    .map_err(|source| CaptureError::Program {
-        program: name,
-        source: Box::new(source),
-    })
+    .map_err(|source| CaptureError::refused(name, source))
 }
 
 fn config(settings: &Settings, hooks: Hooks) -> Config {

@@ -1,0 +1,140 @@
+//! What a guest does, as a shell script, and what it then says, as steps.
+
+use super::series::Series;
+
+/// The oldest series that fault-trace supports.
+const OLDEST: Series = Series {
+    major: 5,
+    minor: 15,
+};
+
+/// Commands whose faults are reconciled with the kernel's counters.
+pub(super) const COMMANDS: [(&str, &str); 5] = [
+    ("ls", "busybox sh -c 'busybox ls -lR /bin >/dev/null'"),
+    (
+        "children",
+        "busybox sh -c 'for i in 1 2 3 4 5 6 7 8; do busybox true; done'",
+    ),
+    ("threads", "workloads threads"),
+    ("gup-populate", "workloads gup-populate"),
+    ("kernel-efault", "workloads kernel-efault"),
+];
+
+const STEP: &str = "\
+step() {
+    name=$1
+    shift
+    echo \"@begin $name\"
+    \"$@\" 2>&1
+    status=$?
+    echo
+    echo \"@end $status\"
+}
+cd /root
+";
+
+pub(super) const DOCTOR: &str = "doctor";
+pub(super) const REFUSED: &str = "refused";
+pub(super) const RECORD: &str = "record";
+pub(super) const RECORDING: &str = "recording";
+pub(super) const SCENARIOS: &str = "scenarios";
+pub(super) const PROOF: &str = "proof";
+pub(super) const RECONCILE: &str = "reconcile ";
+
+pub(super) fn is_supported(series: Series) -> bool {
+    series >= OLDEST
+}
+
+/// The script for a kernel: what it must refuse, or all that it must get right.
+pub(super) fn script(series: Series) -> String {
+    let mut script = STEP.to_owned();
+    let mut step = |name: &str, command: &str| {
+        script += &format!("step '{name}' {command}\n");
+    };
+    step(DOCTOR, "fault-trace doctor --json");
+    if !is_supported(series) {
+        step(REFUSED, "fault-trace stat -- busybox true");
+        return script;
+    }
+    step(RECORD, "fault-trace record -o hooks.ftrace -- busybox true");
+    step(RECORDING, "busybox cat hooks.ftrace/recording.json");
+    for (name, command) in COMMANDS {
+        let name = format!("{RECONCILE}{name}");
+        step(
+            &name,
+            &format!("fault-trace stat --format json -- {command}"),
+        );
+    }
+    step(SCENARIOS, "workloads list");
+    step(PROOF, "privileged --test-threads=1 proof::");
+    script
+}
+
+/// One command of the script: what it wrote and how it ended.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Step {
+    pub(super) name: String,
+    pub(super) output: String,
+    /// None: the guest did not live to see the end.
+    pub(super) status: Option<i32>,
+}
+
+/// The steps in what came over the second serial port.
+pub(super) fn steps(result: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for line in result.lines() {
+        if let Some(name) = line.strip_prefix("@begin ") {
+            steps.push(Step {
+                name: name.to_owned(),
+                output: String::new(),
+                status: None,
+            });
+        } else if let Some(step) = steps.last_mut() {
+            match line.strip_prefix("@end ").map(str::parse) {
+                Some(Ok(status)) => step.status = Some(status),
+                _ if step.status.is_none() => step.output += &format!("{line}\n"),
+                _ => {}
+            }
+        }
+    }
+    steps
+}
+
+/// Whether the guest came to the end of its script.
+pub(super) fn is_complete(result: &str) -> bool {
+    result.lines().any(|line| line.starts_with("@status "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(text: &str) -> Series {
+        Series::parse(text).expect("a series")
+    }
+
+    #[test]
+    fn an_old_kernel_is_only_asked_to_refuse() {
+        let script = script(series("5.10"));
+        assert!(script.contains(&format!("step '{REFUSED}' ")));
+        assert!(!script.contains(PROOF));
+        assert!(super::script(series("5.15")).contains(PROOF));
+    }
+
+    #[test]
+    fn steps_are_told_apart() {
+        let result = "@begin a\none\n@two\n\n@end 0\nstray\n@begin b\npart";
+        let found = steps(result);
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            (found[0].output.as_str(), found[0].status),
+            ("one\n@two\n\n", Some(0))
+        );
+        assert_eq!(
+            (found[1].output.as_str(), found[1].status),
+            ("part\n", None)
+        );
+        assert!(!is_complete(result));
+        assert!(is_complete("@begin a\n@end 1\n\n@status 0\n"));
+    }
+}

@@ -1,0 +1,20 @@
+#!/bin/busybox sh
+# The guest's first process: mounts, loads modules, runs /task with its output on the second serial
+# port, says how it ended, and switches off.
+busybox=/bin/busybox
+export PATH=/bin HOME=/root LANG=C.UTF-8
+$busybox mount -t proc proc /proc
+$busybox mount -t sysfs sysfs /sys
+$busybox mount -t devtmpfs devtmpfs /dev
+$busybox mkdir -p /dev/shm
+$busybox mount -t tmpfs tmpfs /dev/shm
+$busybox mount -t tracefs tracefs /sys/kernel/tracing
+$busybox mount -t cgroup2 cgroup2 /sys/fs/cgroup
+$busybox stty -F /dev/ttyS1 raw -echo
+while read -r module; do
+    $busybox insmod "/modules/$module.ko" || echo "cannot load the module $module"
+done </modules/order
+$busybox sh /task >/dev/ttyS1 2>&1 </dev/null
+$busybox printf '\n@status %d\n' $? >/dev/ttyS1
+$busybox sync
+$busybox reboot -f

@@ -1,0 +1,237 @@
+//! What a guest showed, judged.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    guest::{self, Step},
+    proof::{self, Proof},
+    series::Series,
+};
+
+/// A hook on a kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum HookState {
+    Attached,
+    /// The kernel does not have it.
+    Missing,
+    /// The kernel has it, and it was left out: it would mislead.
+    LeftOut,
+}
+
+/// Everything known about one kernel.
+#[derive(PartialEq, Eq, Default, Debug)]
+pub(super) struct Outcome {
+    pub(super) release: String,
+    /// The kernel is too old, and was refused.
+    pub(super) refused: bool,
+    /// By name, in the order of `doctor`.
+    pub(super) hooks: Vec<(String, HookState)>,
+    pub(super) proof: Proof,
+    /// The class of each scenario.
+    pub(super) scenarios: BTreeMap<String, String>,
+    /// Command, faults started, unexplained difference.
+    pub(super) reconciled: Vec<(String, u64, i64)>,
+    /// What is wrong; the task fails.
+    pub(super) problems: Vec<String>,
+}
+
+pub(super) fn judge(release: &str, series: Series, result: &str) -> Outcome {
+    let steps = guest::steps(result);
+    let mut outcome = Outcome {
+        release: release.to_owned(),
+        ..Outcome::default()
+    };
+    if guest::is_supported(series) {
+        judge_supported(&steps, &mut outcome);
+    } else {
+        judge_refused(&steps, series, &mut outcome);
+    }
+    outcome
+}
+
+fn find<'a>(steps: &'a [Step], name: &str) -> Option<&'a Step> {
+    steps.iter().find(|step| step.name == name)
+}
+
+/// The JSON object in what a step wrote, which may say other things around it.
+fn json(step: &Step) -> Option<Value> {
+    let (start, end) = (step.output.find('{')?, step.output.rfind('}')?);
+    serde_json::from_str(step.output.get(start..=end)?).ok()
+}
+
+fn judge_refused(steps: &[Step], series: Series, outcome: &mut Outcome) {
+    let clear = find(steps, guest::REFUSED).is_some_and(|step| {
+        step.status == Some(3)
+            && step.output.contains("is older than")
+            && !step.output.contains('{')
+    });
+    let doctor = find(steps, guest::DOCTOR).and_then(json);
+    let told = doctor.is_some_and(|doctor| doctor["can_trace"] == false);
+    outcome.refused = clear && told;
+    if !outcome.refused {
+        outcome.problems.push(format!(
+            "{series} is not refused with exit status 3 and the reason"
+        ));
+    }
+}
+
+fn judge_supported(steps: &[Step], outcome: &mut Outcome) {
+    for step in steps {
+        if step.status != Some(0) {
+            let ended = step.status.map_or("did not end".to_owned(), |status| {
+                format!("ended with status {status}")
+            });
+            let last = last_lines(&step.output);
+            outcome
+                .problems
+                .push(format!("`{}` {ended}:\n{last}", step.name));
+        }
+    }
+    let recording = find(steps, guest::RECORDING).and_then(json);
+    let doctor = find(steps, guest::DOCTOR).and_then(json);
+    match (doctor, recording) {
+        (Some(doctor), Some(recording)) => {
+            outcome.hooks = hooks(&doctor, &recording["run"]["hooks"]);
+        }
+        _ => outcome
+            .problems
+            .push("doctor or the recording cannot be read".to_owned()),
+    }
+    for step in steps {
+        if let Some(command) = step.name.strip_prefix(guest::RECONCILE) {
+            reconcile(command, json(step), outcome);
+        }
+    }
+    let list = find(steps, guest::SCENARIOS).map_or("", |step| &step.output);
+    outcome.scenarios = proof::classes_of_scenarios(list);
+    outcome.proof = find(steps, guest::PROOF)
+        .map(|step| proof::parse(&step.output))
+        .unwrap_or_default();
+    if outcome.proof.classes.is_empty() {
+        outcome.problems.push("the proof shows nothing".to_owned());
+    }
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(12)..].join("\n")
+}
+
+fn reconcile(command: &str, report: Option<Value>, outcome: &mut Outcome) {
+    let accounting = report.map(|report| report["accounting"].clone());
+    let accounting = accounting.unwrap_or_default();
+    let (started, unexplained) = (
+        accounting["started"].as_u64(),
+        accounting["unexplained"].as_i64(),
+    );
+    let (Some(started), Some(unexplained)) = (started, unexplained) else {
+        outcome
+            .problems
+            .push(format!("`{command}` has no accounting"));
+        return;
+    };
+    if started == 0 || accounting["adds_up"] != true {
+        outcome
+            .problems
+            .push(format!("`{command}` does not add up: {accounting}"));
+    }
+    outcome
+        .reconciled
+        .push((command.to_owned(), started, unexplained));
+}
+
+/// `doctor` names a tracepoint as `category:name`; the recording has just the names of those attached.
+fn hooks(doctor: &Value, attached: &Value) -> Vec<(String, HookState)> {
+    let is_attached = |name: &str| {
+        attached
+            .as_array()
+            .is_some_and(|all| all.iter().any(|one| one == name))
+    };
+    let findings = doctor["findings"].as_array();
+    findings
+        .into_iter()
+        .flatten()
+        .filter_map(|finding| {
+            let subject = finding["subject"].as_str()?;
+            let name = match subject.split_once(':') {
+                Some((_, name)) => name,
+                None if subject.ends_with("-faults") => subject,
+                None => return None,
+            };
+            let detail = finding["detail"].as_str().unwrap_or_default();
+            let state = if is_attached(name) {
+                HookState::Attached
+            } else if detail.starts_with("not in this kernel") {
+                HookState::Missing
+            } else {
+                HookState::LeftOut
+            };
+            Some((name.to_owned(), state))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(text: &str) -> Series {
+        Series::parse(text).expect("a series")
+    }
+
+    #[test]
+    fn an_old_kernel_must_refuse_clearly() {
+        let refused = "@begin doctor\n{\"can_trace\": false}\n\n@end 3\n\
+                       @begin refused\nfault-trace: 5.10 is older than 5.15\n@end 3\n";
+        let outcome = judge("5.10.0", series("5.10"), refused);
+        assert!(outcome.refused && outcome.problems.is_empty());
+        let ran = refused
+            .replace("@end 3\n@begin", "@end 0\n@begin")
+            .replace("older", "x");
+        let outcome = judge("5.10.0", series("5.10"), &ran);
+        assert!(!outcome.refused && !outcome.problems.is_empty());
+    }
+
+    #[test]
+    fn hooks_are_attached_missing_or_left_out() {
+        let result = r#"@begin doctor
+{"can_trace": true, "findings": [
+ {"subject": "kernel", "detail": "6.1"},
+ {"subject": "minor-faults", "detail": "end"},
+ {"subject": "kmem:rss_stat", "detail": "reports in batches"},
+ {"subject": "filemap:mm_filemap_fault", "detail": "not in this kernel; …"}]}
+@end 0
+@begin recording
+{"run": {"hooks": ["minor-faults"]}}
+@end 0
+"#;
+        let outcome = judge("6.1.0", series("6.1"), result);
+        let hook = |name: &str, state| (name.to_owned(), state);
+        assert_eq!(
+            outcome.hooks,
+            [
+                hook("minor-faults", HookState::Attached),
+                hook("rss_stat", HookState::LeftOut),
+                hook("mm_filemap_fault", HookState::Missing),
+            ]
+        );
+        assert_eq!(outcome.problems, ["the proof shows nothing"]);
+    }
+
+    #[test]
+    fn what_fails_or_does_not_add_up_is_a_problem() {
+        let result = "@begin reconcile ls\nnote\n{\"accounting\": {\"started\": 9, \
+                      \"unexplained\": 2, \"adds_up\": false}}\n@end 0\n\
+                      @begin reconcile threads\nkilled\n";
+        let outcome = judge("6.12.1", series("6.12"), result);
+        assert_eq!(outcome.reconciled, [("ls".to_owned(), 9, 2)]);
+        let all = outcome.problems.join("\n");
+        assert!(all.contains("`ls` does not add up"), "{all}");
+        assert!(
+            all.contains("`reconcile threads` did not end:\nkilled"),
+            "{all}"
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! What the host must have, and what is built for the guests.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    artifact, command,
+    setup::Build,
+    workspace::{MAIN_PACKAGE, PRIVILEGED_TEST},
+};
+
+/// What is booted besides the kernel.
+pub(super) struct Programs {
+    pub(super) busybox: PathBuf,
+    pub(super) fault_trace: PathBuf,
+    pub(super) workloads: PathBuf,
+    pub(super) privileged: PathBuf,
+}
+
+/// Program and Debian package of what the host must have.
+const NEEDED: [(&str, &str); 7] = [
+    ("apt-get", "apt"),
+    ("dpkg-deb", "dpkg"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("busybox", "busybox-static"),
+    ("xz", "xz-utils"),
+    ("mke2fs", "e2fsprogs"),
+    ("ldd", "libc-bin"),
+];
+
+pub(super) fn need() -> Result<()> {
+    let missing: Vec<&str> = NEEDED
+        .into_iter()
+        .filter(|(program, _)| {
+            command::find(program).is_none()
+                && !command::is_executable(&Path::new("/sbin").join(program))
+        })
+        .map(|(_, package)| package)
+        .collect();
+    anyhow::ensure!(
+        missing.is_empty(),
+        "guests need more programs: `apt install {}`",
+        missing.join(" ")
+    );
+    Ok(())
+}
+
+/// Emulated, an unoptimised fault-trace would take most of the time; its dependencies are optimised.
+const SETTINGS: [&str; 4] = [
+    "--config",
+    "profile.dev.package.fault-trace.opt-level=1",
+    "--config",
+    "profile.dev.package.fault-trace.debug=false",
+];
+
+impl Programs {
+    pub(super) fn build(build: &Build) -> Result<Self> {
+        let cargo = |subcommand: &str, target: &[&str]| {
+            let mut cargo = build.cargo(subcommand);
+            cargo.args(["--locked", "--package", MAIN_PACKAGE]);
+            cargo.args(target).args(SETTINGS);
+            cargo
+        };
+        let binary = &mut cargo("build", &["--bin", MAIN_PACKAGE]);
+        let example = &mut cargo("build", &["--example", "workloads"]);
+        let test = &mut cargo("test", &["--no-run", "--test", PRIVILEGED_TEST]);
+        Ok(Self {
+            busybox: command::find("busybox").context("`busybox` is missing")?,
+            privileged: artifact::build(test, "test", PRIVILEGED_TEST)?.path,
+            workloads: artifact::build(example, "example", "workloads")?.path,
+            fault_trace: artifact::build(binary, "bin", MAIN_PACKAGE)?.path,
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! Running a guest under software emulation.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::guest;
+use crate::command::{self, say};
+
+const PROGRAM: &str = "qemu-system-x86_64";
+/// Scenarios take seconds each under emulation.
+const TIME_LIMIT: Duration = Duration::from_secs(20 * 60);
+/// The emulator breaks a guest now and then before it has started anything of ours.
+const ATTEMPTS: u32 = 3;
+
+pub(super) struct Guest {
+    pub(super) kernel: PathBuf,
+    pub(super) image: PathBuf,
+    /// Where the logs go.
+    pub(super) folder: PathBuf,
+}
+
+impl Guest {
+    /// Boots the guest, waits for its end, and returns what it wrote to its second serial port.
+    pub(super) fn run(&self) -> Result<String> {
+        let result = self.folder.join("result.log");
+        for attempt in 1..=ATTEMPTS {
+            let ended = wait(&mut self.start(&result)?)?;
+            let text = fs::read(&result)
+                .with_context(|| format!("{PROGRAM} wrote no {}", result.display()))?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            if guest::is_complete(&text) {
+                return Ok(text);
+            }
+            let console = self.console();
+            if !ended {
+                bail!("the guest did not end in time: see {}", console.display());
+            }
+            if !guest::steps(&text).is_empty() {
+                bail!("the guest died: see {}", console.display());
+            }
+            say(&format!("the guest did not start (attempt {attempt})"));
+        }
+        bail!("the guest never started: see {}", self.console().display());
+    }
+
+    fn console(&self) -> PathBuf {
+        self.folder.join("console.log")
+    }
+
+    fn start(&self, result: &Path) -> Result<Child> {
+        let file = |path: &Path| format!("file:{}", path.display());
+        let mut qemu = Command::new(PROGRAM);
+        qemu.args(["-accel", "tcg", "-machine", "q35", "-cpu", "max"])
+            .args(["-smp", "1", "-m", "1G", "-nodefaults", "-display", "none"])
+            .arg("-no-reboot")
+            .arg("-drive")
+            .arg(format!(
+                "file={},if=none,id=root,format=raw,snapshot=on",
+                self.image.display()
+            ))
+            .args(["-device", "nvme,drive=root,serial=root"])
+            .args(["-serial", &file(&self.console()), "-serial", &file(result)])
+            .arg("-kernel")
+            .arg(&self.kernel)
+            .args(["-append", COMMAND_LINE])
+            .stdin(Stdio::null());
+        qemu.spawn()
+            .with_context(|| format!("cannot run `{}`", command::line(&qemu)))
+    }
+}
+
+/// NVMe and ext4 are built into Debian's kernels: no initramfs is needed.
+const COMMAND_LINE: &str = "console=ttyS0 panic=-1 quiet cryptomgr.notests \
+                            root=/dev/nvme0n1 rw init=/init vsyscall=xonly";
+
+/// Whether the emulator ended by itself in time.
+fn wait(qemu: &mut Child) -> Result<bool> {
+    let start = Instant::now();
+    while qemu.try_wait()?.is_none() {
+        if start.elapsed() > TIME_LIMIT {
+            qemu.kill()?;
+            qemu.wait()?;
+            return Ok(false);
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    Ok(true)
+}
