@@ -78,11 +78,12 @@ async fn run_async(
 ) -> anyhow::Result<(Run, anyhow::Result<()>)> {
     let Prepared {
         mut capture,
+        mut tracee,
         mut run,
         knows_exited,
         wanted,
     } = prepared;
-    // Before the launch, so that the end of the shortest command is not missed.
+    // Before the release, so that the end of the shortest command is not missed.
     let signals = Signals::new()?;
     let mut source = if run.options.records_faults {
         let refiner = Refiner::open(capture.hooks(), wanted, &prepare::online_cpus()?)?;
@@ -93,7 +94,6 @@ async fn run_async(
     } else {
         None
     };
-    let mut tracee = Tracee::new(&options.target, &mut capture)?;
     if let Some(source) = &mut source {
         source.refiner.follow(tracee.pids());
     }

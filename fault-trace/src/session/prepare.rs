@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use fault_trace_common::{Class, Hook, Hooks, wire::ALL_CLASSES};
 
+use super::tracee::Tracee;
 use crate::{
     capture::{self, Capture, CaptureError, Selection, Settings, TargetKind},
     exit::{self, NotAllowed},
@@ -21,9 +22,10 @@ use crate::{
     options::{CaptureOptions, Evidence, Filter, Mode, Target},
 };
 
-/// Loaded programs, and what is known of the run already.
+/// Loaded programs, their target, and what is known of the run already.
 pub(super) struct Prepared {
     pub(super) capture: Capture,
+    pub(super) tracee: Tracee,
     pub(super) run: Run,
     /// Whether the kernel's counters of exited threads are read.
     pub(super) knows_exited: bool,
@@ -31,7 +33,7 @@ pub(super) struct Prepared {
     pub(super) wanted: u64,
 }
 
-/// Checks the machine, then loads the programs.
+/// Checks the machine, loads the programs, and finds or launches the target, which still waits.
 pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
     let records_faults = options.ring_bytes.is_some();
     let system = System::read(&Roots::default());
@@ -68,7 +70,8 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         .degraded()
         .map(|finding| format!("{}: {}", finding.subject, finding.detail))
         .collect();
-    let capture = load(settings, &mut notes)?;
+    let mut capture = load(settings, &mut notes)?;
+    let tracee = Tracee::new(&options.target, &mut capture)?;
     let run = Run {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         host: kernel::host().context("cannot describe this machine")?,
@@ -97,6 +100,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
     };
     Ok(Prepared {
         capture,
+        tracee,
         run,
         knows_exited: offsets.min_flt.is_some() && offsets.maj_flt.is_some(),
         wanted,

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     analysis::Report,
-    exit::Exit,
+    exit::{Exit, NotLaunched},
+    host::users::Identity,
     model::Event,
     options::{CaptureOptions, RecordOptions, Target},
     recording::{RecordingWriter, WriterThread},
@@ -65,11 +66,26 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
     };
     let ended = live::run(prepared, capture, &mut recorder);
     recorder.progress.clear();
-    let (run, outcome) = ended?;
+    let (run, outcome) = match ended {
+        Ok(ended) => ended,
+        Err(error) => {
+            drop(recorder);
+            if error.is::<NotLaunched>() {
+                // Nothing ran: there is nothing to keep. That it stays would be no reason to fail.
+                let _ = std::fs::remove_dir_all(&path);
+            }
+            return Err(error);
+        }
+    };
     let written = recorder.writer.finish(&run);
     output::report(&Report::new(&run), options.format)?;
     outcome?;
     let written = written?;
+    if let Some(identity) = Identity::behind_sudo()? {
+        identity
+            .own(&path)
+            .with_context(|| format!("cannot hand {} to {}", path.display(), identity.name))?;
+    }
     eprintln!(
         "fault-trace: {} faults recorded in {}",
         crate::render::units::count(written.faults),
