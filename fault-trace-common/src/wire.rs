@@ -184,6 +184,9 @@ pub const TARGET_PROCESSES: u32 = 1;
 /// [`Config::target_kind`]: the map `TARGETS` holds threads.
 pub const TARGET_THREADS: u32 = 2;
 
+/// The length of the map `TARGET_HINTS`; an id's index is its remainder.
+pub const TARGET_HINTS_LEN: u32 = 1 << 16;
+
 /// What user space sets before the programs are loaded.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use fault_trace_common::{
     Class, Counter,
-    wire::{ClassStats, ProcessStats, TaskState, ThreadStats},
+    wire::{ClassStats, ProcessStats, TARGET_HINTS_LEN, TaskState, ThreadStats},
 };
 
 /// Bound: live threads that are counted apart.
@@ -84,6 +84,29 @@ pub(crate) static COUNTERS: PerCpuArray<u64> =
 /// Target processes or threads, and how many live threads each has.
 #[map]
 pub(crate) static TARGETS: HashMap<u32, u64> = HashMap::with_max_entries(TARGETS_MAX, 0);
+
+/// 1 where a process or thread with such an id has been a target in this run, by the low bits of the
+/// id. A look here spares nearly all threads the slower one in `TARGETS`.
+#[map]
+static TARGET_HINTS: Array<u64> = Array::with_max_entries(TARGET_HINTS_LEN, 0);
+
+/// Notes that `id` is about to become a target.
+#[inline(always)]
+pub(crate) fn hint_target(id: u32) {
+    if let Some(hint) = TARGET_HINTS.get_ptr_mut(id % TARGET_HINTS_LEN) {
+        // SAFETY: a live, aligned map value; nothing but 1 is ever written.
+        unsafe { hint.write_volatile(1) };
+    }
+}
+
+/// Whether `id` may be a target; `false` is certain.
+#[inline(always)]
+pub(crate) fn may_be_target(id: u32) -> bool {
+    TARGET_HINTS
+        .get_ptr(id % TARGET_HINTS_LEN)
+        // SAFETY: a live, aligned map value.
+        .is_some_and(|hint| unsafe { hint.read_volatile() } != 0)
+}
 
 /// Processes chosen by the OOM killer.
 #[map]

@@ -16,7 +16,7 @@ use crate::{
     config, emit,
     maps::{
         FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, TASKS, THREAD_SLOTS, THREADS, add_shared, count,
-        fetch_add_shared,
+        fetch_add_shared, may_be_target,
     },
 };
 
@@ -30,6 +30,11 @@ pub(crate) fn ids() -> (u32, u32) {
 /// The state of the current thread, if it has one: it is a target that has faulted.
 #[inline(always)]
 pub(crate) fn state() -> Option<&'static mut TaskState> {
+    // Quicker than to find that a thread has no state. Not for single threads: the id of one can
+    // change when it executes a program (de_thread() in fs/exec.c), and its state stays.
+    if config::get!(target_kind) == TARGET_PROCESSES && !may_be_target(ids().0) {
+        return None;
+    }
     storage(0)
 }
 
@@ -67,7 +72,7 @@ pub(crate) fn is_target() -> bool {
     }
     let (pid, tid) = ids();
     let id = if kind == TARGET_PROCESSES { pid } else { tid };
-    TARGETS.get_ptr(&id).is_some()
+    may_be_target(id) && TARGETS.get_ptr(&id).is_some()
 }
 
 #[inline(never)]

@@ -8,7 +8,7 @@ use fault_trace_common::{
 
 use crate::{
     config, emit,
-    maps::{PROCESSES, TARGETS, count},
+    maps::{PROCESSES, TARGETS, count, hint_target},
     task,
 };
 
@@ -41,6 +41,7 @@ fn follow(parent: u32, pid: u32) {
         return;
     }
     if threads.is_some() && config::get!(follow_children) != 0 {
+        hint_target(pid);
         if TARGETS.insert(&pid, &1, 0).is_err() {
             count(Counter::TargetsFull);
         }

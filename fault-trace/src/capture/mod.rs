@@ -13,8 +13,12 @@ mod totals;
 
 use std::{os::fd::OwnedFd, thread, time::Duration};
 
-use aya::{Ebpf, maps::HashMap, programs::raw_trace_point::RawTracePointLinkId};
-use fault_trace_common::{Counter, Hook, Hooks, Regions};
+use aya::{
+    Ebpf,
+    maps::{Array, HashMap},
+    programs::raw_trace_point::RawTracePointLinkId,
+};
+use fault_trace_common::{Counter, Hook, Hooks, Regions, wire::TARGET_HINTS_LEN};
 
 pub use error::CaptureError;
 pub use ring::Ring;
@@ -126,10 +130,12 @@ impl Capture {
     pub fn add_target(&mut self, id: u32) -> Result<(), CaptureError> {
         // Far more threads than can ever exit: the id stays a target for the whole run.
         const FOR_GOOD: u64 = 1 << 40;
+        let failed = |source| CaptureError::Target { id, source };
+        // First: what has no hint is taken for no target.
+        let mut hints: Array<_, u64> = totals::map_mut(&mut self.ebpf, "TARGET_HINTS")?;
+        hints.set(id % TARGET_HINTS_LEN, &1, 0).map_err(failed)?;
         let mut targets: HashMap<_, u32, u64> = totals::map_mut(&mut self.ebpf, "TARGETS")?;
-        targets
-            .insert(&id, &FOR_GOOD, 0)
-            .map_err(|source| CaptureError::Target { id, source })
+        targets.insert(&id, &FOR_GOOD, 0).map_err(failed)
     }
 
     /// Attaches everything but START, so that nothing counts yet. An error may name an optional
