@@ -38,7 +38,6 @@ pub(crate) use get;
 /// The address regions of this kernel. A reference: only what is looked at is loaded.
 #[inline(always)]
 pub(crate) fn regions() -> &'static Regions {
-    // SAFETY: the static lives as long as the program. black_box hides the value that the compiler
-    // sees, since the loader replaces it.
-    core::hint::black_box(unsafe { &*(&raw const CONFIG.regions) })
+    // black_box hides the value that the compiler sees, since the loader replaces it.
+    core::hint::black_box(&CONFIG.regions)
 }
