@@ -8,7 +8,7 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::signal::{SigHandler, Signal, kill, signal},
     unistd::Pid,
 };
 
@@ -45,13 +45,21 @@ pub(crate) struct Tracer {
 impl Tracer {
     /// Starts it, in a process group of its own, and does not wait for anything.
     pub(crate) fn start(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
-        let child = fault_trace()
+        let mut command = fault_trace();
+        command
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .expect("fault-trace starts");
+            .process_group(0);
+        let interruptible = || {
+            // A shell starts what runs in the background with SIGINT ignored, which is inherited.
+            // SAFETY: `signal` is async-signal-safe, and no handler is set.
+            let set = unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) };
+            set.map(drop).map_err(Into::into)
+        };
+        // SAFETY: the closure keeps to what is allowed after a fork.
+        unsafe { command.pre_exec(interruptible) };
+        let child = command.spawn().expect("fault-trace starts");
         Self {
             pid: child.id(),
             child: Some(child),
