@@ -26,9 +26,6 @@ pub use ring::Ring;
 use crate::model::CounterTotals;
 pub use totals::{LiveThread, Snapshot};
 
-/// The default size of the ring buffer, bytes: 233,000 faults.
-pub const DEFAULT_RING_BYTES: u32 = 16 << 20;
-
 /// Whose faults are captured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TargetKind {
