@@ -62,6 +62,7 @@ fn fault(record: FaultRecord) -> Fault {
         } else {
             Confidence::Inferred
         },
+        ..Fault::BLANK
     }
 }
 
@@ -81,6 +82,7 @@ fn task(record: &TaskRecord) -> Result<TaskEvent, DecodeError> {
         tid: record.tid,
         comm: comm(&record.comm),
         change,
+        cgroup_id: None,
     })
 }
 
@@ -127,6 +129,7 @@ mod tests {
                 tid: 7,
                 comm: b"ls".to_vec(),
                 change: TaskChange::Forked { parent_pid: 8 },
+                cgroup_id: None,
             }))
         );
     }

@@ -166,6 +166,7 @@ pub(crate) fn sample() -> Vec<(Fault, Option<&'static [u8]>)> {
         pages: 1,
         class: Class::AnonAlloc,
         confidence: Confidence::Exact,
+        ..Fault::BLANK
     };
     let read = Fault {
         time_ns: 1_000_200_000,

@@ -2,6 +2,7 @@
 
 pub mod accounting;
 pub mod address_space;
+pub mod attribution;
 pub mod cause;
 pub mod event;
 mod json;

@@ -150,6 +150,7 @@ mod tests {
                         pages,
                         class: after,
                         confidence: sure_after,
+                        ..Fault::BLANK
                     };
                     let before = Verdict {
                         class: before,

@@ -157,7 +157,7 @@ impl Refiner {
         self.numa_hints.next_batch();
         events.retain_mut(|event| match event {
             Event::Fault(fault) => self.refine_fault(fault),
-            Event::Task(_) => true,
+            _ => true,
         });
     }
 

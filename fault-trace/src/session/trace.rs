@@ -34,6 +34,7 @@ impl Sink for Printer {
                     let line = render::line(&fault, comm.unwrap_or_default(), options);
                     writeln!(self.out, "{line}").context("cannot write to standard output")?;
                 }
+                _ => {}
             }
         }
         self.out.flush().context("cannot write to standard output")

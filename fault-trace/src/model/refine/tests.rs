@@ -123,6 +123,7 @@ fn fault_closed(evidence: Evidence, error_code: u32, hooks: Hooks) -> Fault {
         pages: 0,
         class,
         confidence,
+        ..Fault::BLANK
     }
 }
 

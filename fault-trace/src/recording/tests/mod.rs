@@ -85,6 +85,7 @@ fn fault(n: u64) -> Fault {
         pages: 1,
         class: Class::AnonAlloc,
         confidence: Confidence::Exact,
+        ..Fault::BLANK
     }
 }
 
@@ -95,6 +96,7 @@ fn task(comm: &[u8]) -> TaskEvent {
         tid: 8,
         comm: comm.to_vec(),
         change: TaskChange::Seen,
+        cgroup_id: None,
     }
 }
 
@@ -103,12 +105,14 @@ fn any_fault() -> impl Strategy<Value = Fault> {
     let confidence = prop::sample::select(vec![Confidence::Exact, Confidence::Inferred]);
     let words = any::<(u64, Option<u64>, u64, u64, u64)>();
     let ids = any::<(u32, u32, u32, u16, u32)>();
-    (class, confidence, words, ids).prop_map(
+    let references = any::<(Option<u32>, Option<u32>, Option<u32>, u32)>();
+    (class, confidence, words, ids, references).prop_map(
         |(
             class,
             confidence,
             (time_ns, latency_ns, address, ip, evidence),
             (error_code, pid, tid, cpu, pages),
+            (mapping_id, location_id, stack_id, around_pages),
         )| Fault {
             time_ns,
             latency_ns,
@@ -122,6 +126,10 @@ fn any_fault() -> impl Strategy<Value = Fault> {
             pages,
             class,
             confidence,
+            around_pages,
+            mapping_id,
+            location_id,
+            stack_id,
         },
     )
 }
@@ -132,18 +140,19 @@ fn any_task() -> impl Strategy<Value = TaskEvent> {
         Just(TaskChange::Renamed),
         any::<u32>().prop_map(|parent_pid| TaskChange::Forked { parent_pid }),
         Just(TaskChange::Exited),
+        Just(TaskChange::Moved),
     ];
     let comm = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..16),
         "[ -~]{0,15}".prop_map(String::into_bytes),
     ];
-    (any::<(u64, u32, u32)>(), comm, change).prop_map(|((time_ns, pid, tid), comm, change)| {
-        TaskEvent {
-            time_ns,
-            pid,
-            tid,
-            comm,
-            change,
-        }
+    let words = any::<(u64, u32, u32, Option<u64>)>();
+    (words, comm, change).prop_map(|((time_ns, pid, tid, cgroup_id), comm, change)| TaskEvent {
+        time_ns,
+        pid,
+        tid,
+        comm,
+        change,
+        cgroup_id,
     })
 }
