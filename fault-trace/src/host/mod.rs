@@ -14,4 +14,5 @@ pub mod numa;
 pub mod privileges;
 pub mod proc;
 pub mod regions;
+pub mod symbols;
 pub mod users;

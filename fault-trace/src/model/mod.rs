@@ -4,6 +4,7 @@ pub mod accounting;
 pub mod address_space;
 pub mod attribution;
 pub mod cause;
+pub mod code;
 pub mod event;
 mod json;
 pub mod mapping;
