@@ -130,6 +130,9 @@ struct Events {
     /// Record only one in N faults; totals still hold all
     #[arg(long, value_name = "1/N", value_parser = values::fraction, help_heading = "Filter")]
     sample: Option<u32>,
+    /// Take the stack of each recorded fault, by frame pointers
+    #[arg(short = 'g', long, help_heading = "Capture")]
+    stacks: bool,
     /// The size of the buffer between kernel and recorder
     #[arg(long, value_name = "SIZE", value_parser = values::ring_bytes, default_value = "16MiB",
         help_heading = "Capture")]
@@ -153,6 +156,15 @@ struct TargetArguments {
     #[arg(short, long, value_name = "TID,…", value_delimiter = ',', help_heading = "Target",
         value_parser = clap::value_parser!(u32).range(1..))]
     tid: Vec<u32>,
+    /// Trace the threads in a cgroup (version 2) and below it
+    #[arg(long, value_name = "PATH", help_heading = "Target")]
+    cgroup: Option<PathBuf>,
+    /// Trace the threads of a user, by name or number
+    #[arg(short, long, value_name = "USER", help_heading = "Target")]
+    user: Option<String>,
+    /// Trace the threads of this name, as `ps -eLo comm` shows it
+    #[arg(long, value_name = "NAME", help_heading = "Target", value_parser = values::comm)]
+    comm: Option<String>,
     /// Trace the whole machine
     #[arg(short, long, help_heading = "Target")]
     all: bool,
@@ -265,6 +277,7 @@ impl Capture {
             },
             duration: self.duration,
             ring_bytes: events.map(|events| events.buffer),
+            stacks: events.is_some_and(|events| events.stacks),
             evidence: match self.evidence {
                 EvidenceName::Full => Evidence::Full,
                 EvidenceName::Core => Evidence::Core,
@@ -282,6 +295,12 @@ impl From<TargetArguments> for Target {
             Self::Processes(target.pid)
         } else if !target.tid.is_empty() {
             Self::Threads(target.tid)
+        } else if let Some(path) = target.cgroup {
+            Self::Cgroup(path)
+        } else if let Some(user) = target.user {
+            Self::User(user)
+        } else if let Some(comm) = target.comm {
+            Self::Comm(comm)
         } else {
             Self::All
         }

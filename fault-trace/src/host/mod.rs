@@ -2,6 +2,7 @@
 //! launching is tested on files made for it.
 
 pub mod btf;
+pub mod cgroups;
 pub mod checks;
 pub mod devices;
 pub mod doctor;

@@ -6,6 +6,7 @@ pub mod attribution;
 pub mod cause;
 pub mod code;
 pub mod event;
+pub mod interner;
 mod json;
 pub mod mapping;
 pub mod names;

@@ -40,6 +40,10 @@ impl Sink for Printer {
         self.out.flush().context("cannot write to standard output")
     }
 
+    fn wants_symbols_live(&self) -> bool {
+        true
+    }
+
     fn tick(&mut self, _progress: &mut Progress<'_>) -> anyhow::Result<()> {
         Ok(())
     }
