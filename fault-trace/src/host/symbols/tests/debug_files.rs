@@ -143,9 +143,7 @@ fn debug_information_is_enough_when_the_program_is_gone() {
 #[test]
 fn debug_information_of_another_build_is_not_taken() {
     let split = Split::new();
-    let other = split
-        .folder
-        .compile("other", NESTED, &["-O0", "-g"]);
+    let other = split.folder.compile("other", NESTED, &["-O0", "-g"]);
     fs::rename(other, &split.debug).expect("replaces");
     split.install(&split.by_build_id());
     let found = resolve(

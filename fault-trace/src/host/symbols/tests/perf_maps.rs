@@ -1,6 +1,6 @@
 //! Code that runtimes compile, by the lists they write.
 
-use std::{fs, os::unix::fs::chown, path::PathBuf, process::Command};
+use std::{fs, os::unix::fs::chown, path::PathBuf, process::Command, slice};
 
 use super::{
     files::{function, named},
@@ -16,8 +16,7 @@ use crate::{
 };
 
 fn resolve(place: &CodePlace, modules: &Modules) -> Result<(String, u64), Unresolved> {
-    let found =
-        Resolver::new(Options::default()).resolve(std::slice::from_ref(place), Some(modules));
+    let found = Resolver::new(Options::default()).resolve(slice::from_ref(place), Some(modules));
     function(&found[0])
 }
 
@@ -62,7 +61,7 @@ fn a_list_that_grew_is_read_again() {
     let mut modules = Modules::new(Proc::default());
     let place = see(&mut modules, &running, 0x80);
     let mut resolver = Resolver::new(Options::default());
-    let mut ask = || function(&resolver.resolve(&[place.clone()], Some(&modules))[0]);
+    let mut ask = || function(&resolver.resolve(slice::from_ref(&place), Some(&modules))[0]);
     assert_eq!(ask(), Err(Unresolved::NotInPerfMap));
     let list = format!("/tmp/perf-{}.map", running.pid);
     let mut lines = fs::read_to_string(&list).expect("reads");
