@@ -146,6 +146,7 @@ fn better_reason(one: Unresolved, other: Unresolved) -> Unresolved {
 fn local(code: &CodeFile, options: &Options) -> Result<File, Unresolved> {
     let path = Path::new(OsStr::from_bytes(&code.path));
     let file = open_regular(&options.proc, path).ok_or(Unresolved::NoFile)?;
+    Image::read(&file).ok_or(Unresolved::NotElf)?;
     let build_id = code.build_id.as_ref().ok_or(Unresolved::NoBuildId)?;
     debug_files::has_build_id(&file, build_id)
         .then_some(file)

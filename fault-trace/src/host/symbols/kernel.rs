@@ -43,11 +43,13 @@ impl KernelSymbols {
 
     /// The names at these addresses, as many.
     pub(super) fn resolve(&self, addresses: &[u64], names: &mut Names) -> Vec<Resolution> {
-        let mut kernel = Kernel::default();
-        kernel.kallsyms = MaybeDefault::Some(self.kallsyms.clone());
-        // A kernel image might be another build's.
-        kernel.vmlinux = MaybeDefault::None;
-        kernel.debug_syms = false;
+        let kernel = Kernel {
+            kallsyms: MaybeDefault::Some(self.kallsyms.clone()),
+            // A kernel image might be another build's.
+            vmlinux: MaybeDefault::None,
+            debug_syms: false,
+            ..Kernel::default()
+        };
         let near = |symbol: &Sym<'_>| symbol.offset < MAX_FUNCTION_BYTES;
         self.symbolize(&Source::Kernel(kernel), addresses, near, names)
             .into_iter()

@@ -1,3 +1,9 @@
 //! Real programs, compiled and run here, against `addr2line`, `nm` and /proc/kallsyms.
 
+mod debug_files;
+mod files;
 mod kernel;
+mod live;
+mod modules;
+mod perf_maps;
+mod programs;
