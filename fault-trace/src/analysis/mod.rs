@@ -2,10 +2,13 @@
 
 pub mod latency;
 pub mod report;
+pub mod resident;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod tables;
 pub mod tally;
 
 pub use latency::Latency;
 pub use report::Report;
+pub use tables::Tables;
 pub use tally::Tally;
