@@ -45,7 +45,7 @@ counters! {
     9 StacksDropped "stacks_dropped" "stacks lost: the ring buffer was full",
     10 StacksFull "stacks_full" "stacks sent more than once: more different ones than the kernel side remembers",
     11 StackUnread "stack_unread" "stacks that could not be read",
-    12 OwnProbe "own_probe" "faults of the tracer's own stack reading, left out",
+    12 OwnProbe "own_probe" "faults of the tracer's own reading of stacks, left out",
 }
 
 #[cfg(test)]

@@ -171,6 +171,8 @@ pub fn losses(run: &Run) -> Vec<Loss> {
     ];
     Counter::ALL
         .into_iter()
+        // What the tracer caused itself is not missing from anything.
+        .filter(|counter| *counter != Counter::OwnProbe)
         .map(|counter| Loss {
             name: counter.name(),
             count: run.totals.counters.get(counter),

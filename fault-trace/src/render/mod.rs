@@ -18,7 +18,7 @@ pub mod units;
 
 pub use accounting::accounting;
 pub use json::json;
-pub use line::{LineOptions, line, line_header};
+pub use line::{LineOptions, Place, line, line_header};
 pub use sanitize::{sanitize, sanitize_lines};
 pub use style::{Paint, Style};
 pub use summary::{SummaryOptions, summary};

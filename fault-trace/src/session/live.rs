@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use fault_trace_common::Counter;
 use nix::sys::signal::Signal;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -131,6 +132,13 @@ async fn run_async(
     run.exit_status = tracee.exit_status();
     if let Some(pid) = tracee.left_running() {
         eprintln!("fault-trace: the command (process {pid}) goes on, untraced");
+    }
+    let own_probes = run.totals.counters.get(Counter::OwnProbe);
+    if own_probes != 0 {
+        run.notes.push(format!(
+            "reading the stacks took {own_probes} faults of its own, which are left out: chains of \
+             frame pointers that end nowhere"
+        ));
     }
     run.complete = true;
     let Some(mut source) = source else {
