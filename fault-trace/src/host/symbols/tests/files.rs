@@ -74,6 +74,39 @@ fn every_byte_of_a_program_is_named_as_addr2line_names_it() {
 }
 
 #[test]
+fn a_function_in_two_pieces_has_one_name_and_its_lines() {
+    const SPLIT: &str = r#"
+        volatile int sink;
+        __attribute__((cold, noinline)) void rare(int x) { sink = x; }
+        __attribute__((noinline)) int split(int x) {
+            if (x > 1000) {
+                sink = x * 3;
+                rare(x);
+            }
+            return x + sink;
+        }
+        int main(int n, char **v) { return split(n); }
+    "#;
+    let folder = Folder::new();
+    let program = folder.compile("program", SPLIT, &["-O2", "-g"]);
+    for piece in ["split", "split.cold"] {
+        let (start, size) = symbol(&program, piece);
+        let addresses: Vec<u64> = (start..start + size).collect();
+        let found = resolve(&program, &addresses, &Options::default());
+        for (address, found) in addresses.into_iter().zip(found) {
+            let frames = found.expect("resolves");
+            let described: Vec<_> = frames.iter().map(described).collect();
+            assert_eq!(
+                described,
+                addr2line(&program, address),
+                "{address:#x} {piece}"
+            );
+            assert_eq!(frames[0].offset_bytes, address - start);
+        }
+    }
+}
+
+#[test]
 fn without_lines_only_symbols_are_told() {
     let folder = Folder::new();
     let program = folder.compile("program", NESTED, &["-O2", "-g"]);
