@@ -52,7 +52,8 @@ pub enum CodePlace {
 pub struct Frame {
     /// Demangled; text of the program's choice, never printed without `render::sanitize`.
     pub function: Arc<str>,
-    /// From the start of the function; 0 for an inlined one.
+    /// From the start of the function, or of the piece of it that the compiler set apart; 0 for an
+    /// inlined one.
     pub offset_bytes: u64,
     pub source: Option<SourceLine>,
     /// Part of the next frame's machine code.

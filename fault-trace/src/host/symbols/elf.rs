@@ -58,18 +58,14 @@ impl SymbolFile {
         } else {
             vec![Err(Unresolved::NoSymbols); addresses.len()]
         };
-        addresses
-            .iter()
-            .zip(symbols)
-            .zip(lines)
+        let found = addresses.iter().zip(symbols).zip(lines);
+        found
             .map(|((&address, symbol), lines)| {
                 let symbol = symbol.and_then(|symbol| self.covering(symbol, address));
-                match (
-                    symbol,
-                    lines.and_then(|lines| self.covering(lines, address)),
-                ) {
+                let lines = lines.and_then(|lines| self.covering(lines, address));
+                match (symbol, lines) {
                     (Ok(symbol), Ok(lines)) => Ok(frames(&lines, symbol.offset, names)),
-                    (Err(_), Ok(lines)) => Ok(frames(&lines, lines.offset, names)),
+                    (Err(_), Ok(lines)) => Ok(frames(&lines, measured(&lines), names)),
                     (Ok(symbol), Err(_)) => Ok(frames(&symbol, symbol.offset, names)),
                     (Err(reason), Err(_)) => Err(reason),
                 }
@@ -77,8 +73,8 @@ impl SymbolFile {
             .collect()
     }
 
-    /// `debug`: with the debug information, which knows inlined functions but measures a function
-    /// that lies in two pieces from the lower one.
+    /// `debug`: with the debug information, which knows inlined functions, but not where a function
+    /// that lies in several pieces starts.
     fn symbolize(&self, addresses: &[u64], debug: bool) -> Vec<Result<Sym<'_>, Unresolved>> {
         let mut elf = Elf::new(fd_path(&self.file));
         elf.debug_syms = debug;
@@ -100,11 +96,22 @@ impl SymbolFile {
         let sections = self.sections.get_or_init(|| sections(&self.file));
         let together =
             |section: &Range<u64>| section.contains(&symbol.addr) && section.contains(&address);
-        let covers = symbol.size.is_some() || sections.iter().any(together);
+        let covers = symbol.size.is_some() || in_pieces(&symbol) || sections.iter().any(together);
         (covers && !symbol.name.is_empty())
             .then_some(symbol)
             .ok_or(Unresolved::NoSymbolHere)
     }
+}
+
+/// A function that the debug information tells to lie in several pieces, of which one covers the
+/// address: it is given with neither a start nor a size.
+const fn in_pieces(symbol: &Sym<'_>) -> bool {
+    symbol.addr == 0 && symbol.size.is_none()
+}
+
+/// How far into the function, 0 where that is not told.
+const fn measured(symbol: &Sym<'_>) -> usize {
+    if in_pieces(symbol) { 0 } else { symbol.offset }
 }
 
 /// A name for an open file that opens it again.

@@ -21,6 +21,8 @@ mod modules;
 mod names;
 mod perf_map;
 mod resolver;
+pub mod unwind;
+mod unwind_tables;
 
 pub use modules::{Limits, ModuleCounts, Modules};
 pub use resolver::{Detail, Options, Resolver};

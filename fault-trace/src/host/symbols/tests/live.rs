@@ -77,16 +77,16 @@ impl Running {
 
     /// What is mapped at an address now.
     pub(super) fn mapping(&self, address: u64) -> Mapping {
+        let mut mappings = self.mappings().into_iter();
+        mappings
+            .find(|mapping| mapping.contains(address))
+            .expect("mapped")
+    }
+
+    pub(super) fn mappings(&self) -> Vec<Mapping> {
         let maps = File::open(format!("/proc/{}/maps", self.pid)).expect("runs");
-        parse_maps(
-            BufReader::new(maps),
-            &Devices::default(),
-            &mut Names::default(),
-        )
-        .expect("parses")
-        .into_iter()
-        .find(|mapping| mapping.contains(address))
-        .expect("mapped")
+        let (devices, mut names) = (Devices::default(), Names::default());
+        parse_maps(BufReader::new(maps), &devices, &mut names).expect("parses")
     }
 
     /// Ends it; it is reaped and gone from /proc.

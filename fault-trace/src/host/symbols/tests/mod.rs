@@ -7,3 +7,4 @@ mod live;
 mod modules;
 mod perf_maps;
 mod programs;
+mod unwind;

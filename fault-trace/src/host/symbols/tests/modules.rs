@@ -12,7 +12,7 @@ use crate::{
         proc::Proc,
         symbols::{Limits, ModuleCounts, Modules, Options, Resolver},
     },
-    model::code::{CodePlace, Unresolved},
+    model::code::{BuildId, CodeFile, CodePlace, Unresolved},
 };
 
 fn resolve(place: &CodePlace, modules: Option<&Modules>) -> Result<(String, u64), Unresolved> {
@@ -72,6 +72,34 @@ fn a_file_that_was_deleted_since_still_names_its_code() {
 }
 
 #[test]
+fn a_file_that_is_held_names_nothing_of_another_with_its_number() {
+    let folder = Folder::new();
+    let program = folder.compile("program", WAITS, &["-O2"]);
+    let running = Running::start(&mut Command::new(&program));
+    let mut modules = Modules::new(Proc::default());
+    let CodePlace::File {
+        file,
+        offset_bytes,
+        elf_address,
+    } = see(&mut modules, &running)
+    else {
+        panic!("in a file");
+    };
+    let other = CodePlace::File {
+        file: Arc::new(CodeFile {
+            build_id: BuildId::new(b"other"),
+            ..(*file).clone()
+        }),
+        offset_bytes,
+        elf_address,
+    };
+    assert_eq!(
+        resolve(&other, Some(&modules)),
+        Err(Unresolved::BuildIdDiffers)
+    );
+}
+
+#[test]
 fn a_file_that_was_replaced_since_still_names_its_code() {
     let folder = Folder::new();
     let program = folder.compile("program", WAITS, &["-O2"]);
@@ -124,6 +152,37 @@ fn a_file_inside_a_container_is_found_there() {
     };
     assert_eq!(file.build_id, code_file(&program).build_id);
     assert_eq!(resolve(&place, Some(&modules)), named("outer", 0));
+}
+
+#[test]
+fn a_file_on_an_overlay_is_found_although_its_device_is_another() {
+    // Elsewhere a user may not be allowed to mount one.
+    if nix::unistd::geteuid().is_root() {
+        const MOUNT: &str = "mount -t tmpfs none lower && cp program lower && mount -t overlay \
+            -o lowerdir=lower,upperdir=upper,workdir=work none merged && exec merged/program";
+        let folder = Folder::new();
+        for part in ["lower", "upper", "work", "merged"] {
+            fs::create_dir(folder.path(part)).expect("makes it");
+        }
+        folder.compile("program", WAITS, &["-O2"]);
+        let mut shell = Command::new("unshare");
+        shell
+            .current_dir(folder.path(""))
+            .args(["--mount", "sh", "-c", MOUNT]);
+        let running = Running::start(&mut shell);
+        let exact = running.mapping(running.outer);
+        let mut joined = exact.clone();
+        joined.end += 1 << 20;
+        for mapping in [exact, joined] {
+            let mut modules = Modules::new(Proc::default());
+            let place = modules.place(running.pid, running.outer, Some(&mapping));
+            assert_eq!(
+                resolve(&place, Some(&modules)),
+                named("outer", 0),
+                "{mapping:?}"
+            );
+        }
+    }
 }
 
 #[test]
