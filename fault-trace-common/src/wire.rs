@@ -16,6 +16,9 @@ pub const KIND_STACKED_FAULT: u16 = 3;
 /// [`RecordHeader::kind`] of a [`StackRecord`].
 pub const KIND_STACK: u16 = 4;
 
+/// [`RecordHeader::kind`] of a [`StackCopyRecord`].
+pub const KIND_STACK_COPY: u16 = 5;
+
 /// The first bytes of every ring-buffer record.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -84,6 +87,33 @@ pub struct StackRecord {
     /// Makes the size of what a power-of-two mask reaches.
     pub padding: u64,
 }
+
+/// The most bytes of a user stack that are copied: as many as perf copies.
+pub const STACK_COPY_BYTES: usize = 8 << 10;
+
+/// The registers and the top of the user stack of a fault, which refers to it by `id`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct StackCopyRecord {
+    pub header: RecordHeader,
+    pub id: u64,
+    pub ip: u64,
+    pub sp: u64,
+    pub bp: u64,
+    /// Bytes copied, from `sp` upwards.
+    pub length: u64,
+    pub bytes: [u8; STACK_COPY_BYTES],
+}
+
+/// The bytes of a [`StackCopyRecord`] before the copy.
+pub const STACK_COPY_HEADER_BYTES: usize = 48;
+
+/// [`Config::stacks`]: none are taken.
+pub const STACKS_NONE: u32 = 0;
+/// [`Config::stacks`]: followed by frame pointers in the kernel.
+pub const STACKS_FRAME_POINTERS: u32 = 1;
+/// [`Config::stacks`]: the user's are copied, for user space to unwind.
+pub const STACKS_COPIED: u32 = 2;
 
 /// The bytes of a [`StackRecord`] before its frames.
 pub const STACK_HEADER_BYTES: usize = 24;
@@ -282,7 +312,7 @@ pub struct Config {
     pub task_maj_flt_offset: u32,
     /// Whether `sched_switch` passes the state of the thread that leaves (5.18); 0 or 1.
     pub has_prev_state: u32,
-    /// Whether stacks are taken; 0 or 1.
+    /// How stacks are taken: a `STACKS_…` constant.
     pub stacks: u32,
     /// [`TARGET_CGROUP`]: its id, and how far below the root of the hierarchy it is.
     pub target_cgroup_id: u64,
@@ -304,6 +334,8 @@ const _: () = {
     assert!(size_of::<StackedFaultRecord>() == 80);
     assert!(offset_of!(StackRecord, frames) == STACK_HEADER_BYTES);
     assert!(size_of::<StackRecord>() == STACK_HEADER_BYTES + 8 * (STACK_FRAMES + 1));
+    assert!(offset_of!(StackCopyRecord, bytes) == STACK_COPY_HEADER_BYTES);
+    assert!(size_of::<StackCopyRecord>() == STACK_COPY_HEADER_BYTES + STACK_COPY_BYTES);
     assert!(size_of::<TaskRecord>() == 56);
     assert!(offset_of!(TaskRecord, comm) == 40);
     assert!(size_of::<Counts>() == 88);

@@ -1,15 +1,24 @@
-//! Stacks: read when a fault ends, sent once each, referred to by an id made from their frames.
+//! Stacks: read when a fault ends. Those that frame pointers lead through are sent once each, and
+//! referred to by an id made from their frames; copies are sent with every fault.
+
+use core::ffi::c_void;
 
 use aya_ebpf::{
     EbpfContext,
     bindings::{BPF_F_USER_STACK, BPF_RB_NO_WAKEUP},
-    helpers::generated::bpf_get_stack,
+    helpers::{
+        bpf_probe_read_kernel,
+        generated::{
+            bpf_get_current_task_btf, bpf_get_stack, bpf_probe_read_user, bpf_task_pt_regs,
+        },
+    },
 };
 use fault_trace_common::{
     Counter, Evidence,
     open::OpenFault,
     wire::{
-        KIND_STACK, STACK_FRAMES, STACK_HEADER_BYTES, StackRecord, THINNING_KEPT, THINNING_OUT,
+        KIND_STACK, KIND_STACK_COPY, STACK_COPY_BYTES, STACK_FRAMES, STACK_HEADER_BYTES,
+        STACKS_COPIED, STACKS_NONE, StackCopyRecord, StackRecord, THINNING_KEPT, THINNING_OUT,
         TaskState,
     },
 };
@@ -23,12 +32,13 @@ use crate::{
 /// Takes the stacks of the fault at `index`, which ended at `end_ns`, unless it is thinned out.
 #[inline(always)]
 pub(crate) fn take(ctx: &impl EbpfContext, state: &mut TaskState, index: usize, end_ns: u64) {
-    if config::get!(stacks) == 0 {
+    if config::get!(stacks) == STACKS_NONE {
         return;
     }
     let fault: &OpenFault = state.open.frame_mut(index);
     let kernel_mode = fault.evidence.any(Evidence::KERNEL_MODE);
-    let latency_ns = end_ns.saturating_sub(fault.start_ns);
+    let (start_ns, regs) = (fault.start_ns, fault.regs);
+    let latency_ns = end_ns.saturating_sub(start_ns);
     if emit::is_thinned_out(latency_ns) {
         state.thinning = THINNING_OUT;
         return;
@@ -36,7 +46,11 @@ pub(crate) fn take(ctx: &impl EbpfContext, state: &mut TaskState, index: usize, 
     state.thinning = THINNING_KEPT;
     // Reading a user stack can fault: START leaves such faults out.
     state.reading_stack = 1;
-    state.user_stack = read(ctx, u64::from(BPF_F_USER_STACK));
+    state.user_stack = if config::get!(stacks) == STACKS_COPIED {
+        copy(start_ns, if kernel_mode { user_registers() } else { regs })
+    } else {
+        read(ctx, u64::from(BPF_F_USER_STACK))
+    };
     state.kernel_stack = if kernel_mode { read(ctx, 0) } else { 0 };
     state.reading_stack = 0;
 }
@@ -44,7 +58,7 @@ pub(crate) fn take(ctx: &impl EbpfContext, state: &mut TaskState, index: usize, 
 /// Forgets the stacks that [`take`] took.
 #[inline(always)]
 pub(crate) fn forget(state: &mut TaskState) {
-    if config::get!(stacks) != 0 {
+    if config::get!(stacks) != STACKS_NONE {
         (state.user_stack, state.kernel_stack, state.thinning) = (0, 0, 0);
     }
 }
@@ -119,4 +133,61 @@ fn send(stack: &mut StackRecord, length: usize) {
     } else if STACKS_SENT.insert(&stack.id, &1, 0).is_err() {
         count(Counter::StacksFull);
     }
+}
+
+/// Where the kernel keeps the registers that the thread has in user mode (`struct pt_regs *`).
+#[inline(always)]
+fn user_registers() -> u64 {
+    // SAFETY: the task is the current one.
+    unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as u64 }
+}
+
+/// Copies the top of the user stack that the registers saved at `regs` belong to. The id is the time
+/// when the fault began, which tells it from others of its thread; 0 if nothing could be copied.
+#[inline(always)]
+fn copy(start_ns: u64, regs: u64) -> u64 {
+    /// Offsets in `struct pt_regs` (x86-64; user-space ABI through ptrace).
+    const BP: u64 = 32;
+    const IP: u64 = 128;
+    const SP: u64 = 152;
+    // SAFETY: the helper checks the address.
+    let register = |offset| unsafe { bpf_probe_read_kernel((regs + offset) as *const u64) };
+    let (Ok(ip), Ok(sp), Ok(bp)) = (register(IP), register(SP), register(BP)) else {
+        count(Counter::StackUnread);
+        return 0;
+    };
+    let Some(mut entry) = EVENTS.reserve::<StackCopyRecord>(0) else {
+        count(Counter::StacksDropped);
+        return 0;
+    };
+    let record = entry.as_mut_ptr();
+    let id = start_ns | 1;
+    // SAFETY: reserved for a record; each field is written before it is submitted, but for bytes
+    // beyond the length.
+    unsafe {
+        (*record).header = emit::header(KIND_STACK_COPY, 0, 0);
+        (*record).id = id;
+        (*record).ip = ip;
+        (*record).sp = sp;
+        (*record).bp = bp;
+        (*record).length = read_up((&raw mut (*record).bytes).cast(), sp);
+    }
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+    id
+}
+
+/// Reads user memory from `from` upwards, as much as there is of [`STACK_COPY_BYTES`]: a read fails
+/// as a whole where the stack ends before it. Returns how many bytes.
+#[inline(always)]
+fn read_up(to: *mut c_void, from: u64) -> u64 {
+    const PAGE: u32 = 4096;
+    let to_page_end = PAGE - (from as u32 & (PAGE - 1));
+    for bytes in [STACK_COPY_BYTES as u32, to_page_end + PAGE, to_page_end] {
+        // SAFETY: there is room for the most that is read; the helper checks the user's address.
+        if unsafe { bpf_probe_read_user(to, bytes, from as *const c_void) } == 0 {
+            return bytes.into();
+        }
+    }
+    count(Counter::StackUnread);
+    0
 }

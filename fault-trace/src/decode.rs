@@ -4,9 +4,10 @@ use bytemuck::pod_read_unaligned;
 use fault_trace_common::{
     Class, Confidence, ErrorCode, Evidence,
     wire::{
-        COMM_LEN, FaultRecord, KIND_FAULT, KIND_STACK, KIND_STACKED_FAULT, KIND_TASK,
-        LATENCY_UNKNOWN, RecordHeader, STACK_FRAMES, STACK_HEADER_BYTES, StackedFaultRecord,
-        TASK_EXITED, TASK_FORKED, TASK_MOVED, TASK_RENAMED, TASK_SEEN, TaskRecord,
+        COMM_LEN, FaultRecord, KIND_FAULT, KIND_STACK, KIND_STACK_COPY, KIND_STACKED_FAULT,
+        KIND_TASK, LATENCY_UNKNOWN, RecordHeader, STACK_COPY_BYTES, STACK_COPY_HEADER_BYTES,
+        STACK_FRAMES, STACK_HEADER_BYTES, StackedFaultRecord, TASK_EXITED, TASK_FORKED, TASK_MOVED,
+        TASK_RENAMED, TASK_SEEN, TaskRecord,
     },
 };
 
@@ -18,6 +19,7 @@ pub enum Record {
     Fault(Fault, StackIds),
     Task(TaskEvent),
     Stack(RawStack),
+    StackCopy(StackCopy),
 }
 
 /// The stacks of a fault: ids of [`RawStack`]s that came before; 0 for none.
@@ -25,6 +27,17 @@ pub enum Record {
 pub struct StackIds {
     pub user: u64,
     pub kernel: u64,
+}
+
+/// The top of a user stack and the registers that belong to it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StackCopy {
+    pub id: u64,
+    pub ip: u64,
+    pub sp: u64,
+    pub bp: u64,
+    /// From `sp` upwards.
+    pub bytes: Vec<u8>,
 }
 
 /// A stack as addresses, which mean something in its process only.
@@ -71,6 +84,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
             Ok(Record::Fault(fault(record.fault), ids))
         }
         KIND_TASK => task(&read(bytes).ok_or(truncated)?).map(Record::Task),
+        KIND_STACK_COPY => stack_copy(bytes).map(Record::StackCopy).ok_or(truncated),
         KIND_STACK => stack(bytes).map(Record::Stack).ok_or(truncated),
         _ => Err(DecodeError::UnknownKind(kind)),
     }
@@ -119,6 +133,22 @@ fn stack(bytes: &[u8]) -> Option<RawStack> {
             .chunks_exact(size_of::<u64>())
             .map(pod_read_unaligned)
             .collect(),
+    })
+}
+
+fn stack_copy(bytes: &[u8]) -> Option<StackCopy> {
+    let words: [u64; 5] = read(bytes.get(size_of::<RecordHeader>()..)?)?;
+    let [id, ip, sp, bp, length] = words;
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|&length| length <= STACK_COPY_BYTES)?;
+    let bytes = bytes.get(STACK_COPY_HEADER_BYTES..)?.get(..length)?;
+    Some(StackCopy {
+        id,
+        ip,
+        sp,
+        bp,
+        bytes: bytes.to_vec(),
     })
 }
 
@@ -220,6 +250,30 @@ mod tests {
         );
         let shortest = STACK_HEADER_BYTES + 2 * 8;
         for length in 0..shortest {
+            assert!(decode(&bytes[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_copy_of_a_stack_has_as_many_bytes_as_it_says() {
+        let header = RecordHeader {
+            kind: KIND_STACK_COPY,
+            cpu: 0,
+            class: 0,
+            confidence: 0,
+            around_pages: 0,
+        };
+        let words = [7_u64, 1, 2, 3, 4, 0x0807_0605_0403_0201];
+        let bytes = [bytemuck::bytes_of(&header), bytemuck::cast_slice(&words)].concat();
+        let copy = StackCopy {
+            id: 7,
+            ip: 1,
+            sp: 2,
+            bp: 3,
+            bytes: vec![1, 2, 3, 4],
+        };
+        assert_eq!(decode(&bytes), Ok(Record::StackCopy(copy)));
+        for length in 0..STACK_COPY_HEADER_BYTES + 4 {
             assert!(decode(&bytes[..length]).is_err(), "{length} bytes");
         }
     }

@@ -70,7 +70,16 @@ pub struct CaptureOptions {
     pub ring_bytes: Option<u32>,
     pub evidence: Evidence,
     /// Take the stack of each recorded fault.
-    pub stacks: bool,
+    pub stacks: Option<CallGraph>,
+}
+
+/// How the calls that led to a fault are found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CallGraph {
+    /// In the kernel, by the frame pointers that programs keep.
+    FramePointers,
+    /// In user space, by the tables of compilers, from a copy of the stack.
+    Dwarf,
 }
 
 /// How much evidence to gather about each fault.

@@ -81,7 +81,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
             min_latency_ns: 0,
             filters: Vec::new(),
             records_faults: true,
-            stacks: false,
+            call_graph: None,
         },
         hooks: Hooks::ALL.into(),
         clock: ClockBase {

@@ -5,12 +5,13 @@ use fault_trace_common::{
     Hook, Hooks,
     hooks::Attach,
     wire::{
-        COMM_LEN, Config, TARGET_ALL, TARGET_CGROUP, TARGET_COMM, TARGET_PROCESSES, TARGET_THREADS,
-        TARGET_USER,
+        COMM_LEN, Config, STACKS_COPIED, STACKS_FRAME_POINTERS, STACKS_NONE, TARGET_ALL,
+        TARGET_CGROUP, TARGET_COMM, TARGET_PROCESSES, TARGET_THREADS, TARGET_USER,
     },
 };
 
 use super::{Capture, CaptureError, Settings, TargetKind};
+use crate::options::CallGraph;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fault-trace-ebpf"));
 
@@ -24,7 +25,7 @@ pub(super) fn load(settings: &Settings) -> Result<Capture, CaptureError> {
         .override_global("CONFIG", bytemuck::bytes_of(&config), true)
         // A run that only counts still needs a ring buffer that can be created.
         .map_max_entries("EVENTS", settings.ring_bytes.unwrap_or(4096));
-    if !settings.stacks {
+    if settings.stacks.is_none() {
         // The map exists whether it is used or not: let it be small.
         loader.map_max_entries("STACKS_SENT", 1);
     }
@@ -109,7 +110,11 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
         task_min_flt_offset: settings.task_offsets.min_flt,
         task_maj_flt_offset: settings.task_offsets.maj_flt,
         has_prev_state: (settings.kernel >= (5, 18)).into(),
-        stacks: settings.stacks.into(),
+        stacks: match settings.stacks {
+            None => STACKS_NONE,
+            Some(CallGraph::FramePointers) => STACKS_FRAME_POINTERS,
+            Some(CallGraph::Dwarf) => STACKS_COPIED,
+        },
         target_cgroup_id,
         target_cgroup_level,
         target_uid: match settings.target {

@@ -26,7 +26,7 @@ use fault_trace_common::{
 pub use error::CaptureError;
 pub use ring::Ring;
 
-use crate::model::CounterTotals;
+use crate::{model::CounterTotals, options::CallGraph};
 pub use totals::{LiveThread, Snapshot};
 
 /// Whose faults are captured.
@@ -103,8 +103,8 @@ pub struct Settings {
     pub kernel: (u32, u32),
     /// The hooks to try.
     pub hooks: Hooks,
-    /// Whether stacks are taken.
-    pub stacks: bool,
+    /// How stacks are taken, if they are.
+    pub stacks: Option<CallGraph>,
 }
 
 /// Loaded and attached programs. Dropping it detaches them, as does the death of the process.

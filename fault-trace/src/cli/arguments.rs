@@ -7,8 +7,8 @@ use fault_trace_common::{Class, Family};
 
 use super::values;
 use crate::options::{
-    CaptureOptions, Command, Evidence, ExportFormat, ExportOptions, Filter, Format, Mode,
-    RecordOptions, ReportOptions, StatOptions, Target,
+    CallGraph, CaptureOptions, Command, Evidence, ExportFormat, ExportOptions, Filter, Format,
+    Mode, RecordOptions, ReportOptions, StatOptions, Target,
 };
 
 /// Traces and explains the page faults of a process, a group of processes or the machine
@@ -130,13 +130,23 @@ struct Events {
     /// Record only one in N faults; totals still hold all
     #[arg(long, value_name = "1/N", value_parser = values::fraction, help_heading = "Filter")]
     sample: Option<u32>,
-    /// Take the stack of each recorded fault, by frame pointers
+    /// Take the stack of each recorded fault: the same as --call-graph fp
     #[arg(short = 'g', long, help_heading = "Capture")]
     stacks: bool,
-    /// The size of the buffer between kernel and recorder
-    #[arg(long, value_name = "SIZE", value_parser = values::ring_bytes, default_value = "16MiB",
-        help_heading = "Capture")]
-    buffer: u32,
+    /// How to find the callers: fp follows frame pointers; dwarf copies 8 KiB of stack with each
+    /// fault, costs more, and needs no frame pointers
+    #[arg(long, value_enum, value_name = "HOW", help_heading = "Capture")]
+    call_graph: Option<CallGraphName>,
+    /// The size of the buffer between kernel and recorder [default: 16MiB; 128MiB with --call-graph
+    /// dwarf]
+    #[arg(long, value_name = "SIZE", value_parser = values::ring_bytes, help_heading = "Capture")]
+    buffer: Option<u32>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum CallGraphName {
+    Fp,
+    Dwarf,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -265,6 +275,25 @@ impl Arguments {
     }
 }
 
+impl Events {
+    fn ring_bytes(&self) -> u32 {
+        const FOR_RECORDS: u32 = 16 << 20;
+        const FOR_COPIES_OF_STACKS: u32 = 128 << 20;
+        self.buffer.unwrap_or(match self.call_graph() {
+            Some(CallGraph::Dwarf) => FOR_COPIES_OF_STACKS,
+            Some(CallGraph::FramePointers) | None => FOR_RECORDS,
+        })
+    }
+
+    fn call_graph(&self) -> Option<CallGraph> {
+        match self.call_graph {
+            Some(CallGraphName::Dwarf) => Some(CallGraph::Dwarf),
+            Some(CallGraphName::Fp) => Some(CallGraph::FramePointers),
+            None => self.stacks.then_some(CallGraph::FramePointers),
+        }
+    }
+}
+
 impl Capture {
     /// Without `events` nothing is recorded, only counted.
     fn into_options(self, events: Option<&Events>) -> CaptureOptions {
@@ -276,8 +305,8 @@ impl Capture {
                 ..self.filter.into()
             },
             duration: self.duration,
-            ring_bytes: events.map(|events| events.buffer),
-            stacks: events.is_some_and(|events| events.stacks),
+            ring_bytes: events.map(Events::ring_bytes),
+            stacks: events.and_then(Events::call_graph),
             evidence: match self.evidence {
                 EvidenceName::Full => Evidence::Full,
                 EvidenceName::Core => Evidence::Core,

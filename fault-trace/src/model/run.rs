@@ -65,9 +65,9 @@ pub struct RunOptions {
     pub filters: Vec<String>,
     /// Whether faults were recorded one by one (`record`, `trace`) or only counted (`stat`).
     pub records_faults: bool,
-    /// Whether the stacks of the recorded faults were taken.
+    /// How the stacks of the recorded faults were taken: `fp`, `dwarf`, or `null` for not at all.
     #[serde(default)]
-    pub stacks: bool,
+    pub call_graph: Option<String>,
 }
 
 /// [`Hooks`] that travel through JSON as a list of their names, so that a later version can classify

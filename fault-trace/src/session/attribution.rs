@@ -7,11 +7,14 @@ use std::{
 };
 
 use crate::{
-    decode::{RawStack, StackIds},
+    decode::{RawStack, StackCopy, StackIds},
     host::{
         cgroups::Hierarchy,
         proc::Proc,
-        symbols::{Modules, Options, Resolver},
+        symbols::{
+            Modules, Options, Resolver,
+            unwind::{self, Registers, Unwinder},
+        },
     },
     model::{
         Event, Fault, Run, TaskEvent,
@@ -25,6 +28,8 @@ use crate::{
 
 /// Bound: stacks, as addresses, that faults may still refer to.
 const RAW_STACKS_MAX: usize = 1 << 17;
+/// Bound: copies of stacks whose fault has not come yet: one a CPU, unless faults are lost.
+const COPIES_MAX: usize = 1 << 12;
 /// Bound: what is remembered of one process; beyond it that is found anew.
 const KNOWN_MAX: usize = 1 << 16;
 /// The upper half of the address space is the kernel's.
@@ -39,6 +44,9 @@ pub(super) struct Attribution {
     places: Vec<(u32, CodePlace)>,
     live_resolver: Option<Resolver>,
     raw_stacks: HashMap<u64, Arc<[u64]>>,
+    /// Copies whose fault comes right behind them.
+    copies: HashMap<u64, StackCopy>,
+    unwinder: Unwinder,
     cgroups: HashSet<u64>,
     hierarchy: Option<Hierarchy>,
     proc: Proc,
@@ -66,6 +74,8 @@ impl Attribution {
             places: Vec::new(),
             live_resolver: live.then(|| Resolver::new(Options::default())),
             raw_stacks: HashMap::new(),
+            copies: HashMap::new(),
+            unwinder: Unwinder::new(),
             cgroups: HashSet::new(),
             hierarchy: Hierarchy::find(&proc).ok(),
             proc,
@@ -77,6 +87,15 @@ impl Attribution {
         if self.raw_stacks.len() < RAW_STACKS_MAX {
             self.raw_stacks.insert(stack.id, stack.frames.into());
         }
+    }
+
+    /// Takes in the copy of a stack; its fault follows.
+    pub(super) fn stack_copy(&mut self, copy: StackCopy) {
+        if self.copies.len() >= COPIES_MAX {
+            // Their faults were lost.
+            self.copies.clear();
+        }
+        self.copies.insert(copy.id, copy);
     }
 
     /// Looks the cgroup of a task up, the first time it is seen.
@@ -201,28 +220,19 @@ impl Attribution {
         spaces: &mut Spaces,
         rows: &mut Vec<Event>,
     ) -> Option<u32> {
+        if let Some(copy) = self.copies.remove(&ids.user) {
+            let mut locations = self.frames(moment, ids.kernel, spaces, rows)?;
+            locations.extend(self.unwind(moment, &copy, spaces, rows));
+            return self.interner.stack(locations, rows);
+        }
         let known = &self.processes.entry(moment.pid).or_default().stacks;
         if let Some(id) = known.get(&ids) {
             return *id;
         }
-        let mut frames = Vec::new();
-        for id in [ids.kernel, ids.user] {
-            match self.raw_stacks.get(&id) {
-                Some(stack) => frames.extend_from_slice(stack),
-                None if id != 0 => {
-                    // Not remembered: it may come yet, for another fault.
-                    self.interner.count_lost_stack();
-                    return None;
-                }
-                None => {}
-            }
-        }
-        let locations = frames.iter().enumerate().filter_map(|(depth, &address)| {
-            // A return address may lie beyond the function that called, or in the next line.
-            let address = address.saturating_sub(u64::from(depth != 0));
-            self.location(moment, address, spaces, rows)
-        });
-        let locations = locations.collect();
+        // Not remembered where one is missing: it may come yet, for another fault.
+        let mut locations = self.frames(moment, ids.kernel, spaces, rows)?;
+        let user = self.frames(moment, ids.user, spaces, rows)?;
+        locations.extend(user);
         let id = self.interner.stack(locations, rows);
         let known = &mut self.processes.entry(moment.pid).or_default().stacks;
         if known.len() >= KNOWN_MAX {
@@ -230,6 +240,72 @@ impl Attribution {
         }
         known.insert(ids, id);
         id
+    }
+
+    /// The locations of a stack that was sent as addresses; `None`, counted, if it never came.
+    fn frames(
+        &mut self,
+        moment: Moment,
+        id: u64,
+        spaces: &mut Spaces,
+        rows: &mut Vec<Event>,
+    ) -> Option<Vec<u32>> {
+        if id == 0 {
+            return Some(Vec::new());
+        }
+        let Some(stack) = self.raw_stacks.get(&id).cloned() else {
+            self.interner.count_lost_stack();
+            return None;
+        };
+        let locations = stack.iter().enumerate().filter_map(|(depth, &address)| {
+            // A return address may lie beyond the function that called, or in the next line.
+            let address = address.saturating_sub(u64::from(depth != 0));
+            self.location(moment, address, spaces, rows)
+        });
+        Some(locations.collect())
+    }
+
+    /// The locations of a stack that was sent as a copy.
+    fn unwind(
+        &mut self,
+        moment: Moment,
+        copy: &StackCopy,
+        spaces: &mut Spaces,
+        rows: &mut Vec<Event>,
+    ) -> Vec<u32> {
+        let Moment { pid, time_ns } = moment;
+        let registers = Registers {
+            ip: copy.ip,
+            sp: copy.sp,
+            bp: copy.bp,
+        };
+        let bytes = unwind::StackCopy {
+            start: copy.sp,
+            bytes: &copy.bytes,
+        };
+        spaces.advance(time_ns);
+        let space = spaces.space(pid);
+        let mapping_at = |address| {
+            let found = space?.lookup(address, time_ns)?;
+            Some(&**found.mapping)
+        };
+        let unwound = self
+            .unwinder
+            .unwind(pid, registers, bytes, &mut self.modules, mapping_at);
+        let mut locations = Vec::with_capacity(unwound.frames.len());
+        for frame in unwound.frames {
+            let before = rows.len();
+            let id = self
+                .interner
+                .location(pid, frame.address, &frame.place, rows);
+            if let Some(id) = id
+                && rows.len() > before
+            {
+                self.name(id, frame.place, rows);
+            }
+            locations.extend(id);
+        }
+        locations
     }
 
     /// The process has a new program: its addresses mean something else.

@@ -136,8 +136,7 @@ async fn run_async(
     let own_probes = run.totals.counters.get(Counter::OwnProbe);
     if own_probes != 0 {
         run.notes.push(format!(
-            "reading the stacks took {own_probes} faults of its own, which are left out: chains of \
-             frame pointers that end nowhere"
+            "reading the stacks took {own_probes} faults of its own, which are left out"
         ));
     }
     run.complete = true;

@@ -26,7 +26,7 @@ use crate::{
         run::{ClockBase, HookSet, Run, RunOptions},
         spaces::SpaceCounts,
     },
-    options::{CaptureOptions, Evidence, Filter, Mode, Target},
+    options::{CallGraph, CaptureOptions, Evidence, Filter, Mode, Target},
 };
 
 /// Loaded programs, their target, and what is known of the run already.
@@ -84,7 +84,13 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
             min_latency_ns: settings.selection.min_latency_ns,
             filters: words(&options.filter),
             records_faults,
-            stacks: options.stacks,
+            call_graph: options.stacks.map(|how| {
+                let name = match how {
+                    CallGraph::FramePointers => "fp",
+                    CallGraph::Dwarf => "dwarf",
+                };
+                name.to_owned()
+            }),
         },
         hooks: HookSet::from(capture.hooks()),
         clock: ClockBase {

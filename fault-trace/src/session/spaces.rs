@@ -217,6 +217,7 @@ impl Refiner {
                     }
                 }
                 Record::Stack(stack) => self.attribution.stack(stack),
+                Record::StackCopy(copy) => self.attribution.stack_copy(copy),
                 Record::Task(task) => {
                     self.attribution.task(&task, &mut events);
                     events.push(Event::Task(task));

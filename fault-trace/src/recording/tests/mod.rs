@@ -45,7 +45,7 @@ fn run(recorded: u64) -> Run {
             min_latency_ns: 0,
             filters: Vec::new(),
             records_faults: true,
-            stacks: false,
+            call_graph: None,
         },
         hooks: Hooks::ALL.into(),
         clock: ClockBase {

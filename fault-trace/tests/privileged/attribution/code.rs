@@ -4,11 +4,19 @@ use std::fs;
 
 use tempfile::tempdir;
 
-use super::{compile, record, text};
+use super::{Recorded, compile, record, text};
 use crate::support::is_root;
 
 /// Optimised leaf functions go without, whatever gcc is told.
 const FRAME_POINTERS: [&str; 2] = ["-O0", "-fno-omit-frame-pointer"];
+
+/// Faults that `main` took by way of `caller` and `touch`.
+fn touched_through(recorded: &Recorded, caller: &str) -> usize {
+    let calls = recorded.faults.iter().map(|fault| recorded.calls(fault));
+    calls
+        .filter(|calls| calls.len() > 2 && calls[..3] == ["touch", caller, "main"])
+        .count()
+}
 
 #[test]
 fn every_page_is_laid_at_the_door_of_the_function_that_touched_it() {
@@ -18,18 +26,26 @@ fn every_page_is_laid_at_the_door_of_the_function_that_touched_it() {
     let folder = tempdir().expect("a folder");
     let program = compile("touch", folder.path(), &FRAME_POINTERS);
     let recorded = record(folder.path(), &["--stacks"], &[text(&program)]);
-    let through = |caller: &str| {
-        let calls = recorded.faults.iter().map(|fault| recorded.calls(fault));
-        calls
-            .filter(|calls| calls.len() > 2 && calls[..3] == ["touch", caller, "main"])
-            .count()
-    };
-    assert_eq!((through("few"), through("many")), (300, 1000));
+    assert_eq!(touched_through(&recorded, "few"), 300);
+    assert_eq!(touched_through(&recorded, "many"), 1000);
     let touching = recorded
         .faults
         .iter()
         .filter_map(|fault| recorded.function(fault));
     assert_eq!(touching.filter(|name| name == "touch").count(), 1300);
+}
+
+#[test]
+fn callers_are_found_without_frame_pointers() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempdir().expect("a folder");
+    let without = ["-O2", "-fomit-frame-pointer", "-fno-optimize-sibling-calls"];
+    let program = compile("touch", folder.path(), &without);
+    let recorded = record(folder.path(), &["--call-graph", "dwarf"], &[text(&program)]);
+    assert_eq!(touched_through(&recorded, "few"), 300);
+    assert_eq!(touched_through(&recorded, "many"), 1000);
 }
 
 #[test]
