@@ -3,7 +3,9 @@
 mod debug_files;
 mod files;
 mod kernel;
+mod limits;
 mod live;
+mod mismatch;
 mod modules;
 mod perf_maps;
 mod programs;
