@@ -60,12 +60,12 @@ impl<'a> ViewBuilder<'a> {
         let whole = (run.started_ns, run.stopped_ns);
         let (from_ns, to_ns) = options.filter.window_ns.unwrap_or(whole);
         let window = Window::new(
-            from_ns,
+            from_ns.max(run.started_ns),
             to_ns.min(run.stopped_ns),
             options.limit.min(MOST_SLOTS),
         );
         let page_size_bytes = run.host.page_size_bytes;
-        let callers = options.by == By::Function && tables.has_stacks();
+        let inclusive = options.by == By::Function && tables.has_stacks();
         Self {
             sources: Sources {
                 map_pages,
@@ -73,7 +73,7 @@ impl<'a> ViewBuilder<'a> {
             },
             keys: Keys::new(options.by, tables, window, page_size_bytes),
             groups: Groups::new(capacity),
-            callers: callers.then(Callers::default),
+            callers: inclusive.then(Callers::default),
             options,
             tables,
             run,
@@ -195,8 +195,8 @@ fn sort(groups: &mut [(Key, Group)], sort: SortBy, inclusive: Option<&FxHashMap<
             SortBy::Start => 0,
         };
         let then = match sort {
-            SortBy::Start => (0, 0),
-            _ => (group.count, group.sum_ns),
+            SortBy::Start => (0, 0, 0),
+            _ => (group.count, group.sum_ns, inclusive(key.1).unwrap_or(0)),
         };
         (Reverse(first), Reverse(then), *key)
     });

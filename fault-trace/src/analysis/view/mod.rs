@@ -222,4 +222,4 @@ impl Window {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -16,7 +16,7 @@ use crate::{
 };
 use fault_trace_common::histogram::bucket_of;
 
-const ALL: [By; 10] = [
+pub(crate) const ALL: [By; 10] = [
     By::Class,
     By::Process,
     By::Thread,
