@@ -1,5 +1,6 @@
 //! From a run to one report: pure.
 
+pub mod filter;
 pub mod latency;
 pub mod report;
 pub mod resident;
@@ -7,8 +8,11 @@ pub mod resident;
 pub(crate) mod sample;
 pub mod tables;
 pub mod tally;
+pub mod view;
 
+pub use filter::FaultFilter;
 pub use latency::Latency;
 pub use report::Report;
 pub use tables::Tables;
 pub use tally::Tally;
+pub use view::{View, ViewBuilder};

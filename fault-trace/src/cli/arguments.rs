@@ -5,7 +5,10 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fault_trace_common::{Class, Family};
 
-use super::values;
+use super::{
+    selection::{SelectionArguments, ViewArguments},
+    values,
+};
 use crate::options::{
     CallGraph, CaptureOptions, Command, Evidence, ExportFormat, ExportOptions, Filter, Format,
     Mode, RecordOptions, ReportOptions, StatOptions, Target,
@@ -66,10 +69,19 @@ enum Subcommands {
         events: Events,
     },
     /// Report on a recording
+    #[command(after_help = "Examples:
+  fault-trace report service.ftrace
+  fault-trace report service.ftrace --by function --sort time
+  fault-trace report service.ftrace --by file --family demand --from 10s --to 20s
+  fault-trace report service.ftrace --process postgres --min-latency 1ms --by stack")]
     Report {
         /// The recording's directory
         #[arg(value_name = "DIR")]
         recording: PathBuf,
+        #[command(flatten)]
+        view: ViewArguments,
+        #[command(flatten)]
+        selection: SelectionArguments,
         /// The form of the report
         #[arg(long, value_enum, default_value_t = FormatName::Text)]
         format: FormatName,
@@ -202,7 +214,7 @@ struct FilterArguments {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum ModeName {
+pub(super) enum ModeName {
     User,
     Kernel,
 }
@@ -253,8 +265,17 @@ impl Arguments {
             Subcommands::Trace { capture, events } => {
                 Command::Trace(capture.into_options(Some(&events)))
             }
-            Subcommands::Report { recording, format } => Command::Report(ReportOptions {
+            Subcommands::Report {
                 recording,
+                view,
+                selection,
+                format,
+            } => Command::Report(ReportOptions {
+                recording,
+                by: view.by.map(Into::into),
+                sort: view.sort.map(Into::into),
+                limit: view.limit,
+                selection: selection.into(),
                 format: format.into(),
             }),
             Subcommands::Export {
@@ -342,12 +363,18 @@ impl From<FilterArguments> for Filter {
             classes: filter.class,
             families: filter.family,
             addresses: filter.address,
-            mode: filter.mode.map(|mode| match mode {
-                ModeName::User => Mode::User,
-                ModeName::Kernel => Mode::Kernel,
-            }),
+            mode: filter.mode.map(Into::into),
             min_latency: None,
             sample: None,
+        }
+    }
+}
+
+impl From<ModeName> for Mode {
+    fn from(mode: ModeName) -> Self {
+        match mode {
+            ModeName::User => Self::User,
+            ModeName::Kernel => Self::Kernel,
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod style;
 pub mod summary;
 pub mod table;
 pub mod units;
+pub mod view;
 
 pub use accounting::accounting;
 pub use json::json;
@@ -22,3 +23,4 @@ pub use line::{LineOptions, Place, line, line_header};
 pub use sanitize::{sanitize, sanitize_lines};
 pub use style::{Paint, Style};
 pub use summary::{SummaryOptions, summary};
+pub use view::view;

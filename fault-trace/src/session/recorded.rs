@@ -1,29 +1,95 @@
 //! `fault-trace report` and `fault-trace export`: from a recording.
 
+mod selection;
+mod tables;
+
 use std::{
     fs::File,
     io::{self, Write},
 };
 
 use anyhow::Context as _;
+use fault_trace_common::{Hook, Hooks};
 
 use super::output;
 use crate::{
-    analysis::Report,
+    analysis::{
+        Report, View, ViewBuilder,
+        view::{self, By, SortBy, ViewOptions},
+    },
     exit::Exit,
     export,
-    model::TaskNames,
+    model::{Run, TaskNames},
     options::{ExportFormat, ExportOptions, ReportOptions},
     recording::Recording,
     render,
 };
 
+/// A screenful.
+const DEFAULT_LIMIT: usize = 20;
+
 pub(super) fn report(options: &ReportOptions) -> anyhow::Result<Exit> {
     let mut recording = Recording::open(&options.recording)?;
     let notes = recording.completeness.notes();
     recording.run.notes.extend(notes);
-    output::report(&Report::new(&recording.run), options.format)?;
+    let mut report = Report::new(&recording.run);
+    if let Some(options) = view_options(options, &recording.run)? {
+        report.view = Some(view(options, &recording)?);
+    }
+    output::report(&report, options.format)?;
     Ok(Exit::Fine)
+}
+
+/// What view is asked for; `None` for the totals by class, which are exact.
+fn view_options(options: &ReportOptions, run: &Run) -> anyhow::Result<Option<ViewOptions>> {
+    let ReportOptions {
+        recording: _,
+        by,
+        sort,
+        limit,
+        selection,
+        format: _,
+    } = options;
+    let by = by.unwrap_or(By::Class);
+    let filter = selection::filter(selection, run)?;
+    if by == By::Class && filter.is_empty() && sort.is_none() && limit.is_none() {
+        return Ok(None);
+    }
+    let default = match by {
+        By::Time => SortBy::Start,
+        _ => SortBy::Count,
+    };
+    Ok(Some(ViewOptions {
+        by,
+        sort: sort.unwrap_or(default),
+        limit: match limit {
+            None => DEFAULT_LIMIT,
+            Some(0) => usize::MAX,
+            Some(limit) => *limit,
+        },
+        filter,
+    }))
+}
+
+fn view(options: ViewOptions, recording: &Recording) -> anyhow::Result<View> {
+    let tables = tables::read(recording)?;
+    if recording.completeness.fault_rows > 0 {
+        view::require(options.by, &tables)?;
+    }
+    let map_pages = has_map_pages(&recording.run);
+    let mut builder = ViewBuilder::new(options, &tables, &recording.run, map_pages);
+    for fault in recording.faults() {
+        builder.fault(&fault?);
+    }
+    Ok(builder.finish())
+}
+
+/// Whether the range of fault-around was recorded.
+fn has_map_pages(run: &Run) -> bool {
+    let hooks = Hooks::from(run.hooks);
+    Hook::ALL
+        .into_iter()
+        .any(|hook| hooks.has(hook) && hook.info().name == "mm_filemap_map_pages")
 }
 
 pub(super) fn export(options: &ExportOptions) -> anyhow::Result<Exit> {

@@ -189,6 +189,18 @@ impl Tables {
         self.stacks.get(&id).map(Vec::as_slice)
     }
 
+    /// Whether any mapping is known.
+    #[must_use]
+    pub fn has_mappings(&self) -> bool {
+        !self.mappings.is_empty()
+    }
+
+    /// Whether any location is known.
+    #[must_use]
+    pub fn has_locations(&self) -> bool {
+        !self.locations.is_empty()
+    }
+
     /// Whether any stack is known.
     #[must_use]
     pub fn has_stacks(&self) -> bool {
