@@ -1,5 +1,6 @@
 //! From a run to one report: pure.
 
+pub mod cost;
 pub mod filter;
 pub mod latency;
 pub mod report;
@@ -10,6 +11,7 @@ pub mod tables;
 pub mod tally;
 pub mod view;
 
+pub use cost::Cost;
 pub use filter::FaultFilter;
 pub use latency::Latency;
 pub use report::Report;
