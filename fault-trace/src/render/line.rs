@@ -10,7 +10,10 @@ use super::{
     style::{Paint, Style},
     units,
 };
-use crate::model::Fault;
+use crate::{
+    analysis::{Tables, tables::mapping_name},
+    model::Fault,
+};
 
 /// `comm/tid`: a name of 15 bytes and a thread id of 6 digits.
 const TASK_WIDTH: usize = 22;
@@ -79,6 +82,36 @@ pub fn line(fault: &Fault, comm: &[u8], options: LineOptions) -> String {
     line
 }
 
+/// Where the fault was taken, to stand behind a [`line`]: `libc.so.6+0x1234  malloc (libc.so.6)`, `-` for
+/// what is not known.
+#[must_use]
+pub fn place(fault: &Fault, tables: &Tables) -> String {
+    let mapping = fault.mapping_id.and_then(|id| tables.mapping_of(id));
+    let known = |id: &u32| tables.location_of(*id).is_some();
+    let frame = fault.location_id.filter(known);
+    let mapping = mapping.map_or_else(
+        || "-".to_owned(),
+        |row| {
+            let name = mapping_name(row);
+            let last = name.rsplit(|&byte| byte == b'/').next();
+            let name = sanitize(last.unwrap_or_default());
+            format!("{name}+{:#x}", row.offset_of(fault.address))
+        },
+    );
+    let Some(frame) = frame.map(|id| tables.innermost(id)) else {
+        return format!("{mapping}  -");
+    };
+    let name = frame.name();
+    let function = sanitize(name.as_bytes());
+    match frame.function {
+        Some(_) if !frame.module.is_empty() => {
+            let module = sanitize(frame.module_name()).into_owned();
+            format!("{mapping}  {function} ({module})")
+        }
+        _ => format!("{mapping}  {function}"),
+    }
+}
+
 fn flags(fault: &Fault) -> String {
     [
         ('k', fault.mode() == "kernel"),
@@ -111,6 +144,21 @@ mod tests {
     #[test]
     fn lines_stand_below_their_header() {
         insta::assert_snapshot!(shown(true));
+    }
+
+    #[test]
+    fn a_place_is_a_mapping_with_an_offset_and_a_function() {
+        use crate::analysis::view::tests as made_up;
+        let tables = made_up::tables();
+        let places: Vec<String> = made_up::faults()
+            .iter()
+            .step_by(34)
+            .map(|fault| place(fault, &tables))
+            .collect();
+        assert_eq!(
+            places,
+            ["[heap]+0x7  b (db)", "[heap]+0x22007  b (db)", "-  -"]
+        );
     }
 
     #[test]
