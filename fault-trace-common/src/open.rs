@@ -41,6 +41,9 @@ pub struct OpenFault {
     pub error_code: u32,
     /// Base pages allocated.
     pub pages: u32,
+    /// Base pages that fault-around may have mapped.
+    pub around_pages: u32,
+    pub padding: u32,
 }
 
 impl OpenFault {

@@ -11,7 +11,8 @@ use fault_trace_common::{
 };
 
 use crate::{
-    config, emit,
+    config,
+    emit::{self, Stacks},
     maps::{CLASSES, OOM_VICTIMS, add, count},
     task,
 };
@@ -114,6 +115,11 @@ fn account(state: &mut TaskState, index: u32, evidence: u64, end_ns: u64, ip: u6
     let Some((counts, shared)) = task::counts(state) else {
         return;
     };
+    let stacks = Stacks {
+        user: state.user_stack,
+        kernel: state.kernel_stack,
+        thinning: state.thinning,
+    };
     let fault = state.open.frame_mut(index as usize);
     fault.evidence.0 |= evidence;
     if ip != 0 {
@@ -133,7 +139,7 @@ fn account(state: &mut TaskState, index: u32, evidence: u64, end_ns: u64, ip: u6
         return;
     }
     count_class(fault, latency_ns, verdict);
-    emit::fault(fault, verdict, latency_ns, counts, shared);
+    emit::fault(fault, verdict, latency_ns, stacks, counts, shared);
 }
 
 /// A thread that tears down after its exit was seen: the kernel has counted once more.

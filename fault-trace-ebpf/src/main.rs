@@ -9,6 +9,7 @@ mod config;
 mod emit;
 mod maps;
 mod probes;
+mod stack;
 mod task;
 
 use aya_ebpf::{
@@ -47,6 +48,7 @@ raw_tracepoints! {
     block_bio_queue => |_| while_in::note(Evidence::BIO_QUEUED);
     mm_filemap_add_to_page_cache => |_| while_in::note(Evidence::CACHE_ADD);
     mm_filemap_fault => |_| while_in::note(Evidence::FILEMAP_FAULT);
+    mm_filemap_map_pages => page::mapped_around;
     mark_victim => oom::marked;
     emulate_vsyscall => vsyscall::emulated;
     mm_migrate_pages_start => page::migrating;

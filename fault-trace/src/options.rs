@@ -31,6 +31,13 @@ pub enum Target {
     Processes(Vec<u32>),
     /// Single threads.
     Threads(Vec<u32>),
+    /// The threads in a cgroup and below it: a folder of the cgroup file system, or its path below
+    /// the root of the hierarchy.
+    Cgroup(PathBuf),
+    /// The threads of a user: a name or a number.
+    User(String),
+    /// The threads of this name.
+    Comm(String),
     /// The whole machine.
     All,
 }
@@ -68,6 +75,17 @@ pub struct CaptureOptions {
     /// The size of the ring buffer, bytes, a power of two; `None` only counts.
     pub ring_bytes: Option<u32>,
     pub evidence: Evidence,
+    /// Take the stack of each recorded fault.
+    pub stacks: Option<CallGraph>,
+}
+
+/// How the calls that led to a fault are found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CallGraph {
+    /// In the kernel, by the frame pointers that programs keep.
+    FramePointers,
+    /// In user space, by the tables of compilers, from a copy of the stack.
+    Dwarf,
 }
 
 /// How much evidence to gather about each fault.

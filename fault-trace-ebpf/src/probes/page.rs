@@ -74,6 +74,17 @@ pub(crate) fn resident(ctx: &RawTracePointContext) {
     }
 }
 
+/// `filemap:mm_filemap_map_pages`: mapping, first and last offset in pages. Fault-around looked at
+/// these; which of them it mapped is not told.
+pub(crate) fn mapped_around(ctx: &RawTracePointContext) {
+    let first: u64 = ctx.arg(1);
+    let last: u64 = ctx.arg(2);
+    if let Some(fault) = while_in::open_fault() {
+        let pages = last.saturating_sub(first).saturating_add(1);
+        fault.around_pages = fault.around_pages.saturating_add(pages as u32);
+    }
+}
+
 /// `migrate:mm_migrate_pages_start`: mode, reason.
 pub(crate) fn migrating(ctx: &RawTracePointContext) {
     if ctx.arg::<u32>(1) == MR_NUMA_MISPLACED {

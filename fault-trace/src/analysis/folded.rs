@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fault_trace_common::{Class, Hook, Hooks};
+use fault_trace_common::{Class, Hooks};
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -60,25 +60,15 @@ pub struct Folded {
 }
 
 impl<'a> Folder<'a> {
-    /// Folds faults of `run` that pass `filter` and refer to `tables`. `map_pages` tells whether the
-    /// range of fault-around is known.
+    /// Folds faults of `run` that pass `filter` and refer to `tables`.
     #[must_use]
-    pub fn new(
-        weight: Weight,
-        filter: FaultFilter,
-        tables: &'a Tables,
-        run: &'a Run,
-        map_pages: bool,
-    ) -> Self {
+    pub fn new(weight: Weight, filter: FaultFilter, tables: &'a Tables, run: &'a Run) -> Self {
         Self {
             weight,
             filter,
             tables,
             run,
-            sources: Sources {
-                map_pages,
-                page_alloc: Hooks::from(run.hooks).has(Hook::PageAlloc),
-            },
+            sources: Hooks::from(run.hooks).into(),
             sums: FxHashMap::default(),
             summary: FoldedSummary::default(),
         }
@@ -185,7 +175,7 @@ mod tests {
 
     fn folded(weight: Weight, filter: FaultFilter) -> Folded {
         let (tables, run) = (made_up::tables(), sample::database());
-        let mut folder = Folder::new(weight, filter, &tables, &run, true);
+        let mut folder = Folder::new(weight, filter, &tables, &run);
         for fault in made_up::faults() {
             folder.fault(&fault);
         }

@@ -10,7 +10,7 @@ use super::{
     values,
 };
 use crate::options::{
-    CaptureOptions, Command, DiffOptions, Evidence, ExportOptions, Filter, Format, Mode,
+    CallGraph, CaptureOptions, Command, DiffOptions, Evidence, ExportOptions, Filter, Format, Mode,
     RecordOptions, ReportOptions, StatOptions, Target,
 };
 
@@ -172,10 +172,23 @@ struct Events {
     /// Record only one in N faults; totals still hold all
     #[arg(long, value_name = "1/N", value_parser = values::fraction, help_heading = "Filter")]
     sample: Option<u32>,
-    /// The size of the buffer between kernel and recorder
-    #[arg(long, value_name = "SIZE", value_parser = values::ring_bytes, default_value = "16MiB",
-        help_heading = "Capture")]
-    buffer: u32,
+    /// Take the stack of each recorded fault: the same as --call-graph fp
+    #[arg(short = 'g', long, help_heading = "Capture")]
+    stacks: bool,
+    /// How to find the callers: fp follows frame pointers; dwarf copies 8 KiB of stack with each
+    /// fault, costs more, and needs no frame pointers
+    #[arg(long, value_enum, value_name = "HOW", help_heading = "Capture")]
+    call_graph: Option<CallGraphName>,
+    /// The size of the buffer between kernel and recorder [default: 16MiB; 128MiB with --call-graph
+    /// dwarf]
+    #[arg(long, value_name = "SIZE", value_parser = values::ring_bytes, help_heading = "Capture")]
+    buffer: Option<u32>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum CallGraphName {
+    Fp,
+    Dwarf,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -195,6 +208,15 @@ struct TargetArguments {
     #[arg(short, long, value_name = "TID,…", value_delimiter = ',', help_heading = "Target",
         value_parser = clap::value_parser!(u32).range(1..))]
     tid: Vec<u32>,
+    /// Trace the threads in a cgroup (version 2) and below it
+    #[arg(long, value_name = "PATH", help_heading = "Target")]
+    cgroup: Option<PathBuf>,
+    /// Trace the threads of a user, by name or number
+    #[arg(short, long, value_name = "USER", help_heading = "Target")]
+    user: Option<String>,
+    /// Trace the threads of this name, as `ps -eLo comm` shows it
+    #[arg(long, value_name = "NAME", help_heading = "Target", value_parser = values::comm)]
+    comm: Option<String>,
     /// Trace the whole machine
     #[arg(short, long, help_heading = "Target")]
     all: bool,
@@ -316,6 +338,25 @@ impl Arguments {
     }
 }
 
+impl Events {
+    fn ring_bytes(&self) -> u32 {
+        const FOR_RECORDS: u32 = 16 << 20;
+        const FOR_COPIES_OF_STACKS: u32 = 128 << 20;
+        self.buffer.unwrap_or(match self.call_graph() {
+            Some(CallGraph::Dwarf) => FOR_COPIES_OF_STACKS,
+            Some(CallGraph::FramePointers) | None => FOR_RECORDS,
+        })
+    }
+
+    fn call_graph(&self) -> Option<CallGraph> {
+        match self.call_graph {
+            Some(CallGraphName::Dwarf) => Some(CallGraph::Dwarf),
+            Some(CallGraphName::Fp) => Some(CallGraph::FramePointers),
+            None => self.stacks.then_some(CallGraph::FramePointers),
+        }
+    }
+}
+
 impl Capture {
     /// Without `events` nothing is recorded, only counted.
     fn into_options(self, events: Option<&Events>) -> CaptureOptions {
@@ -327,7 +368,8 @@ impl Capture {
                 ..self.filter.into()
             },
             duration: self.duration,
-            ring_bytes: events.map(|events| events.buffer),
+            ring_bytes: events.map(Events::ring_bytes),
+            stacks: events.and_then(Events::call_graph),
             evidence: match self.evidence {
                 EvidenceName::Full => Evidence::Full,
                 EvidenceName::Core => Evidence::Core,
@@ -345,6 +387,12 @@ impl From<TargetArguments> for Target {
             Self::Processes(target.pid)
         } else if !target.tid.is_empty() {
             Self::Threads(target.tid)
+        } else if let Some(path) = target.cgroup {
+            Self::Cgroup(path)
+        } else if let Some(user) = target.user {
+            Self::User(user)
+        } else if let Some(comm) = target.comm {
+            Self::Comm(comm)
         } else {
             Self::All
         }

@@ -31,6 +31,19 @@ pub(super) fn process(text: &str) -> Result<ProcessName, String> {
     }
 }
 
+/// A thread's name: the kernel keeps 15 bytes.
+pub(super) fn comm(text: &str) -> Result<String, String> {
+    const LONGEST: usize = fault_trace_common::wire::COMM_LEN - 1;
+    match text.len() {
+        0 => Err("a name is wanted, as `ps -eLo comm` shows it".into()),
+        1..=LONGEST => Ok(text.to_owned()),
+        _ => Err(format!(
+            "threads have names of at most {LONGEST} bytes: `{}`",
+            text.get(..LONGEST).unwrap_or_default()
+        )),
+    }
+}
+
 /// `64M`: the next power of two from a page to 1 GiB, bytes.
 pub(super) fn ring_bytes(text: &str) -> Result<u32, String> {
     const SMALLEST: u64 = 4096;

@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use super::mapping::{Device, Kind, Mapping, Protection};
+use super::{
+    code::{BuildId, CodeFile, CodePlace, Frame},
+    mapping::{Device, Kind, Mapping, Protection},
+};
 
 /// A mapping of a process in which faults were taken.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -159,6 +162,85 @@ pub struct LocationRow {
     pub build_id: Vec<u8>,
     /// Where in the file (or the vdso) it lies, bytes; the address itself where there is none.
     pub offset_bytes: u64,
+    /// The address that the file itself gives it (`nm`, `addr2line`), where that is known.
+    pub elf_address: Option<u64>,
+}
+
+impl LocationRow {
+    /// The row of a place that was first seen at `address` of the process `pid`.
+    #[must_use]
+    pub fn new(id: u32, pid: u32, address: u64, place: &CodePlace) -> Self {
+        let nowhere = Self {
+            id,
+            kind: LocationKind::Unknown,
+            address,
+            pid,
+            module: Arc::default(),
+            build_id: Vec::new(),
+            offset_bytes: address,
+            elf_address: None,
+        };
+        match place {
+            CodePlace::Kernel { .. } => Self {
+                kind: LocationKind::Kernel,
+                pid: 0,
+                ..nowhere
+            },
+            CodePlace::File {
+                file,
+                offset_bytes,
+                elf_address,
+            } => Self {
+                kind: LocationKind::File,
+                module: Arc::clone(&file.path),
+                build_id: file
+                    .build_id
+                    .as_ref()
+                    .map_or(Vec::new(), |id| id.bytes().to_vec()),
+                offset_bytes: *offset_bytes,
+                elf_address: *elf_address,
+                ..nowhere
+            },
+            CodePlace::Jit { .. } => Self {
+                kind: LocationKind::Jit,
+                ..nowhere
+            },
+            CodePlace::Vdso { offset_bytes } => Self {
+                kind: LocationKind::Vdso,
+                module: b"[vdso]".as_slice().into(),
+                offset_bytes: *offset_bytes,
+                ..nowhere
+            },
+            CodePlace::Unknown { .. } => nowhere,
+        }
+    }
+
+    /// The place again, to name it from files; of the file only path and build id are known.
+    #[must_use]
+    pub fn place(&self) -> CodePlace {
+        let address = self.address;
+        match self.kind {
+            LocationKind::Kernel => CodePlace::Kernel { address },
+            LocationKind::File => CodePlace::File {
+                file: Arc::new(CodeFile {
+                    path: Arc::clone(&self.module),
+                    device: Device::default(),
+                    inode: 0,
+                    build_id: BuildId::new(&self.build_id),
+                }),
+                offset_bytes: self.offset_bytes,
+                elf_address: self.elf_address,
+            },
+            LocationKind::Jit => CodePlace::Jit {
+                pid: self.pid,
+                address,
+            },
+            LocationKind::Vdso => CodePlace::Vdso {
+                offset_bytes: self.offset_bytes,
+            },
+            LocationKind::Unknown => CodePlace::Unknown { address },
+        }
+    }
 }
 
 /// What kind of code a location is.
@@ -215,6 +297,21 @@ pub struct SymbolRow {
     pub source_line: Option<u32>,
     /// Whether it is inlined into the next.
     pub inlined: bool,
+}
+
+impl SymbolRow {
+    /// The rows of a location with these functions, innermost first.
+    pub fn of(location_id: u32, frames: &[Frame]) -> impl Iterator<Item = Self> {
+        (0..).zip(frames).map(move |(depth, frame)| Self {
+            location_id,
+            depth,
+            function: frame.function.to_string(),
+            function_offset_bytes: (!frame.inlined).then_some(frame.offset_bytes),
+            source_file: frame.source.as_ref().map(|source| source.file.to_string()),
+            source_line: frame.source.as_ref().map(|source| source.line),
+            inlined: frame.inlined,
+        })
+    }
 }
 
 /// One frame of a stack.

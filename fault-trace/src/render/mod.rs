@@ -21,7 +21,7 @@ pub mod view;
 pub use accounting::accounting;
 pub use diff::diff;
 pub use json::json;
-pub use line::{LineOptions, line, line_header, place};
+pub use line::{LineOptions, Place, line, line_header};
 pub use sanitize::{sanitize, sanitize_lines};
 pub use style::{Paint, Style};
 pub use summary::{SummaryOptions, summary};

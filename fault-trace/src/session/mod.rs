@@ -1,5 +1,6 @@
 //! The glue: each command from its options to its end.
 
+mod attribution;
 mod doctor;
 mod explain;
 mod live;

@@ -8,8 +8,6 @@ mod tables;
 pub(super) use diff::diff;
 pub(super) use export::export;
 
-use fault_trace_common::{Hook, Hooks};
-
 use super::output;
 use crate::{
     analysis::{
@@ -73,18 +71,9 @@ fn view(options: ViewOptions, recording: &Recording) -> anyhow::Result<View> {
     if recording.completeness.fault_rows > 0 {
         view::require(options.by, &tables)?;
     }
-    let map_pages = has_map_pages(&recording.run);
-    let mut builder = ViewBuilder::new(options, &tables, &recording.run, map_pages);
+    let mut builder = ViewBuilder::new(options, &tables, &recording.run);
     for fault in recording.faults() {
         builder.fault(&fault?);
     }
     Ok(builder.finish())
-}
-
-/// Whether the range of fault-around was recorded.
-fn has_map_pages(run: &Run) -> bool {
-    let hooks = Hooks::from(run.hooks);
-    Hook::ALL
-        .into_iter()
-        .any(|hook| hooks.has(hook) && hook.info().name == "mm_filemap_map_pages")
 }

@@ -12,6 +12,7 @@ fn location(id: u32, kind: LocationKind, module: &[u8]) -> LocationRow {
         module: Arc::from(module),
         build_id: Vec::new(),
         offset_bytes: u64::from(id) * 0x10,
+        elf_address: None,
     }
 }
 

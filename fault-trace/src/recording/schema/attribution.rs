@@ -68,6 +68,7 @@ row!(
         module: Arc::default(),
         build_id: Vec::new(),
         offset_bytes: 0,
+        elf_address: None,
     }
 );
 
@@ -233,6 +234,12 @@ fn locations() -> Vec<Column<LocationRow>> {
             Delta,
             |l: &L| l.offset_bytes,
             |l, v| l.offset_bytes = v,
+        ),
+        Column::optional_number::<UInt64Type>(
+            "elf_address",
+            Delta,
+            |l: &L| l.elf_address,
+            |l, v| l.elf_address = v,
         ),
     ]
 }

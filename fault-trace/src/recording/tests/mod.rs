@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::model::{
     Fault, Run, TaskChange, TaskEvent, Totals,
+    interner::Unnamed,
     run::{ClockBase, Host, RunOptions},
 };
 
@@ -44,6 +45,7 @@ fn run(recorded: u64) -> Run {
             min_latency_ns: 0,
             filters: Vec::new(),
             records_faults: true,
+            call_graph: None,
         },
         hooks: Hooks::ALL.into(),
         clock: ClockBase {
@@ -57,6 +59,7 @@ fn run(recorded: u64) -> Run {
         exit_status: Some(0),
         spaces: crate::model::spaces::SpaceCounts::default(),
         undecodable: 0,
+        unnamed: Unnamed::default(),
         notes: Vec::new(),
         totals,
     }

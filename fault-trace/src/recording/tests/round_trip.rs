@@ -123,6 +123,7 @@ fn what_faults_refer_to_survives_with_odd_names() {
         module: b"\xfe".as_slice().into(),
         build_id: vec![1, 2, 3],
         offset_bytes: u64::MAX,
+        elf_address: Some(6),
     };
     let symbol = SymbolRow {
         location_id: 2,

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{has_map_pages, selection, tables};
+use super::{selection, tables};
 use crate::{
     analysis::{FaultFilter, Folded, Folder, Tables, Weight},
     exit::Exit,
@@ -109,8 +109,7 @@ pub(super) fn fold(
              to get them"
         );
     }
-    let run = &recording.run;
-    let mut folder = Folder::new(weight, filter, tables, run, has_map_pages(run));
+    let mut folder = Folder::new(weight, filter, tables, &recording.run);
     for fault in recording.faults() {
         folder.fault(&fault?);
     }
