@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use rustc_hash::FxHashMap;
 
 use crate::model::{
-    Event, TaskEvent, TaskNames,
+    Event, Fault, TaskEvent, TaskNames,
     attribution::{CgroupRow, LocationRow, MappingKind, MappingRow, StackRow, SymbolRow},
 };
 use membership::Memberships;
@@ -157,6 +157,13 @@ impl Tables {
     #[must_use]
     pub fn mapping_of(&self, id: u32) -> Option<&MappingRow> {
         self.mappings.get(&id)
+    }
+
+    /// What a fault lies in.
+    #[must_use]
+    pub fn kind(&self, fault: &Fault) -> Option<MappingKind> {
+        let row = self.mappings.get(&fault.mapping_id?)?;
+        Some(row.kind)
     }
 
     /// The location of that id.
