@@ -4,7 +4,10 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use fault_trace_common::{Class, Family};
 
-use crate::analysis::view::{By, SortBy};
+use crate::analysis::{
+    Weight,
+    view::{By, SortBy},
+};
 
 /// A command of fault-trace with its options.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,6 +17,7 @@ pub enum Command {
     Trace(CaptureOptions),
     Report(ReportOptions),
     Export(ExportOptions),
+    Diff(DiffOptions),
     Explain { input: String, json: bool },
     Doctor { json: bool },
 }
@@ -142,7 +146,7 @@ pub struct Selection {
     /// From the start of the run.
     pub from: Option<Duration>,
     /// The first moment beyond, from the start of the run.
-    pub to: Option<Duration>,
+    pub until: Option<Duration>,
 }
 
 /// A process by its id, or processes by their newest name.
@@ -166,6 +170,9 @@ pub enum Format {
 pub struct ExportOptions {
     pub recording: PathBuf,
     pub format: ExportFormat,
+    /// Of folded stacks and flame graphs.
+    pub weight: Weight,
+    pub selection: Selection,
     /// `None`: standard output.
     pub output: Option<PathBuf>,
 }
@@ -174,4 +181,27 @@ pub struct ExportOptions {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ExportFormat {
     Jsonl,
+    Csv,
+    Folded,
+    Flamegraph,
+}
+
+/// How to compare two recordings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DiffOptions {
+    pub before: PathBuf,
+    pub after: PathBuf,
+    /// `None`: a table by class.
+    pub graph: Option<GraphFormat>,
+    /// Of folded stacks and flame graphs.
+    pub weight: Weight,
+    /// `None`: standard output.
+    pub output: Option<PathBuf>,
+}
+
+/// A form of stacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GraphFormat {
+    Folded,
+    Flamegraph,
 }

@@ -6,12 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use fault_trace_common::{Class, Family};
 
 use super::{
-    selection::{SelectionArguments, ViewArguments},
+    selection::{ExportName, GraphName, SelectionArguments, ViewArguments, WeightName},
     values,
 };
 use crate::options::{
-    CallGraph, CaptureOptions, Command, Evidence, ExportFormat, ExportOptions, Filter, Format,
-    Mode, RecordOptions, ReportOptions, StatOptions, Target,
+    CallGraph, CaptureOptions, Command, DiffOptions, Evidence, ExportOptions, Filter, Format, Mode,
+    RecordOptions, ReportOptions, StatOptions, Target,
 };
 
 /// Traces and explains the page faults of a process, a group of processes or the machine
@@ -72,7 +72,7 @@ enum Subcommands {
     #[command(after_help = "Examples:
   fault-trace report service.ftrace
   fault-trace report service.ftrace --by function --sort time
-  fault-trace report service.ftrace --by file --family demand --from 10s --to 20s
+  fault-trace report service.ftrace --by file --family demand --from 10s --until 20s
   fault-trace report service.ftrace --process postgres --min-latency 1ms --by stack")]
     Report {
         /// The recording's directory
@@ -87,6 +87,10 @@ enum Subcommands {
         format: FormatName,
     },
     /// Write a recording's faults in another form
+    #[command(after_help = "Examples:
+  fault-trace export service.ftrace --to jsonl | jq .class
+  fault-trace export service.ftrace --to flamegraph --weight time -o faults.svg
+  fault-trace export service.ftrace --to folded --family cow -o cow.folded")]
     Export {
         /// The recording's directory
         #[arg(value_name = "DIR")]
@@ -94,6 +98,32 @@ enum Subcommands {
         /// The form
         #[arg(long, value_enum)]
         to: ExportName,
+        /// What the widths of a flame graph stand for
+        #[arg(long, value_enum, default_value_t = WeightName::Count)]
+        weight: WeightName,
+        /// The file to write [default: standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        selection: SelectionArguments,
+    },
+    /// Compare two recordings
+    #[command(after_help = "Examples:
+  fault-trace diff before.ftrace after.ftrace
+  fault-trace diff before.ftrace after.ftrace --to flamegraph -o diff.svg")]
+    Diff {
+        /// The recording to compare with
+        #[arg(value_name = "A")]
+        before: PathBuf,
+        /// The recording to look at
+        #[arg(value_name = "B")]
+        after: PathBuf,
+        /// Compare stacks instead of classes
+        #[arg(long, value_enum)]
+        to: Option<GraphName>,
+        /// What the widths of a flame graph stand for
+        #[arg(long, value_enum, default_value_t = WeightName::Count)]
+        weight: WeightName,
         /// The file to write [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -227,11 +257,6 @@ enum FormatName {
     Markdown,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum ExportName {
-    Jsonl,
-}
-
 impl Arguments {
     pub(super) fn into_command(self) -> Command {
         match self.command {
@@ -280,11 +305,28 @@ impl Arguments {
             }),
             Subcommands::Export {
                 recording,
-                to: ExportName::Jsonl,
+                to,
+                weight,
                 output,
+                selection,
             } => Command::Export(ExportOptions {
                 recording,
-                format: ExportFormat::Jsonl,
+                format: to.into(),
+                weight: weight.into(),
+                selection: selection.into(),
+                output,
+            }),
+            Subcommands::Diff {
+                before,
+                after,
+                to,
+                weight,
+                output,
+            } => Command::Diff(DiffOptions {
+                before,
+                after,
+                graph: to.map(Into::into),
+                weight: weight.into(),
                 output,
             }),
             Subcommands::Explain { input, json } => Command::Explain {

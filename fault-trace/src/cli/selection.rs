@@ -7,8 +7,11 @@ use fault_trace_common::{Class, Family};
 
 use super::{arguments::ModeName, values};
 use crate::{
-    analysis::view::{By, SortBy},
-    options::{ProcessName, Selection},
+    analysis::{
+        Weight,
+        view::{By, SortBy},
+    },
+    options::{ExportFormat, GraphFormat, ProcessName, Selection},
 };
 
 #[derive(Args)]
@@ -52,7 +55,7 @@ pub(super) struct SelectionArguments {
     from: Option<Duration>,
     /// Only faults that started less than T after the start of the run
     #[arg(long, value_name = "T", value_parser = values::moment, help_heading = "Filter")]
-    to: Option<Duration>,
+    until: Option<Duration>,
 }
 
 impl From<SelectionArguments> for Selection {
@@ -65,7 +68,7 @@ impl From<SelectionArguments> for Selection {
             min_latency: arguments.min_latency,
             addresses: arguments.address,
             from: arguments.from,
-            to: arguments.to,
+            until: arguments.until,
         }
     }
 }
@@ -126,6 +129,66 @@ impl From<SortName> for SortBy {
             SortName::Pages => Self::Pages,
             SortName::Inclusive => Self::Inclusive,
             SortName::Start => Self::Start,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum ExportName {
+    /// A JSON object a line and fault
+    Jsonl,
+    /// A line a fault
+    Csv,
+    /// Stacks with their weights, for other tools
+    Folded,
+    /// An SVG, interactive in a browser
+    Flamegraph,
+}
+
+impl From<ExportName> for ExportFormat {
+    fn from(name: ExportName) -> Self {
+        match name {
+            ExportName::Jsonl => Self::Jsonl,
+            ExportName::Csv => Self::Csv,
+            ExportName::Folded => Self::Folded,
+            ExportName::Flamegraph => Self::Flamegraph,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum GraphName {
+    /// Stacks with both weights, for other tools
+    Folded,
+    /// An SVG, interactive in a browser: red grew, blue shrank
+    Flamegraph,
+}
+
+impl From<GraphName> for GraphFormat {
+    fn from(name: GraphName) -> Self {
+        match name {
+            GraphName::Folded => Self::Folded,
+            GraphName::Flamegraph => Self::Flamegraph,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum WeightName {
+    /// Faults
+    Count,
+    /// Their latencies, ns
+    Time,
+    /// Pages made resident
+    Pages,
+}
+
+impl From<WeightName> for Weight {
+    fn from(name: WeightName) -> Self {
+        match name {
+            WeightName::Count => Self::Count,
+            WeightName::Time => Self::Time,
+            WeightName::Pages => Self::Pages,
         }
     }
 }

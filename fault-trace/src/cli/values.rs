@@ -16,19 +16,6 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// A thread's name: the kernel keeps 15 bytes.
-pub(super) fn comm(text: &str) -> Result<String, String> {
-    const LONGEST: usize = fault_trace_common::wire::COMM_LEN - 1;
-    match text.len() {
-        0 => Err("a name is wanted, as `ps -eLo comm` shows it".into()),
-        1..=LONGEST => Ok(text.to_owned()),
-        _ => Err(format!(
-            "threads have names of at most {LONGEST} bytes: `{}`",
-            text.get(..LONGEST).unwrap_or_default()
-        )),
-    }
-}
-
 /// A duration from the start of a run; 0 is one.
 pub(super) fn moment(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
@@ -41,6 +28,19 @@ pub(super) fn process(text: &str) -> Result<ProcessName, String> {
         Ok(pid) => Ok(ProcessName::Pid(pid)),
         Err(_) if text.is_empty() => Err("write a process's id or name".into()),
         Err(_) => Ok(ProcessName::Comm(text.to_owned())),
+    }
+}
+
+/// A thread's name: the kernel keeps 15 bytes.
+pub(super) fn comm(text: &str) -> Result<String, String> {
+    const LONGEST: usize = fault_trace_common::wire::COMM_LEN - 1;
+    match text.len() {
+        0 => Err("a name is wanted, as `ps -eLo comm` shows it".into()),
+        1..=LONGEST => Ok(text.to_owned()),
+        _ => Err(format!(
+            "threads have names of at most {LONGEST} bytes: `{}`",
+            text.get(..LONGEST).unwrap_or_default()
+        )),
     }
 }
 

@@ -125,7 +125,7 @@ fn process(row: &ProcessRow) -> Vec<String> {
 }
 
 /// A name that no spreadsheet takes for a formula: a leading `'` marks it as text.
-pub(super) fn text(name: &[u8]) -> Cow<'_, str> {
+pub(crate) fn text(name: &[u8]) -> Cow<'_, str> {
     let name = super::sanitize(name);
     if name
         .trim_start()

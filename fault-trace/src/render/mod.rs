@@ -4,6 +4,7 @@ mod accounting;
 mod classes;
 mod cost;
 pub mod csv;
+pub mod diff;
 pub mod doctor;
 mod headline;
 pub mod histogram;
@@ -19,6 +20,7 @@ pub mod units;
 pub mod view;
 
 pub use accounting::accounting;
+pub use diff::diff;
 pub use json::json;
 pub use line::{LineOptions, Place, line, line_header};
 pub use sanitize::{sanitize, sanitize_lines};

@@ -1,15 +1,12 @@
-//! `fault-trace report` and `fault-trace export`: from a recording.
+//! `fault-trace report`, `export` and `diff`: from recordings.
 
+mod diff;
+mod export;
 mod selection;
 mod tables;
 
-use std::{
-    fs::File,
-    io::{self, Write},
-};
-
-use anyhow::Context as _;
-use fault_trace_common::{Hook, Hooks};
+pub(super) use diff::diff;
+pub(super) use export::export;
 
 use super::output;
 use crate::{
@@ -18,11 +15,9 @@ use crate::{
         view::{self, By, SortBy, ViewOptions},
     },
     exit::Exit,
-    export,
-    model::{Run, TaskNames},
-    options::{ExportFormat, ExportOptions, ReportOptions},
+    model::Run,
+    options::ReportOptions,
     recording::Recording,
-    render,
 };
 
 /// A screenful.
@@ -76,49 +71,9 @@ fn view(options: ViewOptions, recording: &Recording) -> anyhow::Result<View> {
     if recording.completeness.fault_rows > 0 {
         view::require(options.by, &tables)?;
     }
-    let map_pages = has_map_pages(&recording.run);
-    let mut builder = ViewBuilder::new(options, &tables, &recording.run, map_pages);
+    let mut builder = ViewBuilder::new(options, &tables, &recording.run);
     for fault in recording.faults() {
         builder.fault(&fault?);
     }
     Ok(builder.finish())
-}
-
-/// Whether the range of fault-around was recorded.
-fn has_map_pages(run: &Run) -> bool {
-    let hooks = Hooks::from(run.hooks);
-    Hook::ALL
-        .into_iter()
-        .any(|hook| hooks.has(hook) && hook.info().name == "mm_filemap_map_pages")
-}
-
-pub(super) fn export(options: &ExportOptions) -> anyhow::Result<Exit> {
-    let recording = Recording::open(&options.recording)?;
-    for note in recording.completeness.notes() {
-        eprintln!("fault-trace: {}", render::sanitize_lines(&note));
-    }
-    match &options.output {
-        None => write(&recording, options.format, io::stdout().lock())
-            .context("cannot write to standard output")?,
-        Some(path) => File::create(path)
-            .map_err(Into::into)
-            .and_then(|file| write(&recording, options.format, file))
-            .with_context(|| format!("cannot write {}", path.display()))?,
-    }
-    Ok(Exit::Fine)
-}
-
-fn write(recording: &Recording, format: ExportFormat, out: impl Write) -> anyhow::Result<()> {
-    let mut names = TaskNames::default();
-    for task in recording.tasks() {
-        names.ingest(&task?);
-    }
-    let ExportFormat::Jsonl = format;
-    let mut writer = export::JsonlWriter::new(io::BufWriter::new(out));
-    for fault in recording.faults() {
-        let fault = fault?;
-        writer.write(&fault, names.name(fault.pid, fault.tid, fault.time_ns))?;
-    }
-    writer.finish()?.flush()?;
-    Ok(())
 }

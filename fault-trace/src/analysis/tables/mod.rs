@@ -7,11 +7,13 @@ mod truncation;
 
 pub use frame::Frame;
 
+use std::borrow::Cow;
+
 use rustc_hash::FxHashMap;
 
 use crate::model::{
-    Event, TaskEvent, TaskNames,
-    attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
+    Event, Fault, TaskEvent, TaskNames,
+    attribution::{CgroupRow, LocationRow, MappingKind, MappingRow, StackRow, SymbolRow},
 };
 use membership::Memberships;
 
@@ -157,6 +159,13 @@ impl Tables {
         self.mappings.get(&id)
     }
 
+    /// What a fault lies in.
+    #[must_use]
+    pub fn kind(&self, fault: &Fault) -> Option<MappingKind> {
+        let row = self.mappings.get(&fault.mapping_id?)?;
+        Some(row.kind)
+    }
+
     /// The location of that id.
     #[must_use]
     pub fn location_of(&self, id: u32) -> Option<&LocationRow> {
@@ -238,6 +247,16 @@ impl Tables {
     #[must_use]
     pub fn comm(&self, pid: u32, tid: u32, time_ns: u64) -> Option<&[u8]> {
         self.names.name(pid, tid, time_ns)
+    }
+}
+
+/// The name shown for a mapping: `[anon:NAME]` for memory that the program named. Raw bytes, never
+/// printed without `render::sanitize`.
+#[must_use]
+pub fn mapping_name(row: &MappingRow) -> Cow<'_, [u8]> {
+    match row.kind {
+        MappingKind::Named => Cow::Owned([b"[anon:", &*row.name, b"]"].concat()),
+        _ => Cow::Borrowed(&row.name),
     }
 }
 

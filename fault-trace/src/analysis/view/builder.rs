@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use fault_trace_common::{Hook, Hooks};
+use fault_trace_common::Hooks;
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -43,18 +43,16 @@ pub struct ViewBuilder<'a> {
 }
 
 impl<'a> ViewBuilder<'a> {
-    /// A view of the faults of `run`, which refer to `tables`. `map_pages` tells whether the range of
-    /// fault-around is known.
+    /// A view of the faults of `run`, which refer to `tables`.
     #[must_use]
-    pub fn new(options: ViewOptions, tables: &'a Tables, run: &'a Run, map_pages: bool) -> Self {
-        Self::with_capacity(options, tables, run, map_pages, groups::CAPACITY)
+    pub fn new(options: ViewOptions, tables: &'a Tables, run: &'a Run) -> Self {
+        Self::with_capacity(options, tables, run, groups::CAPACITY)
     }
 
     pub(super) fn with_capacity(
         options: ViewOptions,
         tables: &'a Tables,
         run: &'a Run,
-        map_pages: bool,
         capacity: usize,
     ) -> Self {
         let whole = (run.started_ns, run.stopped_ns);
@@ -67,10 +65,7 @@ impl<'a> ViewBuilder<'a> {
         let page_size_bytes = run.host.page_size_bytes;
         let inclusive = options.by == By::Function && tables.has_stacks();
         Self {
-            sources: Sources {
-                map_pages,
-                page_alloc: Hooks::from(run.hooks).has(Hook::PageAlloc),
-            },
+            sources: Hooks::from(run.hooks).into(),
             keys: Keys::new(options.by, tables, window, page_size_bytes),
             groups: Groups::new(capacity),
             callers: inclusive.then(Callers::default),
@@ -92,7 +87,7 @@ impl<'a> ViewBuilder<'a> {
             return;
         }
         let (key, position) = self.keys.of(fault);
-        let resident = Resident::of(fault, self.sources);
+        let resident = Resident::of(fault, self.sources, || self.tables.kind(fault));
         self.groups.fault(key, fault, resident, position);
         if matches!(self.options.by, By::Function | By::Stack) {
             self.stack(fault);

@@ -1,10 +1,12 @@
 //! What a row of a view stands for.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, Serializer};
 
 use super::group::Figures;
 use crate::{
-    analysis::tables::Frame,
+    analysis::tables::{Frame, mapping_name},
     model::attribution::{LocationKind, MappingKind, MappingRow},
 };
 use fault_trace_common::{Class, Family};
@@ -161,18 +163,16 @@ impl From<&MappingRow> for MappingSubject {
             .collect(),
             shared: row.shared,
             kind: Some(row.kind),
-            name: mapping_name(row),
+            name: mapping_name(row).into(),
             deleted: row.deleted,
         }
     }
 }
 
-/// The name shown for a mapping: `[anon:NAME]` for memory that the program named.
-pub(super) fn mapping_name(row: &MappingRow) -> Name {
-    Name(match row.kind {
-        MappingKind::Named => [b"[anon:", &*row.name, b"]"].concat(),
-        _ => row.name.to_vec(),
-    })
+impl From<Cow<'_, [u8]>> for Name {
+    fn from(name: Cow<'_, [u8]>) -> Self {
+        Self(name.into_owned())
+    }
 }
 
 /// Raw bytes; in JSON text, with U+FFFD for what is not UTF-8.

@@ -8,10 +8,13 @@ use super::{
     group::Group,
     groups::Key,
     key::Keys,
-    row::{FileRow, FrameRow, Hex, Inclusive, Name, Subject, mapping_name},
+    row::{FileRow, FrameRow, Hex, Inclusive, Name, Subject},
 };
 use crate::{
-    analysis::{Tables, tables::container::container},
+    analysis::{
+        Tables,
+        tables::{container::container, mapping_name},
+    },
     model::Run,
 };
 
@@ -44,8 +47,8 @@ impl Subjects<'_> {
             By::Page => self.page(pid, number, group),
             By::Cgroup => self.cgroup(number),
             By::Time => Subject::Time {
-                from_ns: self.from_start_ns(number),
-                to_ns: self.from_start_ns(number + 1),
+                from_ns: self.slot_start_ns(number),
+                to_ns: self.slot_start_ns(number + 1),
             },
         }
     }
@@ -101,7 +104,7 @@ impl Subjects<'_> {
             .span
             .filter(|_| row.is_some_and(|row| row.kind.has_file()));
         FileRow {
-            file: row.map(mapping_name),
+            file: row.map(|row| mapping_name(row).into()),
             kind: row.map(|row| row.kind),
             deleted: row.is_some_and(|row| row.deleted),
             first_offset_bytes: span.map(|(first, _)| first),
@@ -128,7 +131,7 @@ impl Subjects<'_> {
             comm: self.comm(pid),
             address: Hex(address),
             refaults: group.count.saturating_sub(1),
-            mapping: row.map(mapping_name),
+            mapping: row.map(|row| mapping_name(row).into()),
             offset_bytes: row.map(|row| row.offset_of(address)),
         }
     }
@@ -143,7 +146,7 @@ impl Subjects<'_> {
     }
 
     /// Where a slot begins, ns from the start of the run.
-    fn from_start_ns(&self, slot: u64) -> u64 {
+    fn slot_start_ns(&self, slot: u64) -> u64 {
         let window_ns = self.window.from_ns.saturating_sub(self.run.started_ns);
         window_ns.saturating_add(slot.saturating_mul(self.window.slot_ns))
     }

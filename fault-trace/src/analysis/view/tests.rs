@@ -187,7 +187,7 @@ pub(crate) fn options(by: By, sort: SortBy, limit: usize) -> ViewOptions {
 
 pub(crate) fn view_of(options: ViewOptions, faults: &[Fault]) -> View {
     let (tables, run) = (tables(), sample::database());
-    let mut builder = ViewBuilder::new(options, &tables, &run, true);
+    let mut builder = ViewBuilder::new(options, &tables, &run);
     for fault in faults {
         builder.fault(fault);
     }
@@ -354,7 +354,7 @@ fn a_filter_leaves_out_what_it_does_not_admit_and_says_of_how_many() {
 fn groups_beyond_the_bound_share_one_that_is_told() {
     let (tables, run) = (tables(), sample::database());
     let options = options(By::Page, SortBy::Count, 4);
-    let mut builder = ViewBuilder::with_capacity(options, &tables, &run, true, 10);
+    let mut builder = ViewBuilder::with_capacity(options, &tables, &run, 10);
     for fault in faults() {
         builder.fault(&fault);
     }

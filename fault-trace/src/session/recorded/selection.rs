@@ -22,12 +22,12 @@ pub(super) fn filter(selection: &Selection, run: &Run) -> anyhow::Result<FaultFi
         min_latency,
         addresses,
         from,
-        to,
+        until,
     } = selection;
     let moment = |after: Duration| run.started_ns.saturating_add(ns(after));
-    let window_ns = (from.is_some() || to.is_some()).then(|| {
+    let window_ns = (from.is_some() || until.is_some()).then(|| {
         let from_ns = from.map_or(0, moment);
-        (from_ns, to.map_or(u64::MAX, moment))
+        (from_ns, until.map_or(u64::MAX, moment))
     });
     Ok(FaultFilter {
         class_mask: FaultFilter::class_mask(classes, families),
@@ -118,7 +118,7 @@ fn words(selection: &Selection) -> Vec<String> {
                 .map(|(first, last)| format!("{first:#x}-{:#x}", last.saturating_add(1))),
         ),
         ("--from", time(selection.from)),
-        ("--to", time(selection.to)),
+        ("--until", time(selection.until)),
     ]
     .into_iter()
     .filter_map(|(option, value)| Some(format!("{option} {}", value?)))
