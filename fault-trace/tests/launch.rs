@@ -192,8 +192,12 @@ fn a_signal_is_forwarded() {
 #[test]
 fn cpu_time_is_that_of_the_command_and_of_all_it_waited_for() {
     let _guard = alone();
-    let mut children = start(&["sh", "-c", "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done & wait"])
-        .expect("launch");
+    let mut children = start(&[
+        "sh",
+        "-c",
+        "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done & wait",
+    ])
+    .expect("launch");
     let exited = finish(&mut children);
     let [shell] = exited.as_slice() else {
         panic!("the shell waits for its loop: {exited:?}");
@@ -201,7 +205,11 @@ fn cpu_time_is_that_of_the_command_and_of_all_it_waited_for() {
     let own_ns = children.own_cpu_ns(shell.pid).expect("reaped here");
     assert!(own_ns > 0);
     // The loop is in the sum only; it takes longer than to start a shell.
-    assert!(children.cpu_ns() > 2 * own_ns, "{} {own_ns}", children.cpu_ns());
+    assert!(
+        children.cpu_ns() > 2 * own_ns,
+        "{} {own_ns}",
+        children.cpu_ns()
+    );
     assert_eq!(children.own_cpu_ns(1), None, "not reaped here");
 }
 

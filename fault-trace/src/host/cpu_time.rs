@@ -36,7 +36,11 @@ fn read(clock: libc::clockid_t) -> Option<u64> {
     }
     let seconds = u64::try_from(time.tv_sec).ok()?;
     let rest_ns = u64::try_from(time.tv_nsec).ok()?;
-    Some(seconds.saturating_mul(1_000_000_000).saturating_add(rest_ns))
+    Some(
+        seconds
+            .saturating_mul(1_000_000_000)
+            .saturating_add(rest_ns),
+    )
 }
 
 #[cfg(test)]

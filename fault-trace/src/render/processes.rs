@@ -92,9 +92,10 @@ fn cells(process: &ProcessRow, report: &Report) -> Vec<Cell> {
         process
             .cpu_ns
             .map_or_else(Cell::none, |ns| Cell::new(duration_aligned(ns))),
-        process.cpu_ns.filter(|&ns| ns > 0).map_or_else(Cell::none, |ns| {
-            Cell::new(share(process.latency_ns, ns))
-        }),
+        process
+            .cpu_ns
+            .filter(|&ns| ns > 0)
+            .map_or_else(Cell::none, |ns| Cell::new(share(process.latency_ns, ns))),
         kernel.map_or_else(Cell::none, |faults| Cell::new(count(faults))),
         unexplained,
     ]

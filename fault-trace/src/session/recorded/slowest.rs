@@ -1,0 +1,25 @@
+//! The slowest faults of a recording.
+
+use super::tables;
+use crate::{
+    analysis::{FaultFilter, SlowFault, slowest::Worst},
+    recording::{Recording, RecordingError},
+};
+
+/// At most `limit` of those that pass `filter`.
+pub(super) fn slowest(
+    recording: &Recording,
+    limit: usize,
+    filter: FaultFilter,
+) -> Result<Vec<SlowFault>, RecordingError> {
+    let tables = tables::read(recording)?;
+    let mut worst = Worst::new(limit, filter);
+    for fault in recording.faults() {
+        worst.fault(&fault?);
+    }
+    let mut surroundings = worst.surroundings();
+    for fault in recording.faults() {
+        surroundings.fault(&fault?);
+    }
+    Ok(surroundings.finish(&tables, recording.run.started_ns))
+}
