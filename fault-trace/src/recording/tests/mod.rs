@@ -108,14 +108,14 @@ fn any_fault() -> impl Strategy<Value = Fault> {
     let confidence = prop::sample::select(vec![Confidence::Exact, Confidence::Inferred]);
     let words = any::<(u64, Option<u64>, u64, u64, u64)>();
     let ids = any::<(u32, u32, u32, u16, u32)>();
-    let references = any::<(Option<u32>, Option<u32>, Option<u32>, u32)>();
+    let references = any::<(Option<u32>, Option<u32>, Option<u32>, u32, [u64; 6])>();
     (class, confidence, words, ids, references).prop_map(
         |(
             class,
             confidence,
             (time_ns, latency_ns, address, ip, evidence),
             (error_code, pid, tid, cpu, pages),
-            (mapping_id, location_id, stack_id, around_pages),
+            (mapping_id, location_id, stack_id, around_pages, phases_ns),
         )| Fault {
             time_ns,
             latency_ns,
@@ -129,6 +129,7 @@ fn any_fault() -> impl Strategy<Value = Fault> {
             pages,
             class,
             confidence,
+            phases_ns,
             around_pages,
             mapping_id,
             location_id,
