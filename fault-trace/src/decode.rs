@@ -150,8 +150,10 @@ fn stack(bytes: &[u8]) -> Option<RawStack> {
     Some(RawStack {
         id,
         frames: frames
-            .chunks_exact(size_of::<u64>())
-            .map(pod_read_unaligned)
+            .as_chunks()
+            .0
+            .iter()
+            .map(|frame| u64::from_ne_bytes(*frame))
             .collect(),
     })
 }
