@@ -6,7 +6,7 @@
 
 use std::ops::AddAssign;
 
-use fault_trace_common::{Class, Confidence, ErrorCode, Evidence};
+use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, Hook, Hooks};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::model::Fault;
@@ -55,6 +55,15 @@ pub struct Sources {
     pub map_pages: bool,
     /// Allocated pages and their orders (`mm_page_alloc`).
     pub page_alloc: bool,
+}
+
+impl From<Hooks> for Sources {
+    fn from(hooks: Hooks) -> Self {
+        Self {
+            map_pages: hooks.has(Hook::MapPages),
+            page_alloc: hooks.has(Hook::PageAlloc),
+        }
+    }
 }
 
 impl Resident {

@@ -5,10 +5,13 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fault_trace_common::{Class, Family};
 
-use super::values;
+use super::{
+    selection::{ExportName, GraphName, SelectionArguments, ViewArguments, WeightName},
+    values,
+};
 use crate::options::{
-    CallGraph, CaptureOptions, Command, Evidence, ExportFormat, ExportOptions, Filter, Format,
-    Mode, RecordOptions, ReportOptions, StatOptions, Target,
+    CallGraph, CaptureOptions, Command, DiffOptions, Evidence, ExportOptions, Filter, Format, Mode,
+    RecordOptions, ReportOptions, StatOptions, Target,
 };
 
 /// Traces and explains the page faults of a process, a group of processes or the machine
@@ -66,15 +69,28 @@ enum Subcommands {
         events: Events,
     },
     /// Report on a recording
+    #[command(after_help = "Examples:
+  fault-trace report service.ftrace
+  fault-trace report service.ftrace --by function --sort time
+  fault-trace report service.ftrace --by file --family demand --from 10s --until 20s
+  fault-trace report service.ftrace --process postgres --min-latency 1ms --by stack")]
     Report {
         /// The recording's directory
         #[arg(value_name = "DIR")]
         recording: PathBuf,
+        #[command(flatten)]
+        view: ViewArguments,
+        #[command(flatten)]
+        selection: SelectionArguments,
         /// The form of the report
         #[arg(long, value_enum, default_value_t = FormatName::Text)]
         format: FormatName,
     },
     /// Write a recording's faults in another form
+    #[command(after_help = "Examples:
+  fault-trace export service.ftrace --to jsonl | jq .class
+  fault-trace export service.ftrace --to flamegraph --weight time -o faults.svg
+  fault-trace export service.ftrace --to folded --family cow -o cow.folded")]
     Export {
         /// The recording's directory
         #[arg(value_name = "DIR")]
@@ -82,6 +98,32 @@ enum Subcommands {
         /// The form
         #[arg(long, value_enum)]
         to: ExportName,
+        /// What the widths of a flame graph stand for
+        #[arg(long, value_enum, default_value_t = WeightName::Count)]
+        weight: WeightName,
+        /// The file to write [default: standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        selection: SelectionArguments,
+    },
+    /// Compare two recordings
+    #[command(after_help = "Examples:
+  fault-trace diff before.ftrace after.ftrace
+  fault-trace diff before.ftrace after.ftrace --to flamegraph -o diff.svg")]
+    Diff {
+        /// The recording to compare with
+        #[arg(value_name = "A")]
+        before: PathBuf,
+        /// The recording to look at
+        #[arg(value_name = "B")]
+        after: PathBuf,
+        /// Compare stacks instead of classes
+        #[arg(long, value_enum)]
+        to: Option<GraphName>,
+        /// What the widths of a flame graph stand for
+        #[arg(long, value_enum, default_value_t = WeightName::Count)]
+        weight: WeightName,
         /// The file to write [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -202,7 +244,7 @@ struct FilterArguments {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum ModeName {
+pub(super) enum ModeName {
     User,
     Kernel,
 }
@@ -213,11 +255,6 @@ enum FormatName {
     Json,
     Csv,
     Markdown,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ExportName {
-    Jsonl,
 }
 
 impl Arguments {
@@ -253,17 +290,43 @@ impl Arguments {
             Subcommands::Trace { capture, events } => {
                 Command::Trace(capture.into_options(Some(&events)))
             }
-            Subcommands::Report { recording, format } => Command::Report(ReportOptions {
+            Subcommands::Report {
                 recording,
+                view,
+                selection,
+                format,
+            } => Command::Report(ReportOptions {
+                recording,
+                by: view.by.map(Into::into),
+                sort: view.sort.map(Into::into),
+                limit: view.limit,
+                selection: selection.into(),
                 format: format.into(),
             }),
             Subcommands::Export {
                 recording,
-                to: ExportName::Jsonl,
+                to,
+                weight,
                 output,
+                selection,
             } => Command::Export(ExportOptions {
                 recording,
-                format: ExportFormat::Jsonl,
+                format: to.into(),
+                weight: weight.into(),
+                selection: selection.into(),
+                output,
+            }),
+            Subcommands::Diff {
+                before,
+                after,
+                to,
+                weight,
+                output,
+            } => Command::Diff(DiffOptions {
+                before,
+                after,
+                graph: to.map(Into::into),
+                weight: weight.into(),
                 output,
             }),
             Subcommands::Explain { input, json } => Command::Explain {
@@ -342,12 +405,18 @@ impl From<FilterArguments> for Filter {
             classes: filter.class,
             families: filter.family,
             addresses: filter.address,
-            mode: filter.mode.map(|mode| match mode {
-                ModeName::User => Mode::User,
-                ModeName::Kernel => Mode::Kernel,
-            }),
+            mode: filter.mode.map(Into::into),
             min_latency: None,
             sample: None,
+        }
+    }
+}
+
+impl From<ModeName> for Mode {
+    fn from(mode: ModeName) -> Self {
+        match mode {
+            ModeName::User => Self::User,
+            ModeName::Kernel => Self::Kernel,
         }
     }
 }

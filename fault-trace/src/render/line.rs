@@ -11,7 +11,7 @@ use super::{
     units,
 };
 use crate::{
-    analysis::tables::Frame,
+    analysis::tables::{Frame, mapping_name},
     model::{Fault, attribution::MappingRow},
 };
 
@@ -77,7 +77,8 @@ pub fn line(fault: &Fault, comm: &[u8], place: Place<'_>, options: LineOptions) 
         space = TASK_WIDTH.saturating_sub(task.width()),
     );
     if let Some(mapping) = place.mapping {
-        let name = sanitize(file_name(&mapping.name));
+        let name = mapping_name(mapping);
+        let name = sanitize(file_name(&name));
         let _ = write!(line, "  {name}+{:#x}", mapping.offset_of(fault.address));
     }
     let _ = match (place.function, fault.ip) {

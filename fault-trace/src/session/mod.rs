@@ -27,6 +27,7 @@ pub fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Trace(capture) => trace::run(&capture),
         Command::Report(options) => recorded::report(&options),
         Command::Export(options) => recorded::export(&options),
+        Command::Diff(options) => recorded::diff(&options),
         Command::Explain { input, json } => explain::run(&input, json),
         Command::Doctor { json } => doctor::run(json),
     }

@@ -7,11 +7,13 @@ mod truncation;
 
 pub use frame::Frame;
 
+use std::borrow::Cow;
+
 use rustc_hash::FxHashMap;
 
 use crate::model::{
     Event, TaskEvent, TaskNames,
-    attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
+    attribution::{CgroupRow, LocationRow, MappingKind, MappingRow, StackRow, SymbolRow},
 };
 use membership::Memberships;
 
@@ -189,6 +191,18 @@ impl Tables {
         self.stacks.get(&id).map(Vec::as_slice)
     }
 
+    /// Whether any mapping is known.
+    #[must_use]
+    pub fn has_mappings(&self) -> bool {
+        !self.mappings.is_empty()
+    }
+
+    /// Whether any location is known.
+    #[must_use]
+    pub fn has_locations(&self) -> bool {
+        !self.locations.is_empty()
+    }
+
     /// Whether any stack is known.
     #[must_use]
     pub fn has_stacks(&self) -> bool {
@@ -226,6 +240,16 @@ impl Tables {
     #[must_use]
     pub fn comm(&self, pid: u32, tid: u32, time_ns: u64) -> Option<&[u8]> {
         self.names.name(pid, tid, time_ns)
+    }
+}
+
+/// The name shown for a mapping: `[anon:NAME]` for memory that the program named. Raw bytes, never
+/// printed without `render::sanitize`.
+#[must_use]
+pub fn mapping_name(row: &MappingRow) -> Cow<'_, [u8]> {
+    match row.kind {
+        MappingKind::Named => Cow::Owned([b"[anon:", &*row.name, b"]"].concat()),
+        _ => Cow::Borrowed(&row.name),
     }
 }
 
