@@ -1,9 +1,10 @@
 //! Every class of page fault, provoked by a program that knows what it provokes, and held against
 //! what fault-trace records: class, access, mode, count, and how sure it claims to be.
 
+mod matrix;
+
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -11,15 +12,13 @@ use std::{
 
 use serde_json::Value;
 
+use matrix::Matrix;
+
 /// A scenario's exit status where the machine cannot provoke it.
 const SKIPPED: i32 = 77;
 
 /// What a recorded fault shows.
 type Shown = (String, String, String);
-
-/// Recorded classes by expected class.
-#[derive(Default)]
-struct Matrix(BTreeMap<(String, String), u64>);
 
 /// How one scenario came out.
 enum Outcome {
@@ -36,7 +35,7 @@ fn each_scenario_shows_just_the_faults_it_provokes() {
     let scenarios = scenarios();
     assert!(scenarios.len() > 50, "{scenarios:?}");
     let mut matrix = Matrix::default();
-    let mut report = String::from("\nscenario                 outcome\n");
+    show("\nscenario                 outcome\n");
     let mut wrong = Vec::new();
     for scenario in &scenarios {
         let outcome = prove(scenario, &mut matrix);
@@ -48,10 +47,9 @@ fn each_scenario_shows_just_the_faults_it_provokes() {
                 format!("WRONG: {}", reasons.join("; "))
             }
         };
-        let _ = writeln!(report, "{scenario:<24} {text}");
+        show(&format!("{scenario:<24} {text}\n"));
     }
-    report += &matrix.to_string();
-    show(&report);
+    show(&matrix.to_string());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(matrix.off_diagonal(), 0, "{matrix}");
 }
@@ -195,9 +193,11 @@ fn check(
             None => (own.clone(), shown(first).0),
         };
         let admitted = what.0 == expected;
-        matrix.add(&expected, if admitted { &expected } else { &own.0 });
+        let is_inferred = fault["confidence"] == "inferred";
+        let recorded = if admitted { &expected } else { &own.0 };
+        matrix.add(&expected, recorded, is_inferred);
         *left.entry(what.clone()).or_default() -= 1;
-        if fault["confidence"] == "inferred" {
+        if is_inferred {
             *inferred.entry(what.0).or_default() += 1;
         }
         check_major(fault, group, reasons);
@@ -273,38 +273,5 @@ fn inferred_allowed(class: &str, doubted: bool) -> u64 {
         // The last of a thread is closed by its exit.
         "kernel-efault" | "nofault-probe" => 1,
         _ => 0,
-    }
-}
-
-impl Matrix {
-    fn add(&mut self, expected: &str, recorded: &str) {
-        let key = (expected.to_owned(), recorded.to_owned());
-        *self.0.entry(key).or_default() += 1;
-    }
-
-    fn off_diagonal(&self) -> u64 {
-        let off = self
-            .0
-            .iter()
-            .filter(|((expected, recorded), _)| expected != recorded);
-        off.map(|(_, count)| count).sum()
-    }
-}
-
-impl std::fmt::Display for Matrix {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(
-            formatter,
-            "\nexpected class           recorded class             faults"
-        )?;
-        for ((expected, recorded), count) in &self.0 {
-            let mark = if expected == recorded {
-                ""
-            } else {
-                "  OFF THE DIAGONAL"
-            };
-            writeln!(formatter, "{expected:<24} {recorded:<24} {count:>8}{mark}")?;
-        }
-        Ok(())
     }
 }
