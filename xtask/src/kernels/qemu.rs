@@ -15,7 +15,7 @@ use crate::command::{self, say};
 
 const PROGRAM: &str = "qemu-system-x86_64";
 /// Scenarios take seconds each under emulation.
-const TIME_LIMIT: Duration = Duration::from_secs(20 * 60);
+const TIME_LIMIT: Duration = Duration::from_secs(40 * 60);
 /// The emulator breaks a guest now and then before it has started anything of ours.
 const ATTEMPTS: u32 = 3;
 
