@@ -22,6 +22,7 @@ mod huge;
 mod kernel_address;
 mod kernel_mode;
 mod ksm;
+mod limit;
 mod mapped_file;
 mod memory;
 mod meter;
@@ -143,6 +144,7 @@ fn run(arguments: Arguments) -> anyhow::Result<String> {
                 arguments.scenario
             )
         })?;
+    limit::set()?;
     warm::up()?;
     let count = arguments.count.unwrap_or(scenario.count);
     let mut run = Run::new(count, arguments.dir, arguments.traced)?;

@@ -2,6 +2,7 @@
 //! emulation, one after the other.
 
 mod apt;
+mod emulator;
 mod guest;
 mod image;
 mod modules;
@@ -28,6 +29,7 @@ use crate::{
 };
 
 use apt::Apt;
+use emulator::Emulator;
 use outcome::Outcome;
 use programs::Programs;
 use qemu::Guest;
@@ -54,10 +56,11 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
+    let emulator = Emulator::prepare(&apt, &folder)?;
     let mut outcomes = Vec::new();
     for name in &wanted {
         if let Some((kernel, packages)) = fetch(&apt, &kernels, name)? {
-            outcomes.push(prove(&folder, kernel, &packages, &programs)?);
+            outcomes.push(prove(&folder, kernel, &packages, &programs, &emulator)?);
         }
     }
     let tables = table::markdown(&outcomes);
@@ -99,7 +102,7 @@ fn fetch<'a>(
     };
     let packages = kernel
         .context("the archive has no such kernel")
-        .and_then(|kernel| Ok((kernel, apt.download(kernel)?)));
+        .and_then(|kernel| Ok((kernel, apt.download(&kernel.packages)?)));
     match packages {
         Ok(found) => Ok(Some(found)),
         Err(error) => {
@@ -124,6 +127,7 @@ fn prove(
     kernel: &Kernel,
     packages: &[PathBuf],
     programs: &Programs,
+    emulator: &Emulator,
 ) -> Result<Outcome> {
     let series = kernel.series().context("a kernel has a version")?;
     let folder = folder.join(&kernel.release);
@@ -138,6 +142,7 @@ fn prove(
         )?;
     }
     let guest = Guest {
+        emulator,
         kernel: boot_image(&unpacked, &kernel.release)?,
         image: image::build(programs, &unpacked, &guest::script(series), &folder)?,
         folder,

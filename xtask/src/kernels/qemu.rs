@@ -3,37 +3,37 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
 
-use super::guest;
+use super::{emulator::Emulator, guest};
 use crate::command::{self, say};
 
-const PROGRAM: &str = "qemu-system-x86_64";
 /// Scenarios take seconds each under emulation.
 const TIME_LIMIT: Duration = Duration::from_secs(40 * 60);
 /// The emulator breaks a guest now and then before it has started anything of ours.
 const ATTEMPTS: u32 = 3;
 
-pub(super) struct Guest {
+pub(super) struct Guest<'a> {
+    pub(super) emulator: &'a Emulator,
     pub(super) kernel: PathBuf,
     pub(super) image: PathBuf,
     /// Where the logs go.
     pub(super) folder: PathBuf,
 }
 
-impl Guest {
+impl Guest<'_> {
     /// Boots the guest, waits for its end, and returns what it wrote to its second serial port.
     pub(super) fn run(&self) -> Result<String> {
         let result = self.folder.join("result.log");
         for attempt in 1..=ATTEMPTS {
             let ended = wait(&mut self.start(&result)?)?;
             let text = fs::read(&result)
-                .with_context(|| format!("{PROGRAM} wrote no {}", result.display()))?;
+                .with_context(|| format!("the emulator wrote no {}", result.display()))?;
             let text = String::from_utf8_lossy(&text).into_owned();
             if guest::is_complete(&text) {
                 return Ok(text);
@@ -56,9 +56,10 @@ impl Guest {
 
     fn start(&self, result: &Path) -> Result<Child> {
         let file = |path: &Path| format!("file:{}", path.display());
-        let mut qemu = Command::new(PROGRAM);
+        let mut qemu = self.emulator.command();
         qemu.args(["-accel", "tcg", "-machine", "q35", "-cpu", "max"])
-            .args(["-smp", "1", "-m", "1G", "-nodefaults", "-display", "none"])
+            .args(shape(self.emulator.cpus))
+            .args(["-nodefaults", "-display", "none"])
             .arg("-no-reboot")
             .arg("-drive")
             .arg(format!(
@@ -79,6 +80,27 @@ impl Guest {
 /// NVMe and ext4 are built into Debian's kernels: no initramfs is needed.
 const COMMAND_LINE: &str = "console=ttyS0 panic=-1 quiet cryptomgr.notests \
                             root=/dev/nvme0n1 rw init=/init vsyscall=xonly";
+
+/// CPUs and memory: two CPUs are on a node each.
+fn shape(cpus: u32) -> &'static [&'static str] {
+    match cpus {
+        1 => &["-smp", "1", "-m", "1G"],
+        _ => &[
+            "-smp",
+            "2",
+            "-m",
+            "1G",
+            "-object",
+            "memory-backend-ram,id=near,size=512M",
+            "-object",
+            "memory-backend-ram,id=far,size=512M",
+            "-numa",
+            "node,nodeid=0,cpus=0,memdev=near",
+            "-numa",
+            "node,nodeid=1,cpus=1,memdev=far",
+        ],
+    }
+}
 
 /// Whether the emulator ended by itself in time.
 fn wait(qemu: &mut Child) -> Result<bool> {
