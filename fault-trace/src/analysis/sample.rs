@@ -5,6 +5,7 @@ use fault_trace_common::{Class, Hooks, histogram::bucket_of};
 use crate::model::{
     ClassTotals, CounterTotals, Counts, ProcessTotals, Run, Totals,
     run::{ClockBase, Host, KernelReading, KernelSource, RunOptions},
+    support::Support,
     totals::KernelCounts,
 };
 
@@ -82,6 +83,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
             records_faults: true,
         },
         hooks: Hooks::ALL.into(),
+        support: Support::default(),
         clock: ClockBase {
             monotonic_ns: 0,
             unix_ns: 1_700_000_000_000_000_000,

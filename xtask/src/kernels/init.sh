@@ -10,6 +10,7 @@ $busybox mkdir -p /dev/shm
 $busybox mount -t tmpfs tmpfs /dev/shm
 $busybox mount -t tracefs tracefs /sys/kernel/tracing
 $busybox mount -t cgroup2 cgroup2 /sys/fs/cgroup
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 $busybox stty -F /dev/ttyS1 raw -echo
 while read -r module; do
     $busybox insmod "/modules/$module.ko" || echo "cannot load the module $module"

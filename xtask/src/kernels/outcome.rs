@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Deserializer, Value};
 
 use super::{
     guest::{self, Step},
@@ -55,10 +55,23 @@ fn find<'a>(steps: &'a [Step], name: &str) -> Option<&'a Step> {
     steps.iter().find(|step| step.name == name)
 }
 
-/// The JSON object in what a step wrote, which may say other things around it.
+/// The last JSON object in what a step wrote, which may say other things around it.
 fn json(step: &Step) -> Option<Value> {
-    let (start, end) = (step.output.find('{')?, step.output.rfind('}')?);
-    serde_json::from_str(step.output.get(start..=end)?).ok()
+    let mut rest = step.output.as_str();
+    let mut last = None;
+    while let Some(start) = rest.find('{') {
+        rest = &rest[start..];
+        let mut objects = Deserializer::from_str(rest).into_iter::<Value>();
+        let end = match objects.next() {
+            Some(Ok(object)) => {
+                last = Some(object);
+                objects.byte_offset()
+            }
+            _ => 1,
+        };
+        rest = &rest[end..];
+    }
+    last
 }
 
 fn judge_refused(steps: &[Step], series: Series, outcome: &mut Outcome) {
@@ -222,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_fails_or_does_not_add_up_is_a_problem() {
-        let result = "@begin reconcile ls\nnote\n{\"accounting\": {\"started\": 9, \
+        let result = "@begin reconcile ls\n{\"gup\": 1}\nnote {\n{\"accounting\": {\"started\": 9, \
                       \"unexplained\": 2, \"adds_up\": false}}\n@end 0\n\
                       @begin reconcile threads\nkilled\n";
         let outcome = judge("6.12.1", series("6.12"), result);

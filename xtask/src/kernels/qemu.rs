@@ -79,21 +79,22 @@ impl Guest<'_> {
 
 /// NVMe and ext4 are built into Debian's kernels: no initramfs is needed.
 const COMMAND_LINE: &str = "console=ttyS0 panic=-1 quiet cryptomgr.notests \
-                            root=/dev/nvme0n1 rw init=/init vsyscall=xonly";
+                            root=/dev/nvme0n1 rw init=/init vsyscall=xonly \
+                            numa_balancing=disable";
 
 /// CPUs and memory: two CPUs are on a node each.
 fn shape(cpus: u32) -> &'static [&'static str] {
     match cpus {
-        1 => &["-smp", "1", "-m", "1G"],
+        1 => &["-smp", "1", "-m", "2G"],
         _ => &[
             "-smp",
             "2",
             "-m",
-            "1G",
+            "2G",
             "-object",
-            "memory-backend-ram,id=near,size=512M",
+            "memory-backend-ram,id=near,size=1G",
             "-object",
-            "memory-backend-ram,id=far,size=512M",
+            "memory-backend-ram,id=far,size=1G",
             "-numa",
             "node,nodeid=0,cpus=0,memdev=near",
             "-numa",

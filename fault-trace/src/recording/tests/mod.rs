@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::model::{
     Fault, Run, TaskChange, TaskEvent, Totals,
     run::{ClockBase, Host, RunOptions},
+    support::Support,
 };
 
 /// A directory that vanishes with the test, and the path of a recording in it.
@@ -46,6 +47,7 @@ fn run(recorded: u64) -> Run {
             records_faults: true,
         },
         hooks: Hooks::ALL.into(),
+        support: Support::default(),
         clock: ClockBase {
             monotonic_ns: 5,
             unix_ns: -6,
