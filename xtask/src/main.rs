@@ -74,7 +74,8 @@ const TASKS: &[Task] = &[
         name: "kernels",
         arguments: "[--write] [SERIES...]",
         summary: "prove the classes on Debian's kernels, emulated (6.1, 6.12 and `newest`, or\n\
-                  those given); --write keeps the result in docs/kernels.md",
+                  those given); --write keeps the result in docs/kernels.md, --quick and\n\
+                  --scenarios A,B prove less",
         run: kernels::task,
     },
     Task {

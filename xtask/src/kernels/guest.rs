@@ -45,8 +45,9 @@ pub(super) fn is_supported(series: Series) -> bool {
     series >= OLDEST
 }
 
-/// The script for a kernel: what it must refuse, or all that it must get right.
-pub(super) fn script(series: Series) -> String {
+/// The script for a kernel: what it must refuse, or all that it must get right. `scenarios` are those to
+/// prove, with commas between; empty for all.
+pub(super) fn script(series: Series, scenarios: &str) -> String {
     let mut script = STEP.to_owned();
     let mut step = |name: &str, command: &str| {
         script += &format!("step '{name}' {command}\n");
@@ -66,7 +67,14 @@ pub(super) fn script(series: Series) -> String {
         );
     }
     step(SCENARIOS, "workloads list");
-    step(PROOF, "privileged --test-threads=1 proof::");
+    let selection = match scenarios {
+        "" => String::new(),
+        names => format!("busybox env FAULT_TRACE_SCENARIOS={names} "),
+    };
+    step(
+        PROOF,
+        &format!("{selection}privileged --test-threads=1 proof::"),
+    );
     script
 }
 
@@ -115,10 +123,17 @@ mod tests {
 
     #[test]
     fn an_old_kernel_is_only_asked_to_refuse() {
-        let script = script(series("5.10"));
-        assert!(script.contains(&format!("step '{REFUSED}' ")));
-        assert!(!script.contains(PROOF));
-        assert!(super::script(series("5.15")).contains(PROOF));
+        let refusing = script(series("5.10"), "");
+        assert!(refusing.contains(&format!("step '{REFUSED}' ")));
+        assert!(!refusing.contains(PROOF));
+        assert!(script(series("5.15"), "").contains(PROOF));
+    }
+
+    #[test]
+    fn scenarios_can_be_chosen() {
+        let script = |scenarios| script(series("6.12"), scenarios);
+        assert!(script("a,b").contains("FAULT_TRACE_SCENARIOS=a,b privileged"));
+        assert!(!script("").contains("FAULT_TRACE_SCENARIOS"));
     }
 
     #[test]

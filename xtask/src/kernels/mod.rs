@@ -20,7 +20,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     command::{self, say},
@@ -38,12 +38,38 @@ use series::{Kernel, Series};
 /// The newest series that there is.
 const NEWEST: &str = "newest";
 const DEFAULT: [&str; 3] = ["6.1", "6.12", NEWEST];
+/// A scenario of each way in which kernels have differed, for a run that must be short.
+const QUICK: [&str; 14] = [
+    "anon-alloc",
+    "anon-zero",
+    "cow-zero",
+    "cow-anon-child",
+    "cow-file",
+    "file-read",
+    "file-cached-shared",
+    "shmem-memfd",
+    "swap-in-zram",
+    "uffd-missing",
+    "segv-pkey",
+    "segv-guard",
+    "nofault-probe",
+    "vsyscall-nested",
+];
 const DOCUMENT: &str = "docs/kernels.md";
 /// What follows this line of the document is written by the task.
 const MARK: &str = "<!-- Written by `cargo xtask kernels --write`. -->\n";
 
+/// What the command line asks for.
+#[derive(PartialEq, Eq, Default, Debug)]
+struct Options {
+    write: bool,
+    /// The scenarios to prove, with commas between; empty for all.
+    scenarios: String,
+    series: Vec<String>,
+}
+
 pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
-    let (write, wanted) = parse(args)?;
+    let options = parse(args)?;
     programs::need()?;
     let build = Build::prepare()?;
     let folder = build.workspace.target_dir.join("kernels");
@@ -56,37 +82,61 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let emulator = Emulator::prepare(&apt, &folder)?;
+    let lab = Lab {
+        emulator: Emulator::prepare(&apt, &folder)?,
+        folder,
+        programs,
+        scenarios: options.scenarios,
+    };
     let mut outcomes = Vec::new();
-    for name in &wanted {
+    for name in &options.series {
         if let Some((kernel, packages)) = fetch(&apt, &kernels, name)? {
-            outcomes.push(prove(&folder, kernel, &packages, &programs, &emulator)?);
+            outcomes.push(lab.prove(kernel, &packages)?);
         }
     }
     let tables = table::markdown(&outcomes);
     print!("{tables}");
-    if write {
+    if options.write {
         write_document(&build.workspace.root.join(DOCUMENT), &tables)?;
     }
     Ok(verdict(&outcomes))
 }
 
-/// Whether to write the document, and the series wanted.
-fn parse(args: &[OsString]) -> Result<(bool, Vec<String>)> {
-    let mut write = false;
-    let mut wanted = Vec::new();
-    for arg in args {
+fn parse(args: &[OsString]) -> Result<Options> {
+    let mut options = Options::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
         match arg.to_str() {
-            Some("--write") => write = true,
-            Some(NEWEST) => wanted.push(NEWEST.to_owned()),
-            Some(series) if Series::parse(series).is_ok() => wanted.push(series.to_owned()),
+            Some("--write") => options.write = true,
+            Some("--quick") => options.scenarios = QUICK.join(","),
+            Some("--scenarios") => {
+                let names = args.next().and_then(|names| names.to_str());
+                options.scenarios = names
+                    .filter(|names| is_list_of_names(names))
+                    .context("--scenarios needs names with commas between")?
+                    .to_owned();
+            }
+            Some(NEWEST) => options.series.push(NEWEST.to_owned()),
+            Some(series) if Series::parse(series).is_ok() => {
+                options.series.push(series.to_owned());
+            }
             _ => return Err(help::unexpected(arg)),
         }
     }
-    if wanted.is_empty() {
-        wanted = DEFAULT.map(str::to_owned).to_vec();
+    if options.series.is_empty() {
+        options.series = DEFAULT.map(str::to_owned).to_vec();
     }
-    Ok((write, wanted))
+    ensure!(
+        !options.write || options.scenarios.is_empty(),
+        "the document is about all scenarios"
+    );
+    Ok(options)
+}
+
+/// Nothing that a shell would take for something else.
+fn is_list_of_names(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == ',';
+    !text.is_empty() && text.chars().all(is_part)
 }
 
 /// The kernel wanted and its packages; none, and loudly, where they cannot be had.
@@ -121,38 +171,43 @@ fn skip(what: &str, error: &anyhow::Error) {
     say(&rule);
 }
 
-/// Unpacks the kernel, boots it, and judges what it shows.
-fn prove(
-    folder: &Path,
-    kernel: &Kernel,
-    packages: &[PathBuf],
-    programs: &Programs,
-    emulator: &Emulator,
-) -> Result<Outcome> {
-    let series = kernel.series().context("a kernel has a version")?;
-    let folder = folder.join(&kernel.release);
-    let unpacked = folder.join("kernel");
-    fs::create_dir_all(&unpacked)?;
-    for package in packages {
-        command::run(
-            Command::new("dpkg-deb")
-                .arg("-x")
-                .arg(package)
-                .arg(&unpacked),
-        )?;
+/// What every guest gets.
+struct Lab {
+    folder: PathBuf,
+    programs: Programs,
+    emulator: Emulator,
+    scenarios: String,
+}
+
+impl Lab {
+    /// Unpacks the kernel, boots it, and judges what it shows.
+    fn prove(&self, kernel: &Kernel, packages: &[PathBuf]) -> Result<Outcome> {
+        let series = kernel.series().context("a kernel has a version")?;
+        let folder = self.folder.join(&kernel.release);
+        let unpacked = folder.join("kernel");
+        fs::create_dir_all(&unpacked)?;
+        for package in packages {
+            command::run(
+                Command::new("dpkg-deb")
+                    .arg("-x")
+                    .arg(package)
+                    .arg(&unpacked),
+            )?;
+        }
+        let script = guest::script(series, &self.scenarios);
+        let guest = Guest {
+            emulator: &self.emulator,
+            kernel: boot_image(&unpacked, &kernel.release)?,
+            image: image::build(&self.programs, &unpacked, &script, &folder)?,
+            folder,
+        };
+        say(&format!("booting {} ...", kernel.release));
+        let result = guest.run().unwrap_or_else(|error| {
+            say(&format!("{error:#}"));
+            String::new()
+        });
+        Ok(outcome::judge(&kernel.release, series, &result))
     }
-    let guest = Guest {
-        emulator,
-        kernel: boot_image(&unpacked, &kernel.release)?,
-        image: image::build(programs, &unpacked, &guest::script(series), &folder)?,
-        folder,
-    };
-    say(&format!("booting {} ...", kernel.release));
-    let result = guest.run().unwrap_or_else(|error| {
-        say(&format!("{error:#}"));
-        String::new()
-    });
-    Ok(outcome::judge(&kernel.release, series, &result))
 }
 
 fn boot_image(unpacked: &Path, release: &str) -> Result<PathBuf> {
@@ -199,22 +254,43 @@ fn verdict(outcomes: &[Outcome]) -> ExitCode {
 mod tests {
     use super::*;
 
-    fn parsed(args: &[&str]) -> Option<(bool, Vec<String>)> {
+    fn parsed(args: &[&str]) -> Option<Options> {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
         parse(&args).ok()
     }
 
+    fn all(series: &[&str]) -> Options {
+        Options {
+            series: series.iter().map(|&name| name.to_owned()).collect(),
+            ..Options::default()
+        }
+    }
+
     #[test]
     fn series_are_given_or_the_default() {
-        let default = || DEFAULT.map(str::to_owned).to_vec();
-        assert_eq!(parsed(&[]), Some((false, default())));
-        assert_eq!(parsed(&["--write"]), Some((true, default())));
-        assert_eq!(
-            parsed(&["5.10", "newest"]),
-            Some((false, vec!["5.10".to_owned(), NEWEST.to_owned()]))
-        );
-        for wrong in [&["all"][..], &["6"], &["--fast"]] {
+        assert_eq!(parsed(&[]), Some(all(&DEFAULT)));
+        assert_eq!(parsed(&["5.10", "newest"]), Some(all(&["5.10", NEWEST])));
+        let written = Options {
+            write: true,
+            ..all(&DEFAULT)
+        };
+        assert_eq!(parsed(&["--write"]), Some(written));
+        for wrong in [&["all"][..], &["6"], &["--fast"], &["--scenarios"]] {
             assert_eq!(parsed(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn scenarios_are_names_and_leave_the_document_alone() {
+        let chosen = Options {
+            scenarios: "oom,segv-pkey".to_owned(),
+            ..all(&["6.1"])
+        };
+        let args = ["--scenarios", "oom,segv-pkey", "6.1"];
+        assert_eq!(parsed(&args), Some(chosen));
+        assert_eq!(parsed(&["--scenarios", "a; reboot"]), None);
+        assert_eq!(parsed(&["--write", "--quick"]), None);
+        let quick = parsed(&["--quick"]).expect("an option");
+        assert!(quick.scenarios.contains("anon-alloc,anon-zero"));
     }
 }

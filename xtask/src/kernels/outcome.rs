@@ -16,6 +16,8 @@ pub(super) enum HookState {
     Attached,
     /// The kernel does not have it.
     Missing,
+    /// The kernel has it, and did not take the program.
+    Refused,
     /// The kernel has it, and it was left out: it would mislead.
     LeftOut,
 }
@@ -28,6 +30,8 @@ pub(super) struct Outcome {
     pub(super) refused: bool,
     /// By name, in the order of `doctor`.
     pub(super) hooks: Vec<(String, HookState)>,
+    /// The classes that cannot show there, with the reason.
+    pub(super) impossible: BTreeMap<String, String>,
     pub(super) proof: Proof,
     /// The class of each scenario.
     pub(super) scenarios: BTreeMap<String, String>,
@@ -106,12 +110,26 @@ fn judge_supported(steps: &[Step], outcome: &mut Outcome) {
     let doctor = find(steps, guest::DOCTOR).and_then(json);
     match (doctor, recording) {
         (Some(doctor), Some(recording)) => {
-            outcome.hooks = hooks(&doctor, &recording["run"]["hooks"]);
+            outcome.hooks = hooks(&doctor);
+            outcome.impossible = impossible(&doctor);
+            let support = &recording["run"]["support"];
+            if support["hooks"] != doctor["hooks"] || support["classes"] != doctor["classes"] {
+                let problem = "a recording says other things of hooks and classes than doctor";
+                outcome.problems.push(problem.to_owned());
+            }
         }
         _ => outcome
             .problems
             .push("doctor or the recording cannot be read".to_owned()),
     }
+    let refused = outcome
+        .hooks
+        .iter()
+        .filter(|(_, state)| *state == HookState::Refused);
+    let refused: Vec<String> = refused
+        .map(|(name, _)| format!("{name} is refused"))
+        .collect();
+    outcome.problems.extend(refused);
     for step in steps {
         if let Some(command) = step.name.strip_prefix(guest::RECONCILE) {
             reconcile(command, json(step), outcome);
@@ -155,34 +173,27 @@ fn reconcile(command: &str, report: Option<Value>, outcome: &mut Outcome) {
         .push((command.to_owned(), started, unexplained));
 }
 
-/// `doctor` names a tracepoint as `category:name`; the recording has just the names of those attached.
-fn hooks(doctor: &Value, attached: &Value) -> Vec<(String, HookState)> {
-    let is_attached = |name: &str| {
-        attached
-            .as_array()
-            .is_some_and(|all| all.iter().any(|one| one == name))
-    };
-    let findings = doctor["findings"].as_array();
-    findings
-        .into_iter()
-        .flatten()
-        .filter_map(|finding| {
-            let subject = finding["subject"].as_str()?;
-            let name = match subject.split_once(':') {
-                Some((_, name)) => name,
-                None if subject.ends_with("-faults") => subject,
-                None => return None,
-            };
-            let detail = finding["detail"].as_str().unwrap_or_default();
-            let state = if is_attached(name) {
-                HookState::Attached
-            } else if detail.starts_with("not in this kernel") {
-                HookState::Missing
-            } else {
-                HookState::LeftOut
-            };
-            Some((name.to_owned(), state))
+fn hooks(doctor: &Value) -> Vec<(String, HookState)> {
+    let hooks = doctor["hooks"].as_array().into_iter().flatten();
+    let state = |hook: &Value| {
+        Some(match hook["state"].as_str()? {
+            "attached" => HookState::Attached,
+            "missing" => HookState::Missing,
+            "refused" => HookState::Refused,
+            _ => HookState::LeftOut,
         })
+    };
+    hooks
+        .filter_map(|hook| Some((hook["hook"].as_str()?.to_owned(), state(hook)?)))
+        .collect()
+}
+
+fn impossible(doctor: &Value) -> BTreeMap<String, String> {
+    let classes = doctor["classes"].as_array().into_iter().flatten();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    classes
+        .filter(|class| class["best"] == "impossible")
+        .map(|class| (text(&class["class"]), text(&class["reason"])))
         .collect()
 }
 
@@ -208,16 +219,16 @@ mod tests {
     }
 
     #[test]
-    fn hooks_are_attached_missing_or_left_out() {
+    fn hooks_and_classes_are_those_of_doctor_and_of_a_recording() {
         let result = r#"@begin doctor
-{"can_trace": true, "findings": [
- {"subject": "kernel", "detail": "6.1"},
- {"subject": "minor-faults", "detail": "end"},
- {"subject": "kmem:rss_stat", "detail": "reports in batches"},
- {"subject": "filemap:mm_filemap_fault", "detail": "not in this kernel; …"}]}
+{"can_trace": true, "hooks": [
+ {"hook": "minor-faults", "state": "attached", "reason": null},
+ {"hook": "rss_stat", "state": "left-out", "reason": "reports in batches"},
+ {"hook": "mm_filemap_fault", "state": "missing", "reason": "not in this kernel"}],
+ "classes": [{"class": "sgx", "best": "impossible", "reason": "no SGX"}]}
 @end 0
 @begin recording
-{"run": {"hooks": ["minor-faults"]}}
+{"run": {"support": {"hooks": [], "classes": []}}}
 @end 0
 "#;
         let outcome = judge("6.1.0", series("6.1"), result);
@@ -230,7 +241,14 @@ mod tests {
                 hook("mm_filemap_fault", HookState::Missing),
             ]
         );
-        assert_eq!(outcome.problems, ["the proof shows nothing"]);
+        assert_eq!(outcome.impossible["sgx"], "no SGX");
+        assert_eq!(
+            outcome.problems,
+            [
+                "a recording says other things of hooks and classes than doctor",
+                "the proof shows nothing"
+            ]
+        );
     }
 
     #[test]
