@@ -20,7 +20,8 @@ pub(super) const COMMANDS: [(&str, &str); 5] = [
     ("kernel-efault", "workloads kernel-efault"),
 ];
 
-const STEP: &str = "\
+/// The shell function that makes a step of a command.
+pub(super) const STEP: &str = "\
 step() {
     name=$1
     shift

@@ -40,6 +40,8 @@ pub(super) fn build(
         (&programs.fault_trace, "fault-trace"),
         (&programs.workloads, "workloads"),
         (&programs.privileged, "privileged"),
+        (&programs.floor, "floor"),
+        (&programs.touch, "touch"),
     ] {
         let inside = Path::new("/bin").join(name);
         copy(program, &within(&root, &inside))?;

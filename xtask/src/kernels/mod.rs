@@ -2,6 +2,7 @@
 //! emulation, one after the other.
 
 mod apt;
+mod cost;
 mod emulator;
 mod guest;
 mod image;
@@ -32,7 +33,7 @@ use apt::Apt;
 use emulator::Emulator;
 use outcome::Outcome;
 use programs::Programs;
-use qemu::Guest;
+use qemu::{Guest, Purpose};
 use series::{Kernel, Series};
 
 /// The newest series that there is.
@@ -69,6 +70,11 @@ struct Options {
 }
 
 pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
+    if let Some((first, rest)) = args.split_first()
+        && first == "cost"
+    {
+        return count(rest);
+    }
     let options = parse(args)?;
     programs::need()?;
     let build = Build::prepare()?;
@@ -86,12 +92,20 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
         emulator: Emulator::prepare(&apt, &folder)?,
         folder,
         programs,
-        scenarios: options.scenarios,
+        purpose: Purpose::Proof,
     };
     let mut outcomes = Vec::new();
     for name in &options.series {
         if let Some((kernel, packages)) = fetch(&apt, &kernels, name)? {
-            outcomes.push(lab.prove(kernel, &packages)?);
+            let series = kernel.series().context("a kernel has a version")?;
+            let script = guest::script(series, &options.scenarios);
+            let result = lab
+                .boot(kernel, &packages, &script)
+                .unwrap_or_else(|error| {
+                    say(&format!("{error:#}"));
+                    String::new()
+                });
+            outcomes.push(outcome::judge(&kernel.release, series, &result));
         }
     }
     let tables = table::markdown(&outcomes);
@@ -100,6 +114,33 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
         write_document(&build.workspace.root.join(DOCUMENT), &tables)?;
     }
     Ok(verdict(&outcomes))
+}
+
+/// `cost`: the instructions that tracing adds, against the budget.
+fn count(args: &[OsString]) -> Result<ExitCode> {
+    let write = match args {
+        [] => false,
+        [arg] if arg == "--write" => true,
+        [arg, ..] => return Err(help::unexpected(arg)),
+    };
+    programs::need()?;
+    let build = Build::prepare()?;
+    let folder = build.workspace.target_dir.join("kernels");
+    let programs = Programs::build(&build)?;
+    let apt = Apt::prepare(&folder)?;
+    let kernels = apt.kernels()?;
+    let Some((kernel, packages)) = fetch(&apt, &kernels, cost::SERIES)? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let lab = Lab {
+        emulator: Emulator::prepare(&apt, &folder)?,
+        folder,
+        programs,
+        purpose: Purpose::Counting,
+    };
+    let result = lab.boot(kernel, &packages, &cost::script())?;
+    let added = cost::added(&guest::steps(&result))?;
+    cost::verdict(&build.workspace.root, &kernel.release, &added, write)
 }
 
 fn parse(args: &[OsString]) -> Result<Options> {
@@ -176,13 +217,12 @@ struct Lab {
     folder: PathBuf,
     programs: Programs,
     emulator: Emulator,
-    scenarios: String,
+    purpose: Purpose,
 }
 
 impl Lab {
-    /// Unpacks the kernel, boots it, and judges what it shows.
-    fn prove(&self, kernel: &Kernel, packages: &[PathBuf]) -> Result<Outcome> {
-        let series = kernel.series().context("a kernel has a version")?;
+    /// Unpacks the kernel and boots it with a script; returns what that wrote.
+    fn boot(&self, kernel: &Kernel, packages: &[PathBuf], script: &str) -> Result<String> {
         let folder = self.folder.join(&kernel.release);
         let unpacked = folder.join("kernel");
         fs::create_dir_all(&unpacked)?;
@@ -194,19 +234,15 @@ impl Lab {
                     .arg(&unpacked),
             )?;
         }
-        let script = guest::script(series, &self.scenarios);
         let guest = Guest {
+            purpose: self.purpose,
             emulator: &self.emulator,
             kernel: boot_image(&unpacked, &kernel.release)?,
-            image: image::build(&self.programs, &unpacked, &script, &folder)?,
+            image: image::build(&self.programs, &unpacked, script, &folder)?,
             folder,
         };
         say(&format!("booting {} ...", kernel.release));
-        let result = guest.run().unwrap_or_else(|error| {
-            say(&format!("{error:#}"));
-            String::new()
-        });
-        Ok(outcome::judge(&kernel.release, series, &result))
+        guest.run()
     }
 }
 

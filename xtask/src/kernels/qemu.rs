@@ -18,7 +18,17 @@ const TIME_LIMIT: Duration = Duration::from_secs(40 * 60);
 /// The emulator breaks a guest now and then before it has started anything of ours.
 const ATTEMPTS: u32 = 3;
 
+/// What a guest is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Purpose {
+    /// As many CPUs as the emulator is good for.
+    Proof,
+    /// One CPU, whose clock counts its instructions: one a nanosecond, and none while it is idle.
+    Counting,
+}
+
 pub(super) struct Guest<'a> {
+    pub(super) purpose: Purpose,
     pub(super) emulator: &'a Emulator,
     pub(super) kernel: PathBuf,
     pub(super) image: PathBuf,
@@ -54,11 +64,19 @@ impl Guest<'_> {
         self.folder.join("console.log")
     }
 
+    fn shape(&self) -> &'static [&'static str] {
+        match (self.purpose, self.emulator.cpus) {
+            (Purpose::Counting, _) => &COUNTING,
+            (Purpose::Proof, 1) => &SMALL,
+            (Purpose::Proof, _) => &TWO_NODES,
+        }
+    }
+
     fn start(&self, result: &Path) -> Result<Child> {
         let file = |path: &Path| format!("file:{}", path.display());
         let mut qemu = self.emulator.command();
         qemu.args(["-accel", "tcg", "-machine", "q35", "-cpu", "max"])
-            .args(shape(self.emulator.cpus))
+            .args(self.shape())
             .args(["-nodefaults", "-display", "none"])
             .arg("-no-reboot")
             .arg("-drive")
@@ -77,31 +95,28 @@ impl Guest<'_> {
     }
 }
 
+const SMALL: [&str; 4] = ["-smp", "1", "-m", "2G"];
+const COUNTING: [&str; 6] = ["-smp", "1", "-m", "2G", "-icount", "shift=0,sleep=off"];
+/// A CPU and half of the memory on each.
+const TWO_NODES: [&str; 12] = [
+    "-smp",
+    "2",
+    "-m",
+    "2G",
+    "-object",
+    "memory-backend-ram,id=near,size=1G",
+    "-object",
+    "memory-backend-ram,id=far,size=1G",
+    "-numa",
+    "node,nodeid=0,cpus=0,memdev=near",
+    "-numa",
+    "node,nodeid=1,cpus=1,memdev=far",
+];
+
 /// NVMe and ext4 are built into Debian's kernels: no initramfs is needed.
 const COMMAND_LINE: &str = "console=ttyS0 panic=-1 quiet cryptomgr.notests \
                             root=/dev/nvme0n1 rw init=/init vsyscall=xonly \
                             numa_balancing=disable";
-
-/// CPUs and memory: two CPUs are on a node each.
-fn shape(cpus: u32) -> &'static [&'static str] {
-    match cpus {
-        1 => &["-smp", "1", "-m", "2G"],
-        _ => &[
-            "-smp",
-            "2",
-            "-m",
-            "2G",
-            "-object",
-            "memory-backend-ram,id=near,size=1G",
-            "-object",
-            "memory-backend-ram,id=far,size=1G",
-            "-numa",
-            "node,nodeid=0,cpus=0,memdev=near",
-            "-numa",
-            "node,nodeid=1,cpus=1,memdev=far",
-        ],
-    }
-}
 
 /// Whether the emulator ended by itself in time.
 fn wait(qemu: &mut Child) -> Result<bool> {
