@@ -26,10 +26,12 @@ mod limit;
 mod mapped_file;
 mod memory;
 mod meter;
+mod numa;
 mod oom;
 mod perf;
 mod placement;
 mod process;
+mod reclaim;
 mod restore;
 mod retried;
 mod reuse;
@@ -96,6 +98,7 @@ fn scenarios() -> impl Iterator<Item = &'static Scenario> {
         write_notify::SCENARIOS,
         swap::SCENARIOS,
         userfault::SCENARIOS,
+        numa::SCENARIOS,
         placement::SCENARIOS,
         spurious::SCENARIOS,
         segv::SCENARIOS,
@@ -107,6 +110,7 @@ fn scenarios() -> impl Iterator<Item = &'static Scenario> {
         vsyscall::SCENARIOS,
         retried::SCENARIOS,
         oom::SCENARIOS,
+        reclaim::SCENARIOS,
         gup::SCENARIOS,
         scale::SCENARIOS,
         handlers::SCENARIOS,

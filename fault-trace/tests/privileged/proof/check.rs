@@ -55,7 +55,10 @@ pub(super) fn check(
     for line in group.iter().filter(|line| line.get("gup").is_none()) {
         *left.entry(shown(line)).or_default() += line["count"].as_i64().expect("a count");
     }
-    let mut reasons = Vec::new();
+    let mut reasons: Vec<String> = group
+        .iter()
+        .filter_map(|line| unshown(line, faults))
+        .collect();
     let mut by_class: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
     for fault in in_range(first, &range, faults) {
         let own = shown(fault);
@@ -112,6 +115,18 @@ fn stands_for(
     };
     let admitted = group.iter().find(admits).map(|line| shown(line));
     admitted.or_else(|| left.contains_key(&own).then_some(own))
+}
+
+/// Evidence that some of the faults of the process should have, and none has.
+fn unshown(line: &Value, faults: &[Value]) -> Option<String> {
+    let wanted = line["shows"].as_str()?;
+    let shows = |fault: &&Value| {
+        let evidence = fault["evidence"].as_array();
+        fault["pid"] == line["pid"]
+            && evidence.is_some_and(|all| all.iter().any(|one| one == wanted))
+    };
+    let shown = faults.iter().any(|fault| shows(&fault));
+    (!shown).then(|| format!("none shows {wanted}"))
 }
 
 /// The kernel's own flag, where the scenario is sure of it.
