@@ -38,8 +38,15 @@ pub(super) const DOCTOR: &str = "doctor";
 pub(super) const REFUSED: &str = "refused";
 pub(super) const RECORD: &str = "record";
 pub(super) const RECORDING: &str = "recording";
+pub(super) const REPORT: &str = "report";
+/// The recording itself.
+pub(super) const ARCHIVE: &str = "archive";
+pub(super) const RECORDING_NAME: &str = "hooks.ftrace";
 pub(super) const SCENARIOS: &str = "scenarios";
 pub(super) const PROOF: &str = "proof";
+/// What a file system may have its own way with.
+const ON_FILE_SYSTEMS: &str =
+    "file-read,file-cached-shared,file-cached-write,file-wait,cow-file,write-notify";
 pub(super) const RECONCILE: &str = "reconcile ";
 
 pub(super) fn is_supported(series: Series) -> bool {
@@ -47,8 +54,8 @@ pub(super) fn is_supported(series: Series) -> bool {
 }
 
 /// The script for a kernel: what it must refuse, or all that it must get right. `scenarios` are those to
-/// prove, with commas between; empty for all.
-pub(super) fn script(series: Series, scenarios: &str) -> String {
+/// prove, with commas between; empty for all. `file_systems` are mounted.
+pub(super) fn script(series: Series, scenarios: &str, file_systems: &[&str]) -> String {
     let mut script = STEP.to_owned();
     let mut step = |name: &str, command: &str| {
         script += &format!("step '{name}' {command}\n");
@@ -60,6 +67,11 @@ pub(super) fn script(series: Series, scenarios: &str) -> String {
     }
     step(RECORD, "fault-trace record -o hooks.ftrace -- busybox true");
     step(RECORDING, "busybox cat hooks.ftrace/recording.json");
+    step(REPORT, "fault-trace report --format json hooks.ftrace");
+    step(
+        ARCHIVE,
+        "busybox sh -c 'busybox tar c hooks.ftrace | busybox base64'",
+    );
     for (name, command) in COMMANDS {
         let name = format!("{RECONCILE}{name}");
         step(
@@ -72,10 +84,14 @@ pub(super) fn script(series: Series, scenarios: &str) -> String {
         "" => String::new(),
         names => format!("busybox env FAULT_TRACE_SCENARIOS={names} "),
     };
-    step(
-        PROOF,
-        &format!("{selection}privileged --test-threads=1 proof::"),
-    );
+    let proof = "privileged --test-threads=1 proof::";
+    step(PROOF, &format!("{selection}{proof}"));
+    for name in file_systems {
+        let place = format!("FAULT_TRACE_DIR=/mnt/{name}");
+        let selection = format!("FAULT_TRACE_SCENARIOS={ON_FILE_SYSTEMS}");
+        let command = format!("busybox env {place} {selection} {proof}");
+        step(&format!("{PROOF} {name}"), &command);
+    }
     script
 }
 
@@ -124,17 +140,23 @@ mod tests {
 
     #[test]
     fn an_old_kernel_is_only_asked_to_refuse() {
-        let refusing = script(series("5.10"), "");
+        let refusing = script(series("5.10"), "", &[]);
         assert!(refusing.contains(&format!("step '{REFUSED}' ")));
         assert!(!refusing.contains(PROOF));
-        assert!(script(series("5.15"), "").contains(PROOF));
+        assert!(script(series("5.15"), "", &[]).contains(PROOF));
     }
 
     #[test]
     fn scenarios_can_be_chosen() {
-        let script = |scenarios| script(series("6.12"), scenarios);
+        let script = |scenarios| script(series("6.12"), scenarios, &[]);
         assert!(script("a,b").contains("FAULT_TRACE_SCENARIOS=a,b privileged"));
         assert!(!script("").contains("FAULT_TRACE_SCENARIOS"));
+    }
+
+    #[test]
+    fn each_file_system_is_a_proof_of_its_own() {
+        let script = script(series("6.12"), "", &["xfs"]);
+        assert!(script.contains("step 'proof xfs' busybox env FAULT_TRACE_DIR=/mnt/xfs "));
     }
 
     #[test]

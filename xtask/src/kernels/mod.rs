@@ -3,6 +3,8 @@
 
 mod apt;
 mod cost;
+mod disks;
+mod elsewhere;
 mod emulator;
 mod guest;
 mod image;
@@ -30,6 +32,7 @@ use crate::{
 };
 
 use apt::Apt;
+use disks::Disk;
 use emulator::Emulator;
 use outcome::Outcome;
 use programs::Programs;
@@ -90,22 +93,35 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     };
     let lab = Lab {
         emulator: Emulator::prepare(&apt, &folder)?,
-        folder,
         programs,
         purpose: Purpose::Proof,
+        disks: if options.scenarios.is_empty() {
+            disks::prepare(&apt, &folder)
+        } else {
+            Vec::new()
+        },
+        folder,
     };
+    let file_systems: Vec<&str> = lab.disks.iter().map(|disk| disk.file_system).collect();
     let mut outcomes = Vec::new();
     for name in &options.series {
         if let Some((kernel, packages)) = fetch(&apt, &kernels, name)? {
             let series = kernel.series().context("a kernel has a version")?;
-            let script = guest::script(series, &options.scenarios);
+            let script = guest::script(series, &options.scenarios, &file_systems);
             let result = lab
                 .boot(kernel, &packages, &script)
                 .unwrap_or_else(|error| {
                     say(&format!("{error:#}"));
                     String::new()
                 });
-            outcomes.push(outcome::judge(&kernel.release, series, &result));
+            let steps = guest::steps(&result);
+            let mut outcome = outcome::judge(&kernel.release, series, &steps);
+            if guest::is_supported(series) {
+                let folder = lab.folder.join(&kernel.release);
+                let problem = elsewhere::problem(&steps, &lab.programs.fault_trace, &folder);
+                outcome.problems.extend(problem);
+            }
+            outcomes.push(outcome);
         }
     }
     let tables = table::markdown(&outcomes);
@@ -137,6 +153,7 @@ fn count(args: &[OsString]) -> Result<ExitCode> {
         folder,
         programs,
         purpose: Purpose::Counting,
+        disks: Vec::new(),
     };
     let result = lab.boot(kernel, &packages, &cost::script())?;
     let added = cost::added(&guest::steps(&result))?;
@@ -218,6 +235,7 @@ struct Lab {
     programs: Programs,
     emulator: Emulator,
     purpose: Purpose,
+    disks: Vec<Disk>,
 }
 
 impl Lab {
@@ -237,6 +255,7 @@ impl Lab {
         let guest = Guest {
             purpose: self.purpose,
             emulator: &self.emulator,
+            disks: &self.disks,
             kernel: boot_image(&unpacked, &kernel.release)?,
             image: image::build(&self.programs, &unpacked, script, &folder)?,
             folder,

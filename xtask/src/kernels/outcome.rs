@@ -41,26 +41,25 @@ pub(super) struct Outcome {
     pub(super) problems: Vec<String>,
 }
 
-pub(super) fn judge(release: &str, series: Series, result: &str) -> Outcome {
-    let steps = guest::steps(result);
+pub(super) fn judge(release: &str, series: Series, steps: &[Step]) -> Outcome {
     let mut outcome = Outcome {
         release: release.to_owned(),
         ..Outcome::default()
     };
     if guest::is_supported(series) {
-        judge_supported(&steps, &mut outcome);
+        judge_supported(steps, &mut outcome);
     } else {
-        judge_refused(&steps, series, &mut outcome);
+        judge_refused(steps, series, &mut outcome);
     }
     outcome
 }
 
-fn find<'a>(steps: &'a [Step], name: &str) -> Option<&'a Step> {
+pub(super) fn find<'a>(steps: &'a [Step], name: &str) -> Option<&'a Step> {
     steps.iter().find(|step| step.name == name)
 }
 
 /// The last JSON object in what a step wrote, which may say other things around it.
-fn json(step: &Step) -> Option<Value> {
+pub(super) fn json(step: &Step) -> Option<Value> {
     let mut rest = step.output.as_str();
     let mut last = None;
     while let Some(start) = rest.find('{') {
@@ -137,9 +136,11 @@ fn judge_supported(steps: &[Step], outcome: &mut Outcome) {
     }
     let list = find(steps, guest::SCENARIOS).map_or("", |step| &step.output);
     outcome.scenarios = proof::classes_of_scenarios(list);
-    outcome.proof = find(steps, guest::PROOF)
-        .map(|step| proof::parse(&step.output))
-        .unwrap_or_default();
+    for step in steps {
+        if let Some(file_system) = step.name.strip_prefix(guest::PROOF) {
+            outcome.proof.add(proof::parse(&step.output), file_system);
+        }
+    }
     if outcome.proof.classes.is_empty() {
         outcome.problems.push("the proof shows nothing".to_owned());
     }
@@ -209,12 +210,12 @@ mod tests {
     fn an_old_kernel_must_refuse_clearly() {
         let refused = "@begin doctor\n{\"can_trace\": false}\n\n@end 3\n\
                        @begin refused\nfault-trace: 5.10 is older than 5.15\n@end 3\n";
-        let outcome = judge("5.10.0", series("5.10"), refused);
+        let outcome = judge("5.10.0", series("5.10"), &guest::steps(refused));
         assert!(outcome.refused && outcome.problems.is_empty());
         let ran = refused
             .replace("@end 3\n@begin", "@end 0\n@begin")
             .replace("older", "x");
-        let outcome = judge("5.10.0", series("5.10"), &ran);
+        let outcome = judge("5.10.0", series("5.10"), &guest::steps(&ran));
         assert!(!outcome.refused && !outcome.problems.is_empty());
     }
 
@@ -231,7 +232,7 @@ mod tests {
 {"run": {"support": {"hooks": [], "classes": []}}}
 @end 0
 "#;
-        let outcome = judge("6.1.0", series("6.1"), result);
+        let outcome = judge("6.1.0", series("6.1"), &guest::steps(result));
         let hook = |name: &str, state| (name.to_owned(), state);
         assert_eq!(
             outcome.hooks,
@@ -256,7 +257,7 @@ mod tests {
         let result = "@begin reconcile ls\n{\"gup\": 1}\nnote {\n{\"accounting\": {\"started\": 9, \
                       \"unexplained\": 2, \"adds_up\": false}}\n@end 0\n\
                       @begin reconcile threads\nkilled\n";
-        let outcome = judge("6.12.1", series("6.12"), result);
+        let outcome = judge("6.12.1", series("6.12"), &guest::steps(result));
         assert_eq!(outcome.reconciled, [("ls".to_owned(), 9, 2)]);
         let all = outcome.problems.join("\n");
         assert!(all.contains("`ls` does not add up"), "{all}");

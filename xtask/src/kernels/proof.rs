@@ -22,6 +22,28 @@ pub(super) struct Proof {
     pub(super) classes: BTreeMap<String, Faults>,
 }
 
+impl Proof {
+    /// Takes in what was shown on a file system, which marks its scenarios.
+    pub(super) fn add(&mut self, other: Self, file_system: &str) {
+        let marked = |pairs: Vec<(String, String)>| {
+            pairs
+                .into_iter()
+                .map(|(scenario, reason)| (scenario + file_system, reason))
+                .collect::<Vec<_>>()
+        };
+        self.scenarios += other.scenarios;
+        self.not_provoked.extend(marked(other.not_provoked));
+        self.wrong.extend(marked(other.wrong));
+        for (class, faults) in other.classes {
+            let sum = self.classes.entry(class).or_default();
+            sum.exact += faults.exact;
+            sum.inferred += faults.inferred;
+            sum.elsewhere += faults.elsewhere;
+            sum.wrong += faults.wrong;
+        }
+    }
+}
+
 const SCENARIOS: &str = "scenario ";
 const MATRIX: &str = "expected class ";
 
@@ -121,6 +143,15 @@ mod tests {
         assert_eq!(proof.classes["cow-zero"].elsewhere, 64);
         assert_eq!(proof.classes["numa-hint"].wrong, 3);
         assert_eq!(proof.classes.len(), 3);
+    }
+
+    #[test]
+    fn what_a_file_system_shows_is_marked() {
+        let mut proof = parse(OUTPUT);
+        proof.add(parse(OUTPUT), " xfs");
+        assert_eq!(proof.scenarios, 6);
+        assert_eq!(proof.wrong[1].0, "numa-hint xfs");
+        assert_eq!(proof.classes["anon-alloc"].exact, 128);
     }
 
     #[test]

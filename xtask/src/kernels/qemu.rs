@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{emulator::Emulator, guest};
+use super::{disks::Disk, emulator::Emulator, guest};
 use crate::command::{self, say};
 
 /// Scenarios take seconds each under emulation.
@@ -30,6 +30,7 @@ pub(super) enum Purpose {
 pub(super) struct Guest<'a> {
     pub(super) purpose: Purpose,
     pub(super) emulator: &'a Emulator,
+    pub(super) disks: &'a [Disk],
     pub(super) kernel: PathBuf,
     pub(super) image: PathBuf,
     /// Where the logs go.
@@ -79,20 +80,30 @@ impl Guest<'_> {
             .args(self.shape())
             .args(["-nodefaults", "-display", "none"])
             .arg("-no-reboot")
-            .arg("-drive")
-            .arg(format!(
-                "file={},if=none,id=root,format=raw,snapshot=on",
-                self.image.display()
-            ))
-            .args(["-device", "nvme,drive=root,serial=root"])
             .args(["-serial", &file(&self.console()), "-serial", &file(result)])
             .arg("-kernel")
             .arg(&self.kernel)
             .args(["-append", COMMAND_LINE])
             .stdin(Stdio::null());
+        // The kernel's first disk is the root's.
+        qemu.args(disk("root", &self.image));
+        for Disk { file_system, image } in self.disks {
+            qemu.args(disk(file_system, image));
+        }
         qemu.spawn()
             .with_context(|| format!("cannot run `{}`", command::line(&qemu)))
     }
+}
+
+/// A disk that forgets what is written to it.
+fn disk(name: &str, image: &Path) -> [String; 4] {
+    let file = image.display();
+    [
+        "-drive".to_owned(),
+        format!("file={file},if=none,id={name},format=raw,snapshot=on"),
+        "-device".to_owned(),
+        format!("nvme,drive={name},serial={name}"),
+    ]
 }
 
 const SMALL: [&str; 4] = ["-smp", "1", "-m", "2G"];

@@ -72,6 +72,7 @@ fn classes(outcomes: &[&Outcome]) -> String {
         .collect();
     table("class", outcomes, rows, |outcome, class| {
         let wrong = outcome.proof.wrong.iter().any(|(scenario, _)| {
+            let scenario = scenario.split(' ').next().unwrap_or_default();
             outcome
                 .scenarios
                 .get(scenario)

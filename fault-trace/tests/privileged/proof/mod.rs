@@ -19,6 +19,9 @@ use matrix::Matrix;
 /// A scenario's exit status where the machine cannot provoke it.
 const SKIPPED: i32 = 77;
 
+/// Where the scenarios make their files, if not where they like to.
+const PLACE: &str = "FAULT_TRACE_DIR";
+
 /// Names the scenarios to run, with commas between, in the place of all.
 const SELECTION: &str = "FAULT_TRACE_SCENARIOS";
 
@@ -120,14 +123,17 @@ fn prove(scenario: &str, matrix: &mut Matrix) -> Outcome {
 }
 
 fn record(scenario: &str, recording: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fault-trace"))
+    let mut record = Command::new(env!("CARGO_BIN_EXE_fault-trace"));
+    record
         .args(["record", "--format", "csv", "--output"])
         .arg(recording)
         .arg("--")
         .arg(workloads())
-        .args([scenario, "--traced"])
-        .output()
-        .expect("fault-trace record")
+        .args([scenario, "--traced"]);
+    if let Some(place) = std::env::var_os(PLACE) {
+        record.arg("--dir").arg(place);
+    }
+    record.output().expect("fault-trace record")
 }
 
 /// The lines that are JSON objects; the summary's are not.
