@@ -5,6 +5,7 @@ mod accounting;
 mod bad_access;
 mod counts;
 mod crash;
+mod degradation;
 mod ending;
 mod filters;
 mod hostile;
