@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, ops::Range};
 
 use serde_json::Value;
 
-use super::{claims::Claims, matrix::Matrix};
+use super::{
+    claims::{Claims, Place, shows},
+    matrix::Matrix,
+};
 
 /// What a recorded fault shows: class, access, mode.
 type Shown = (String, String, String);
@@ -80,10 +83,13 @@ pub(super) fn check(
             reasons.push(format!("{} {what:?} too {too}", missing.abs()));
         }
     }
-    let bytes = range.end - range.start;
+    let place = Place {
+        bytes: range.end - range.start,
+        has_several_threads: group.iter().any(|line| line["tid"] != first["tid"]),
+    };
     let doubts = by_class
         .iter()
-        .filter_map(|(class, faults)| claims.doubt(class, faults, bytes));
+        .filter_map(|(class, faults)| claims.doubt(class, faults, place));
     reasons.extend(doubts);
     reasons
 }
@@ -120,12 +126,9 @@ fn stands_for(
 /// Evidence that some of the faults of the process should have, and none has.
 fn unshown(line: &Value, faults: &[Value]) -> Option<String> {
     let wanted = line["shows"].as_str()?;
-    let shows = |fault: &&Value| {
-        let evidence = fault["evidence"].as_array();
-        fault["pid"] == line["pid"]
-            && evidence.is_some_and(|all| all.iter().any(|one| one == wanted))
-    };
-    let shown = faults.iter().any(|fault| shows(&fault));
+    let shown = faults
+        .iter()
+        .any(|fault| fault["pid"] == line["pid"] && shows(fault, wanted));
     (!shown).then(|| format!("none shows {wanted}"))
 }
 

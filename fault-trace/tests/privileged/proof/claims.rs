@@ -16,6 +16,13 @@ pub(super) struct Claims {
     numa_hints: bool,
 }
 
+/// Where the faults of a group were.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) bytes: u64,
+    pub(super) has_several_threads: bool,
+}
+
 impl Claims {
     pub(super) fn read(recording: &Path, numa_hints: bool) -> Self {
         let text = fs::read_to_string(recording.join("recording.json")).expect("recording.json");
@@ -36,7 +43,7 @@ impl Claims {
     }
 
     /// What is wrong with the confidence of the faults of one range, which were taken for `class`.
-    pub(super) fn doubt(&self, class: &str, faults: &[&Value], range_bytes: u64) -> Option<String> {
+    pub(super) fn doubt(&self, class: &str, faults: &[&Value], place: Place) -> Option<String> {
         let inferred: Vec<&&Value> = faults
             .iter()
             .filter(|fault| fault["confidence"] == "inferred")
@@ -51,7 +58,7 @@ impl Claims {
             _ => {
                 let doubted = inferred
                     .iter()
-                    .filter(|fault| !self.may_be_doubted(class, fault, range_bytes))
+                    .filter(|fault| !self.may_be_doubted(class, fault, place))
                     .count();
                 (doubted > allowed(class))
                     .then(|| format!("{doubted} {class} are inferred, not exact"))
@@ -60,12 +67,16 @@ impl Claims {
     }
 
     /// Whether it is right to be unsure of this fault, though its class can be proven.
-    fn may_be_doubted(&self, class: &str, fault: &Value, range_bytes: u64) -> bool {
+    fn may_be_doubted(&self, class: &str, fault: &Value, place: Place) -> bool {
         match class {
             // A NUMA hint or the huge zero page would look the same.
-            "anon-zero" => self.numa_hints || range_bytes >= HUGE_BYTES,
-            // The device answered before the thread slept: it may have been read-ahead.
-            "file-read" => !slept(fault),
+            "anon-zero" => self.numa_hints || place.bytes >= HUGE_BYTES,
+            // The device answered before the thread slept: it may have been read-ahead. Or another
+            // thread mapped the page first.
+            "file-read" => {
+                let slept = shows(fault, "slept-d") || shows(fault, "slept-s");
+                !slept || (place.has_several_threads && !shows(fault, "rss-file"))
+            }
             // No stable hook proves these.
             "file-wait" | "numa-hint" => true,
             // The huge zero page may have been there, or was allocated.
@@ -91,9 +102,10 @@ impl Claims {
     }
 }
 
-fn slept(fault: &Value) -> bool {
-    let evidence = fault["evidence"].as_array();
-    evidence.is_some_and(|all| all.iter().any(|one| one == "slept-d" || one == "slept-s"))
+/// Whether a fault has a piece of evidence.
+pub(super) fn shows(fault: &Value, evidence: &str) -> bool {
+    let all = fault["evidence"].as_array();
+    all.is_some_and(|all| all.iter().any(|one| one == evidence))
 }
 
 /// How many faults of a class that can be proven may be inferred in one range.
