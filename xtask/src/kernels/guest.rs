@@ -46,7 +46,7 @@ pub(super) const SCENARIOS: &str = "scenarios";
 pub(super) const PROOF: &str = "proof";
 /// What a file system may have its own way with.
 const ON_FILE_SYSTEMS: &str =
-    "file-read,file-cached-shared,file-cached-write,file-wait,cow-file,write-notify";
+    "file-read,file-cached-shared,file-cached-write,cow-file,write-notify";
 pub(super) const RECONCILE: &str = "reconcile ";
 
 pub(super) fn is_supported(series: Series) -> bool {

@@ -40,12 +40,10 @@ pub(super) struct Guest<'a> {
 impl Guest<'_> {
     /// Boots the guest, waits for its end, and returns what it wrote to its second serial port.
     pub(super) fn run(&self) -> Result<String> {
-        let result = self.folder.join("result.log");
+        let result = self.folder.join(RESULT);
         for attempt in 1..=ATTEMPTS {
             let ended = wait(&mut self.start(&result)?)?;
-            let text = fs::read(&result)
-                .with_context(|| format!("the emulator wrote no {}", result.display()))?;
-            let text = String::from_utf8_lossy(&text).into_owned();
+            let text = read_result(&self.folder)?;
             if guest::is_complete(&text) {
                 return Ok(text);
             }
@@ -93,6 +91,15 @@ impl Guest<'_> {
         qemu.spawn()
             .with_context(|| format!("cannot run `{}`", command::line(&qemu)))
     }
+}
+
+const RESULT: &str = "result.log";
+
+/// What the guest of a folder wrote to its second serial port.
+pub(super) fn read_result(folder: &Path) -> Result<String> {
+    let path = folder.join(RESULT);
+    let text = fs::read(&path).with_context(|| format!("there is no {}", path.display()))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// A disk that forgets what is written to it.
