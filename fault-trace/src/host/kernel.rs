@@ -90,10 +90,15 @@ pub fn online_cpus(path: &Path) -> io::Result<Vec<u32>> {
 /// (`early_identify_cpu`, arch/x86/kernel/cpu/common.c).
 #[must_use]
 pub fn uses_five_levels(cpuinfo: &str) -> bool {
+    has_cpu_flag(cpuinfo, "la57")
+}
+
+/// Whether the first CPU in `cpuinfo` has a flag.
+pub(super) fn has_cpu_flag(cpuinfo: &str, flag: &str) -> bool {
     cpuinfo
         .lines()
         .find_map(|line| line.strip_prefix("flags")?.split_once(':'))
-        .is_some_and(|(_, flags)| flags.split_whitespace().any(|flag| flag == "la57"))
+        .is_some_and(|(_, flags)| flags.split_whitespace().any(|one| one == flag))
 }
 
 /// Where this run is made.

@@ -15,6 +15,7 @@ pub mod refinement;
 pub mod run;
 pub mod space_event;
 pub mod spaces;
+pub mod support;
 pub mod totals;
 
 pub use accounting::{Accounting, Loss};

@@ -10,10 +10,18 @@ $busybox mkdir -p /dev/shm
 $busybox mount -t tmpfs tmpfs /dev/shm
 $busybox mount -t tracefs tracefs /sys/kernel/tracing
 $busybox mount -t cgroup2 cgroup2 /sys/fs/cgroup
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 $busybox stty -F /dev/ttyS1 raw -echo
 while read -r module; do
     $busybox insmod "/modules/$module.ko" || echo "cannot load the module $module"
 done </modules/order
+# A disk's serial number is the type of its file system.
+for controller in /sys/class/nvme/nvme*; do
+    read -r serial <"$controller/serial"
+    [ "$serial" = root ] && continue
+    $busybox mkdir -p "/mnt/$serial"
+    $busybox mount -t "$serial" "/dev/${controller##*/}n1" "/mnt/$serial"
+done
 $busybox sh /task >/dev/ttyS1 2>&1 </dev/null
 $busybox printf '\n@status %d\n' $? >/dev/ttyS1
 $busybox sync

@@ -16,6 +16,7 @@ use crate::model::{
     Fault, Run, TaskChange, TaskEvent, Totals,
     interner::Unnamed,
     run::{ClockBase, Host, RunOptions},
+    support::Support,
 };
 
 /// A directory that vanishes with the test, and the path of a recording in it.
@@ -48,6 +49,7 @@ fn run(recorded: u64) -> Run {
             call_graph: None,
         },
         hooks: Hooks::ALL.into(),
+        support: Support::default(),
         clock: ClockBase {
             monotonic_ns: 5,
             unix_ns: -6,
