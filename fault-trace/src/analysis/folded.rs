@@ -80,7 +80,7 @@ impl<'a> Folder<'a> {
         if !self.filter.admits(fault) {
             return;
         }
-        let resident = Resident::of(fault, self.sources);
+        let resident = Resident::of(fault, self.sources, || self.tables.kind(fault));
         let weight = self.weight.of(fault, resident);
         let stack_id = fault.stack_id.unwrap_or(0);
         let location_id = match fault.stack_id {

@@ -9,7 +9,7 @@ use std::ops::AddAssign;
 use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, Hook, Hooks};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use crate::model::Fault;
+use crate::model::{Fault, attribution::MappingKind};
 
 /// Base pages of a huge page.
 const HUGE_PAGES: u64 = 512;
@@ -101,10 +101,10 @@ impl Resident {
         }
     }
 
-    /// What `fault` made resident.
+    /// What `fault` made resident. `kind` tells what it lies in, and is asked for seldom.
     #[must_use]
-    pub fn of(fault: &Fault, sources: Sources) -> Self {
-        let pages = by_class(fault, sources);
+    pub fn of(fault: &Fault, sources: Sources, kind: impl FnOnce() -> Option<MappingKind>) -> Self {
+        let pages = by_class(fault, sources, kind);
         let moved = Evidence::RSS_FILE | Evidence::RSS_ANON | Evidence::RSS_SHMEM;
         if fault.confidence == Confidence::Inferred && !fault.evidence.any(moved) {
             return Self {
@@ -117,7 +117,11 @@ impl Resident {
 }
 
 /// A match without a wildcard: a new class has to be thought about.
-fn by_class(fault: &Fault, sources: Sources) -> Resident {
+fn by_class(
+    fault: &Fault,
+    sources: Sources,
+    kind: impl FnOnce() -> Option<MappingKind>,
+) -> Resident {
     match fault.class {
         Class::AnonAlloc | Class::StackGrowth | Class::CowZero => anonymous(fault, sources),
         // The huge zero page counts as nobody's.
@@ -126,7 +130,7 @@ fn by_class(fault: &Fault, sources: Sources) -> Resident {
         Class::AnonHuge => Resident::between(0, HUGE_PAGES),
         // The zero page counts as nobody's; huge pages of hugetlbfs are in HugetlbPages, not in RSS.
         Class::AnonZero | Class::Hugetlb => Resident::exact(0),
-        Class::FileCached => cached(fault, sources),
+        Class::FileCached => cached(fault, sources, kind),
         // The page itself, or the whole folio it is in (`finish_fault`, 6.18), and what fault-around
         // finds when the fault is tried again.
         Class::FileRead | Class::FileWait => Resident::at_least(1),
@@ -183,13 +187,16 @@ fn anonymous(fault: &Fault, sources: Sources) -> Resident {
 }
 
 /// Fault-around maps what is in the cache around the address; where it does not reach the page
-/// itself, `filemap_fault` does, and may map the whole folio.
-fn cached(fault: &Fault, sources: Sources) -> Resident {
+/// itself, `filemap_fault` does, and may map the whole folio. Neither has a part in `[vdso]`.
+fn cached(fault: &Fault, sources: Sources, kind: impl FnOnce() -> Option<MappingKind>) -> Resident {
     let by_itself = fault.evidence.any(Evidence::FILEMAP_FAULT);
-    if sources.map_pages && fault.around_pages > 0 && !by_itself {
-        Resident::between(1, fault.around_pages.into())
-    } else {
-        Resident::at_least(1)
+    if !sources.map_pages || by_itself {
+        return Resident::at_least(1);
+    }
+    match fault.around_pages {
+        0 if kind() == Some(MappingKind::Special) => Resident::exact(1),
+        0 => Resident::at_least(1),
+        around => Resident::between(1, around.into()),
     }
 }
 
@@ -251,7 +258,7 @@ mod tests {
     }
 
     fn shown(fault: &Fault, sources: Sources) -> (u64, Bound) {
-        let resident = Resident::of(fault, sources);
+        let resident = Resident::of(fault, sources, || None);
         (resident.pages(), resident.bound())
     }
 
@@ -298,6 +305,14 @@ mod tests {
     }
 
     #[test]
+    fn the_kernels_own_mappings_have_single_pages() {
+        let fault = fault(Class::FileCached, Evidence::RSS_FILE, 0, 0);
+        let of = |kind| Resident::of(&fault, ALL, || kind);
+        assert_eq!(of(Some(MappingKind::Special)), Resident::exact(1));
+        assert_eq!(of(Some(MappingKind::File)), Resident::at_least(1));
+    }
+
+    #[test]
     fn a_copy_of_a_page_that_was_there_adds_nothing() {
         let mut fault = fault(Class::CowFile, Evidence::ALLOC_PAGE, 1, 0);
         fault.error_code = ErrorCode(ErrorCode::PRESENT | ErrorCode::WRITE);
@@ -320,9 +335,12 @@ mod tests {
     fn a_guessed_class_proves_no_growth_unless_a_counter_moved() {
         let mut guessed = fault(Class::AnonAlloc, Evidence::ALLOC_PAGE, 1, 0);
         guessed.confidence = Confidence::Inferred;
-        assert_eq!(Resident::of(&guessed, ALL), Resident::between(0, 1));
+        assert_eq!(
+            Resident::of(&guessed, ALL, || None),
+            Resident::between(0, 1)
+        );
         guessed.evidence.0 |= Evidence::RSS_ANON;
-        assert_eq!(Resident::of(&guessed, ALL), Resident::exact(1));
+        assert_eq!(Resident::of(&guessed, ALL, || None), Resident::exact(1));
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl<'a> ViewBuilder<'a> {
             return;
         }
         let (key, position) = self.keys.of(fault);
-        let resident = Resident::of(fault, self.sources);
+        let resident = Resident::of(fault, self.sources, || self.tables.kind(fault));
         self.groups.fault(key, fault, resident, position);
         if matches!(self.options.by, By::Function | By::Stack) {
             self.stack(fault);

@@ -232,8 +232,11 @@ pub(super) fn frame(frame: &FrameRow) -> String {
     line
 }
 
+/// `file.c:12`, without the folders.
 fn source(frame: &FrameRow) -> Option<String> {
-    let file = sanitize(frame.source_file.as_ref()?.as_bytes());
+    let path = frame.source_file.as_ref()?;
+    let file = path.rsplit('/').next().unwrap_or_default();
+    let file = sanitize(file.as_bytes());
     Some(match frame.source_line {
         Some(line) => format!("{file}:{line}"),
         None => file.into_owned(),

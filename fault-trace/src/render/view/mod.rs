@@ -31,7 +31,7 @@ pub fn view(report: &Report, view: &View, options: SummaryOptions) -> String {
     if view.faults > 0 {
         out.push('\n');
         out += &rows(view, options);
-        out += &notes::marks(view, options);
+        out += &notes::marks(report, view, options);
     }
     out
 }

@@ -107,7 +107,7 @@ fn unrecorded(report: &Report, view: &View) -> Option<String> {
 }
 
 /// What the marks in the table mean.
-pub(super) fn marks(view: &View, options: SummaryOptions) -> String {
+pub(super) fn marks(report: &Report, view: &View, options: SummaryOptions) -> String {
     let mut lines = Vec::new();
     let mut dim = |text: String| lines.push((Paint::Dim, text));
     let shown: Vec<&Figures> = view
@@ -154,10 +154,18 @@ pub(super) fn marks(view: &View, options: SummaryOptions) -> String {
         ));
     }
     if let Some(faults) = view.truncated_stacks.filter(|&faults| faults > 0) {
+        let remedy = match report.options.call_graph.as_deref() {
+            Some("dwarf") => {
+                "the copy of the stack or the tables for unwinding did not reach further"
+            }
+            _ => {
+                "record with --call-graph dwarf, or build with frame pointers \
+                 (-fno-omit-frame-pointer, -C force-frame-pointers)"
+            }
+        };
+        let faults = counted(faults, "fault", "faults");
         dim(format!(
-            "{} with a stack that looks truncated: frame pointers show all of it \
-             (-fno-omit-frame-pointer, -C force-frame-pointers)",
-            counted(faults, "fault", "faults")
+            "{faults} with a stack that looks truncated: {remedy}"
         ));
     }
     paragraphs(&lines, options)
