@@ -10,10 +10,11 @@ pub use hooks::{tried, worth_trying};
 use super::{
     btf::TaskOffsets,
     findings::{Finding, Findings, State},
-    kernel::{Lockdown, Version},
+    kernel::Lockdown,
     privileges::{Capability, Privileges},
     regions::Source,
 };
+use crate::model::version::Version;
 
 /// Everything the checks need to know.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -17,6 +17,7 @@ pub mod space_event;
 pub mod spaces;
 pub mod support;
 pub mod totals;
+pub mod version;
 
 pub use accounting::{Accounting, Loss};
 pub use cause::Cause;

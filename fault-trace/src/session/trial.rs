@@ -9,9 +9,11 @@ use crate::{
     host::{
         checks::{self, Facts},
         doctor::System,
-        kernel::Version,
     },
-    model::support::{self, Support},
+    model::{
+        support::{self, Support},
+        version::Version,
+    },
 };
 
 /// Programs that are loaded and attached, without those that this kernel does not take.
