@@ -129,6 +129,18 @@ fn judge_supported(steps: &[Step], outcome: &mut Outcome) {
         .map(|(name, _)| format!("{name} is refused"))
         .collect();
     outcome.problems.extend(refused);
+    let notes = find(steps, guest::RECORD).map_or("", |step| &step.output);
+    for (name, _) in outcome
+        .hooks
+        .iter()
+        .filter(|(_, state)| *state == HookState::Missing)
+    {
+        let times = notes.matches(&format!(":{name}:")).count();
+        if times != 1 {
+            let problem = format!("`record` notes {times} times that {name} is missing");
+            outcome.problems.push(problem);
+        }
+    }
     for step in steps {
         if let Some(command) = step.name.strip_prefix(guest::RECONCILE) {
             reconcile(command, json(step), outcome);
@@ -168,6 +180,14 @@ fn reconcile(command: &str, report: Option<Value>, outcome: &mut Outcome) {
         outcome
             .problems
             .push(format!("`{command}` does not add up: {accounting}"));
+    }
+    let has_cause = accounting["causes"]
+        .as_array()
+        .is_some_and(|all| !all.is_empty());
+    if unexplained != 0 && !has_cause {
+        outcome.problems.push(format!(
+            "`{command}`: {unexplained} of the kernel's faults are unexplained, and no cause is named"
+        ));
     }
     outcome
         .reconciled
@@ -247,6 +267,7 @@ mod tests {
             outcome.problems,
             [
                 "a recording says other things of hooks and classes than doctor",
+                "`record` notes 0 times that mm_filemap_fault is missing",
                 "the proof shows nothing"
             ]
         );
@@ -261,6 +282,10 @@ mod tests {
         assert_eq!(outcome.reconciled, [("ls".to_owned(), 9, 2)]);
         let all = outcome.problems.join("\n");
         assert!(all.contains("`ls` does not add up"), "{all}");
+        assert!(
+            all.contains("`ls`: 2 of the kernel's faults are unexplained"),
+            "{all}"
+        );
         assert!(
             all.contains("`reconcile threads` did not end:\nkilled"),
             "{all}"
