@@ -3,6 +3,7 @@
 # port, says how it ended, and switches off.
 busybox=/bin/busybox
 export PATH=/bin HOME=/root LANG=C.UTF-8
+$busybox --install -s /bin
 $busybox mount -t proc proc /proc
 $busybox mount -t sysfs sysfs /sys
 $busybox mount -t devtmpfs devtmpfs /dev
