@@ -42,6 +42,11 @@ counters! {
     6 ClockBackwards "clock_backwards" "latencies set to 0: the clock went backwards",
     7 TaskRecordsDropped "task_records_dropped" "thread names lost: the ring buffer was full",
     8 PidReused "pid_reused" "process ids used again within the run: counted under the newest name",
+    9 StacksDropped "stacks_dropped" "stacks lost: the ring buffer was full",
+    10 StacksFull "stacks_full" "stacks sent more than once: more different ones than the kernel side remembers",
+    11 StackUnread "stack_unread" "stacks that could not be read",
+    12 OwnProbe "own_probe" "faults of the tracer's own reading of stacks, left out",
+    13 AwayFull "away_full" "sleeps taken to last until the fault ended: too many threads slept at once",
 }
 
 #[cfg(test)]

@@ -33,6 +33,9 @@ pub enum Hook {
     NodeReclaimEnd = 25,
     ContentionBegin = 26,
     ContentionEnd = 27,
+    MapPages = 28,
+    CompactionBegin = 29,
+    CompactionEnd = 30,
 }
 
 /// How a hook is attached.
@@ -102,7 +105,7 @@ const fn software(name: &'static str, program: &'static str, gives: &'static str
 
 impl Hook {
     /// Every hook; the index is its bit.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::PageFaultUser,
         Self::PageFaultKernel,
         Self::FaultsMinor,
@@ -131,6 +134,9 @@ impl Hook {
         Self::NodeReclaimEnd,
         Self::ContentionBegin,
         Self::ContentionEnd,
+        Self::MapPages,
+        Self::CompactionBegin,
+        Self::CompactionEnd,
     ];
 
     /// What is known about this hook.
@@ -195,6 +201,24 @@ impl Hook {
             Self::NodeReclaimEnd => reclaim("mm_vmscan_node_reclaim_end", "reclaim_end"),
             Self::ContentionBegin => raw("lock", "contention_begin", false, "a wait for a lock"),
             Self::ContentionEnd => raw("lock", "contention_end", false, "the end of that wait"),
+            Self::MapPages => raw(
+                "filemap",
+                "mm_filemap_map_pages",
+                false,
+                "how many pages fault-around may have mapped",
+            ),
+            Self::CompactionBegin => raw(
+                "compaction",
+                "mm_compaction_begin",
+                false,
+                "compaction inside the fault",
+            ),
+            Self::CompactionEnd => raw(
+                "compaction",
+                "mm_compaction_end",
+                false,
+                "the end of that compaction",
+            ),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The layout of what crosses from the eBPF programs to user space: ring-buffer records, map
 //! values and read-only globals. Padding is explicit; numbers, no enums and no bools.
 
-use crate::{class::Class, histogram::BUCKETS, open::OpenFaults, region::Regions};
+use crate::{class::Class, histogram::BUCKETS, open::OpenFaults, phase::Spent, region::Regions};
 
 /// The length of a thread's name with its terminating NUL (`TASK_COMM_LEN`).
 pub const COMM_LEN: usize = 16;
@@ -10,6 +10,16 @@ pub const COMM_LEN: usize = 16;
 pub const KIND_FAULT: u16 = 1;
 /// [`RecordHeader::kind`] of a [`TaskRecord`].
 pub const KIND_TASK: u16 = 2;
+
+/// [`RecordHeader::kind`] of a [`StackedFaultRecord`].
+pub const KIND_STACKED_FAULT: u16 = 3;
+/// [`RecordHeader::kind`] of a [`StackRecord`].
+pub const KIND_STACK: u16 = 4;
+
+/// [`RecordHeader::kind`] of a [`PhasesRecord`].
+pub const KIND_PHASES: u16 = 6;
+/// [`RecordHeader::kind`] of a [`StackCopyRecord`].
+pub const KIND_STACK_COPY: u16 = 5;
 
 /// The first bytes of every ring-buffer record.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +32,8 @@ pub struct RecordHeader {
     pub class: u8,
     /// [`KIND_FAULT`]: the confidence's number.
     pub confidence: u8,
-    pub padding: u16,
+    /// [`KIND_FAULT`]: base pages that fault-around may have mapped.
+    pub around_pages: u16,
 }
 
 /// [`FaultRecord::latency_ns`] of a fault whose end was not seen in time.
@@ -51,6 +62,77 @@ pub struct FaultRecord {
     pub pages: u32,
 }
 
+/// A fault with its stacks; the header says [`KIND_STACKED_FAULT`].
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct StackedFaultRecord {
+    pub fault: FaultRecord,
+    /// The id of the user stack, 0 if none was taken.
+    pub user_stack: u64,
+    /// The id of the kernel stack of a fault in kernel mode, 0 if none was taken.
+    pub kernel_stack: u64,
+}
+
+/// The phases of a fault that was not on the CPU all the time: right before the fault's record, which
+/// it shares the thread and the time with.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct PhasesRecord {
+    pub header: RecordHeader,
+    /// START, ns of CLOCK_MONOTONIC.
+    pub time_ns: u64,
+    pub tid: u32,
+    pub padding: u32,
+    pub spent_ns: Spent,
+}
+
+/// The most frames of a stack that are kept: as many as perf keeps.
+pub const STACK_FRAMES: usize = 127;
+
+/// A stack that was not seen before. Only `length` frames are sent.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct StackRecord {
+    pub header: RecordHeader,
+    /// Made from the frames, never 0: equal stacks have equal ids.
+    pub id: u64,
+    pub length: u64,
+    /// Return addresses, innermost first; the first is the faulting instruction itself.
+    pub frames: [u64; STACK_FRAMES],
+    /// Makes the size of what a power-of-two mask reaches.
+    pub padding: u64,
+}
+
+/// The most bytes of a user stack that are copied: as many as perf copies.
+pub const STACK_COPY_BYTES: usize = 8 << 10;
+
+/// The registers and the top of the user stack of a fault, which refers to it by `id`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct StackCopyRecord {
+    pub header: RecordHeader,
+    pub id: u64,
+    pub ip: u64,
+    pub sp: u64,
+    pub bp: u64,
+    /// Bytes copied, from `sp` upwards.
+    pub length: u64,
+    pub bytes: [u8; STACK_COPY_BYTES],
+}
+
+/// The bytes of a [`StackCopyRecord`] before the copy.
+pub const STACK_COPY_HEADER_BYTES: usize = 48;
+
+/// [`Config::stacks`]: none are taken.
+pub const STACKS_NONE: u32 = 0;
+/// [`Config::stacks`]: followed by frame pointers in the kernel.
+pub const STACKS_FRAME_POINTERS: u32 = 1;
+/// [`Config::stacks`]: the user's are copied, for user space to unwind.
+pub const STACKS_COPIED: u32 = 2;
+
+/// The bytes of a [`StackRecord`] before its frames.
+pub const STACK_HEADER_BYTES: usize = 24;
+
 /// [`RecordHeader::class`] of a [`TaskRecord`]: the thread's first fault.
 pub const TASK_SEEN: u8 = 1;
 /// [`RecordHeader::class`] of a [`TaskRecord`]: the thread got another name.
@@ -59,6 +141,8 @@ pub const TASK_RENAMED: u8 = 2;
 pub const TASK_FORKED: u8 = 3;
 /// [`RecordHeader::class`] of a [`TaskRecord`]: the thread exited.
 pub const TASK_EXITED: u8 = 4;
+/// [`RecordHeader::class`] of a [`TaskRecord`]: the thread is in another cgroup now.
+pub const TASK_MOVED: u8 = 5;
 
 /// A thread's name at a time.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +155,8 @@ pub struct TaskRecord {
     pub tid: u32,
     pub parent_pid: u32,
     pub padding: u32,
+    /// The cgroup of version 2 that the thread, or the parent of a forked one, is in.
+    pub cgroup_id: u64,
     pub comm: [u8; COMM_LEN],
 }
 
@@ -158,7 +244,9 @@ pub struct ClassStats {
     /// All ones minus the smallest latency, so that a zeroed value means none; ns.
     pub min_ns_inverted: u64,
     pub max_ns: u64,
-    pub padding: u64,
+    /// Sum over the known latencies, ns.
+    pub phases_ns: Spent,
+    pub padding: [u64; 3],
     /// Faults a latency bucket, see [`crate::histogram`].
     pub buckets: [u64; BUCKETS],
 }
@@ -175,7 +263,26 @@ pub struct TaskState {
     pub slot: u32,
     /// Whether the thread has exited; 0 or 1. It may still fault while it tears down.
     pub exited: u32,
+    /// The ids of the stacks of the fault that is being closed; 0 if none was taken.
+    pub user_stack: u64,
+    pub kernel_stack: u64,
+    /// Whether the fault that is being closed is thinned out: a `THINNING_…` constant.
+    pub thinning: u32,
+    /// Whether the thread's stack is being read: faults meanwhile are the tracer's. 0 or 1.
+    pub reading_stack: u32,
+    /// The cgroup the thread was last seen in.
+    pub cgroup_id: u64,
+    /// Whether the thread is in the map `AWAY`; 0 or 1.
+    pub away: u32,
+    pub padding: u32,
 }
+
+/// [`TaskState::thinning`]: not decided yet.
+pub const THINNING_OPEN: u32 = 0;
+/// [`TaskState::thinning`]: the fault is to be recorded.
+pub const THINNING_KEPT: u32 = 1;
+/// [`TaskState::thinning`]: the fault is not to be recorded.
+pub const THINNING_OUT: u32 = 2;
 
 /// [`Config::target_kind`]: every thread of the machine.
 pub const TARGET_ALL: u32 = 0;
@@ -183,6 +290,13 @@ pub const TARGET_ALL: u32 = 0;
 pub const TARGET_PROCESSES: u32 = 1;
 /// [`Config::target_kind`]: the map `TARGETS` holds threads.
 pub const TARGET_THREADS: u32 = 2;
+
+/// [`Config::target_kind`]: threads in a cgroup or below it.
+pub const TARGET_CGROUP: u32 = 3;
+/// [`Config::target_kind`]: threads of a user.
+pub const TARGET_USER: u32 = 4;
+/// [`Config::target_kind`]: threads of a name.
+pub const TARGET_COMM: u32 = 5;
 
 /// The length of the map `TARGET_HINTS`; an id's index is its remainder.
 pub const TARGET_HINTS_LEN: u32 = 1 << 16;
@@ -218,7 +332,15 @@ pub struct Config {
     pub task_maj_flt_offset: u32,
     /// Whether `sched_switch` passes the state of the thread that leaves (5.18); 0 or 1.
     pub has_prev_state: u32,
-    pub padding: u32,
+    /// How stacks are taken: a `STACKS_…` constant.
+    pub stacks: u32,
+    /// [`TARGET_CGROUP`]: its id, and how far below the root of the hierarchy it is.
+    pub target_cgroup_id: u64,
+    pub target_cgroup_level: u32,
+    /// [`TARGET_USER`]: the real user id.
+    pub target_uid: u32,
+    /// [`TARGET_COMM`]: the name.
+    pub target_comm: [u8; COMM_LEN],
 }
 
 /// [`Config::class_mask`] with every class selected.
@@ -229,14 +351,20 @@ const _: () = {
     assert!(size_of::<RecordHeader>() == 8);
     assert!(size_of::<FaultRecord>() == 64);
     assert!(offset_of!(FaultRecord, error_code) == 48);
-    assert!(size_of::<TaskRecord>() == 48);
-    assert!(offset_of!(TaskRecord, comm) == 32);
+    assert!(size_of::<StackedFaultRecord>() == 80);
+    assert!(offset_of!(StackRecord, frames) == STACK_HEADER_BYTES);
+    assert!(size_of::<StackRecord>() == STACK_HEADER_BYTES + 8 * (STACK_FRAMES + 1));
+    assert!(offset_of!(StackCopyRecord, bytes) == STACK_COPY_HEADER_BYTES);
+    assert!(size_of::<StackCopyRecord>() == STACK_COPY_HEADER_BYTES + STACK_COPY_BYTES);
+    assert!(size_of::<TaskRecord>() == 56);
+    assert!(offset_of!(TaskRecord, comm) == 40);
     assert!(size_of::<Counts>() == 88);
     assert!(size_of::<ThreadStats>() == 128);
     assert!(size_of::<ProcessStats>() == 104);
-    assert!(size_of::<ClassStats>() == 64 + 8 * BUCKETS);
-    assert!(size_of::<TaskState>() == 256);
-    assert!(size_of::<Config>() == 72 + 16 + 24 + 16 + 16 + 8);
+    assert!(size_of::<ClassStats>() == 128 + 8 * BUCKETS);
+    assert!(size_of::<PhasesRecord>() == 24 + size_of::<Spent>());
+    assert!(size_of::<TaskState>() == 520 + 64);
+    assert!(size_of::<Config>() == 72 + 16 + 24 + 16 + 16 + 8 + 32);
 };
 
 #[cfg(feature = "user")]
@@ -244,8 +372,8 @@ mod pod {
     //! User space reads these from bytes. Sound: `repr(C)`, no padding (asserted by the sizes
     //! above), every bit pattern valid.
     use super::{
-        ClassStats, Config, Counts, FaultRecord, ProcessStats, RecordHeader, TaskRecord,
-        ThreadStats,
+        ClassStats, Config, Counts, FaultRecord, PhasesRecord, ProcessStats, RecordHeader,
+        StackedFaultRecord, TaskRecord, ThreadStats,
     };
     use bytemuck::{Pod, Zeroable};
 
@@ -259,5 +387,5 @@ mod pod {
             )*
         };
     }
-    pod!(Config RecordHeader FaultRecord TaskRecord Counts ThreadStats ProcessStats ClassStats);
+    pod!(Config RecordHeader FaultRecord StackedFaultRecord PhasesRecord TaskRecord Counts ThreadStats ProcessStats ClassStats);
 }

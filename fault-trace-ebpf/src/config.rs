@@ -3,7 +3,7 @@
 
 use fault_trace_common::{
     Hooks, Regions,
-    wire::{ALL_CLASSES, Config, TARGET_ALL},
+    wire::{ALL_CLASSES, COMM_LEN, Config, TARGET_ALL},
 };
 
 #[unsafe(no_mangle)]
@@ -24,7 +24,11 @@ pub(crate) static CONFIG: Config = Config {
     task_min_flt_offset: 0,
     task_maj_flt_offset: 0,
     has_prev_state: 0,
-    padding: 0,
+    stacks: 0,
+    target_cgroup_id: 0,
+    target_cgroup_level: 0,
+    target_uid: 0,
+    target_comm: [0; COMM_LEN],
 };
 
 macro_rules! get {

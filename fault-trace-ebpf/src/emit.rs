@@ -2,12 +2,18 @@
 
 use aya_ebpf::{
     bindings::BPF_RB_NO_WAKEUP,
-    helpers::{bpf_get_prandom_u32, bpf_get_smp_processor_id, bpf_ktime_get_ns},
+    helpers::{
+        bpf_get_current_cgroup_id, bpf_get_prandom_u32, bpf_get_smp_processor_id, bpf_ktime_get_ns,
+    },
 };
 use fault_trace_common::{
     Counter,
     open::OpenFault,
-    wire::{COMM_LEN, Counts, FaultRecord, KIND_FAULT, KIND_TASK, RecordHeader, TaskRecord},
+    wire::{
+        COMM_LEN, Counts, FaultRecord, KIND_FAULT, KIND_PHASES, KIND_STACKED_FAULT, KIND_TASK,
+        LATENCY_UNKNOWN, PhasesRecord, RecordHeader, STACKS_NONE, StackedFaultRecord,
+        THINNING_OPEN, THINNING_OUT, TaskRecord,
+    },
 };
 
 use crate::{
@@ -18,14 +24,14 @@ use crate::{
 };
 
 #[inline(always)]
-fn header(kind: u16, class: u8, confidence: u8) -> RecordHeader {
+pub(crate) fn header(kind: u16, class: u8, confidence: u8) -> RecordHeader {
     RecordHeader {
         kind,
         // SAFETY: no arguments to get wrong.
         cpu: unsafe { bpf_get_smp_processor_id() } as u16,
         class,
         confidence,
-        padding: 0,
+        around_pages: 0,
     }
 }
 
@@ -35,28 +41,94 @@ pub(crate) fn fault(
     fault: &OpenFault,
     verdict: WireVerdict,
     latency_ns: u64,
+    stacks: Stacks,
     counts: &mut Counts,
     shared: bool,
 ) {
     if config::get!(emit) == 0 {
         return;
     }
-    let sample = config::get!(sample);
-    // An unknown latency is never too small: such faults are rare and telling.
-    if latency_ns < config::get!(min_latency_ns)
-        // SAFETY: no arguments to get wrong.
-        || (sample > 1 && unsafe { bpf_get_prandom_u32() } % sample != 0)
-    {
+    let thinned_out = match stacks.thinning {
+        THINNING_OPEN => is_thinned_out(latency_ns),
+        decided => decided == THINNING_OUT,
+    };
+    if thinned_out {
         add(&raw mut counts.filtered, 1, shared);
         return;
     }
-    let Some(mut entry) = EVENTS.reserve::<FaultRecord>(0) else {
-        add(&raw mut counts.dropped, 1, shared);
-        return;
+    // Without its phases a fault would seem to be all the CPU's.
+    let phases_written =
+        fault.phased == 0 || latency_ns == LATENCY_UNKNOWN || write(|| phases(fault));
+    let written = if !phases_written {
+        false
+    } else if config::get!(stacks) == STACKS_NONE {
+        write(|| record(KIND_FAULT, fault, verdict, latency_ns))
+    } else {
+        write(|| StackedFaultRecord {
+            fault: record(KIND_STACKED_FAULT, fault, verdict, latency_ns),
+            user_stack: stacks.user,
+            kernel_stack: stacks.kernel,
+        })
     };
+    let result = if written {
+        &raw mut counts.recorded
+    } else {
+        &raw mut counts.dropped
+    };
+    add(result, 1, shared);
+}
+
+#[inline(always)]
+fn phases(fault: &OpenFault) -> PhasesRecord {
+    PhasesRecord {
+        header: header(KIND_PHASES, 0, 0),
+        time_ns: fault.start_ns,
+        tid: task::ids().1,
+        padding: 0,
+        spent_ns: fault.phases.spent_ns,
+    }
+}
+
+/// What [`crate::stack::take`] found about the fault that is being closed.
+#[derive(Clone, Copy)]
+pub(crate) struct Stacks {
+    pub(crate) user: u64,
+    pub(crate) kernel: u64,
+    pub(crate) thinning: u32,
+}
+
+/// Whether a fault of this latency is left out of the recording on request.
+#[inline(always)]
+pub(crate) fn is_thinned_out(latency_ns: u64) -> bool {
+    let sample = config::get!(sample);
+    // An unknown latency is never too small: such faults are rare and telling.
+    latency_ns < config::get!(min_latency_ns)
+        // SAFETY: no arguments to get wrong.
+        || (sample > 1 && unsafe { bpf_get_prandom_u32() } % sample != 0)
+}
+
+/// Writes a record; false if there was no room.
+#[inline(always)]
+fn write<T: 'static>(record: impl FnOnce() -> T) -> bool {
+    let Some(mut entry) = EVENTS.reserve::<T>(0) else {
+        return false;
+    };
+    entry.write(record());
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+    true
+}
+
+#[inline(always)]
+fn record(kind: u16, fault: &OpenFault, verdict: WireVerdict, latency_ns: u64) -> FaultRecord {
     let (pid, tid) = task::ids();
-    entry.write(FaultRecord {
-        header: header(KIND_FAULT, verdict.class(), verdict.confidence()),
+    let mut header = header(kind, verdict.class(), verdict.confidence());
+    header.around_pages = if fault.around_pages > u32::from(u16::MAX) {
+        u16::MAX
+    } else {
+        fault.around_pages as u16
+    };
+    FaultRecord {
+        header,
         time_ns: fault.start_ns,
         latency_ns,
         address: fault.address,
@@ -66,9 +138,7 @@ pub(crate) fn fault(
         pid,
         tid,
         pages: fault.pages,
-    });
-    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
-    add(&raw mut counts.recorded, 1, shared);
+    }
 }
 
 /// Writes what happened to a task; `change` is a `TASK_…` constant.
@@ -77,11 +147,7 @@ pub(crate) fn task(change: u8, pid: u32, tid: u32, parent_pid: u32, comm: &[u8; 
     if config::get!(emit) == 0 {
         return;
     }
-    let Some(mut entry) = EVENTS.reserve::<TaskRecord>(0) else {
-        count(Counter::TaskRecordsDropped);
-        return;
-    };
-    entry.write(TaskRecord {
+    let written = write(|| TaskRecord {
         header: header(KIND_TASK, change, 0),
         // SAFETY: no arguments to get wrong.
         time_ns: unsafe { bpf_ktime_get_ns() },
@@ -89,7 +155,11 @@ pub(crate) fn task(change: u8, pid: u32, tid: u32, parent_pid: u32, comm: &[u8; 
         tid,
         parent_pid,
         padding: 0,
+        // SAFETY: no arguments to get wrong.
+        cgroup_id: unsafe { bpf_get_current_cgroup_id() },
         comm: *comm,
     });
-    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+    if !written {
+        count(Counter::TaskRecordsDropped);
+    }
 }

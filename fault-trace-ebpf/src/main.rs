@@ -4,18 +4,20 @@
 // Inline assembly for the BPF target, for atomic additions.
 #![feature(asm_experimental_arch)]
 
+mod away;
 mod close;
 mod config;
 mod emit;
 mod maps;
 mod probes;
+mod stack;
 mod task;
 
 use aya_ebpf::{
     macros::{perf_event, raw_tracepoint},
     programs::{PerfEventContext, RawTracePointContext},
 };
-use fault_trace_common::Evidence;
+use fault_trace_common::{Evidence, phase::Phase};
 
 use probes::{end, exit, fork, oom, page, rename, signal, sleep, start, vsyscall, while_in};
 
@@ -47,13 +49,22 @@ raw_tracepoints! {
     block_bio_queue => |_| while_in::note(Evidence::BIO_QUEUED);
     mm_filemap_add_to_page_cache => |_| while_in::note(Evidence::CACHE_ADD);
     mm_filemap_fault => |_| while_in::note(Evidence::FILEMAP_FAULT);
+    mm_filemap_map_pages => page::mapped_around;
     mark_victim => oom::marked;
     emulate_vsyscall => vsyscall::emulated;
     mm_migrate_pages_start => page::migrating;
-    reclaim_begin => |_| while_in::enter(Evidence::IN_RECLAIM, Evidence::RECLAIMED);
-    reclaim_end => |_| while_in::leave(Evidence::IN_RECLAIM);
-    contention_begin => |_| while_in::enter(Evidence::IN_LOCK_WAIT, Evidence::LOCK_WAITED);
-    contention_end => |_| while_in::leave(Evidence::IN_LOCK_WAIT);
+    reclaim_begin => |_| {
+        while_in::enter(Phase::Reclaim, Evidence::IN_RECLAIM, Evidence::RECLAIMED);
+    };
+    reclaim_end => |_| while_in::leave(Phase::Reclaim, Evidence::IN_RECLAIM);
+    mm_compaction_begin => |_| {
+        while_in::enter(Phase::Compaction, Evidence::IN_COMPACTION, Evidence::COMPACTED);
+    };
+    mm_compaction_end => |_| while_in::leave(Phase::Compaction, Evidence::IN_COMPACTION);
+    contention_begin => |_| {
+        while_in::enter(Phase::Lock, Evidence::IN_LOCK_WAIT, Evidence::LOCK_WAITED);
+    };
+    contention_end => |_| while_in::leave(Phase::Lock, Evidence::IN_LOCK_WAIT);
 }
 
 macro_rules! perf_events {

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use fault_trace_common::{
     Class, Counter,
-    wire::{ClassStats, ProcessStats, TARGET_HINTS_LEN, TaskState, ThreadStats},
+    wire::{ClassStats, ProcessStats, StackRecord, TARGET_HINTS_LEN, TaskState, ThreadStats},
 };
 
 /// Bound: live threads that are counted apart.
@@ -18,6 +18,11 @@ pub(crate) const THREAD_SLOTS: u32 = 1 << 16;
 const PROCESSES_MAX: u32 = 1 << 16;
 /// Bound: processes or threads that are targets at the same time.
 const TARGETS_MAX: u32 = 1 << 16;
+
+/// Bound: threads off the CPU in a fault at the same time.
+const AWAY_MAX: u32 = 1 << 14;
+/// Bound: different stacks that are sent once.
+const STACKS_MAX: u32 = 1 << 16;
 
 /// A task storage map, which aya-ebpf has no wrapper for: the same layout as its BTF maps.
 #[repr(C)]
@@ -108,9 +113,26 @@ pub(crate) fn may_be_target(id: u32) -> bool {
         .is_some_and(|hint| unsafe { hint.read_volatile() } != 0)
 }
 
+/// Threads that left the CPU in a fault, by `struct task_struct *`: when they came back, ns; 0 while
+/// they have not.
+#[map]
+pub(crate) static AWAY: HashMap<u64, u64> = HashMap::with_max_entries(AWAY_MAX, 0);
+
+/// Index 0: the entries of `AWAY`.
+#[map]
+pub(crate) static AWAY_COUNT: Array<u64> = Array::with_max_entries(1, 0);
+
 /// Processes chosen by the OOM killer.
 #[map]
 pub(crate) static OOM_VICTIMS: HashMap<u32, u8> = HashMap::with_max_entries(1024, 0);
+
+/// The stack that a thread is reading. Only used where stacks are taken.
+#[btf_map]
+pub(crate) static STACK: TaskStorage<StackRecord> = TaskStorage::new();
+
+/// The ids of the stacks that were sent.
+#[map]
+pub(crate) static STACKS_SENT: HashMap<u64, u8> = HashMap::with_max_entries(STACKS_MAX, 0);
 
 /// Raw events. User space sets the size.
 #[map]

@@ -3,20 +3,26 @@
 use aya_ebpf::{
     bindings::BPF_LOCAL_STORAGE_GET_F_CREATE,
     helpers::{
-        bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_probe_read_kernel,
-        generated::{bpf_get_current_task_btf, bpf_task_storage_get},
+        bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid,
+        bpf_get_current_uid_gid, bpf_probe_read_kernel,
+        generated::{
+            bpf_get_current_ancestor_cgroup_id, bpf_get_current_task_btf, bpf_task_storage_get,
+        },
     },
 };
 use fault_trace_common::{
     Counter,
-    wire::{Counts, ProcessStats, TARGET_ALL, TARGET_PROCESSES, TASK_SEEN, TaskState, ThreadStats},
+    wire::{
+        Counts, ProcessStats, TARGET_ALL, TARGET_CGROUP, TARGET_COMM, TARGET_PROCESSES,
+        TARGET_USER, TASK_MOVED, TASK_SEEN, TaskState, ThreadStats,
+    },
 };
 
 use crate::{
     config, emit,
     maps::{
-        FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, TASKS, THREAD_SLOTS, THREADS, add_shared, count,
-        fetch_add_shared, may_be_target,
+        FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, TASKS, THREAD_SLOTS, THREADS, TaskStorage,
+        add_shared, count, fetch_add_shared, may_be_target,
     },
 };
 
@@ -35,7 +41,7 @@ pub(crate) fn state() -> Option<&'static mut TaskState> {
     if config::get!(target_kind) == TARGET_PROCESSES && !may_be_target(ids().0) {
         return None;
     }
-    storage(0)
+    value(&TASKS, 0)
 }
 
 /// The state of the current thread, made if it is a target and has none yet.
@@ -47,18 +53,24 @@ pub(crate) fn target_state() -> Option<&'static mut TaskState> {
     if is_target() { create() } else { None }
 }
 
+/// The current thread's value in a task storage, made if there is none.
 #[inline(always)]
-fn storage(flags: u64) -> Option<&'static mut TaskState> {
+pub(crate) fn storage<T>(map: &TaskStorage<T>) -> Option<&'static mut T> {
+    value(map, u64::from(BPF_LOCAL_STORAGE_GET_F_CREATE))
+}
+
+#[inline(always)]
+fn value<T>(map: &TaskStorage<T>, flags: u64) -> Option<&'static mut T> {
     // SAFETY: the kernel gives null or a live value of the map's type, which only this thread uses;
     // nested programs of the same thread run to completion.
     unsafe {
         bpf_task_storage_get(
-            TASKS.as_ptr(),
+            map.as_ptr(),
             bpf_get_current_task_btf(),
             core::ptr::null_mut(),
             flags,
         )
-        .cast::<TaskState>()
+        .cast::<T>()
         .as_mut()
     }
 }
@@ -71,13 +83,50 @@ pub(crate) fn is_target() -> bool {
         return true;
     }
     let (pid, tid) = ids();
-    let id = if kind == TARGET_PROCESSES { pid } else { tid };
-    may_be_target(id) && TARGETS.get_ptr(&id).is_some()
+    match kind {
+        TARGET_CGROUP => {
+            let level = config::get!(target_cgroup_level) as i32;
+            // SAFETY: no pointers.
+            let id = unsafe { bpf_get_current_ancestor_cgroup_id(level) };
+            id == config::get!(target_cgroup_id)
+        }
+        TARGET_USER => bpf_get_current_uid_gid() as u32 == config::get!(target_uid),
+        TARGET_COMM => bpf_get_current_comm().is_ok_and(|comm| comm == config::get!(target_comm)),
+        _ => {
+            let id = if kind == TARGET_PROCESSES { pid } else { tid };
+            may_be_target(id) && TARGETS.get_ptr(&id).is_some()
+        }
+    }
+}
+
+/// Whether a thread can stop being a target: it moves to another cgroup, or changes its user or name.
+#[inline(always)]
+pub(crate) fn may_cease_to_be_target() -> bool {
+    matches!(
+        config::get!(target_kind),
+        TARGET_CGROUP | TARGET_USER | TARGET_COMM
+    )
+}
+
+/// Tells user space if the thread was moved to another cgroup since it last faulted.
+#[inline(always)]
+pub(crate) fn note_cgroup(state: &mut TaskState) {
+    if config::get!(emit) == 0 {
+        return;
+    }
+    // SAFETY: no arguments to get wrong.
+    let cgroup_id = unsafe { bpf_get_current_cgroup_id() };
+    if cgroup_id != state.cgroup_id {
+        state.cgroup_id = cgroup_id;
+        let (pid, tid) = ids();
+        let comm = bpf_get_current_comm().unwrap_or_default();
+        emit::task(TASK_MOVED, pid, tid, 0, &comm);
+    }
 }
 
 #[inline(never)]
 fn create() -> Option<&'static mut TaskState> {
-    let Some(state) = storage(u64::from(BPF_LOCAL_STORAGE_GET_F_CREATE)) else {
+    let Some(state) = storage(&TASKS) else {
         count(Counter::TaskStateFailed);
         return None;
     };
@@ -86,6 +135,8 @@ fn create() -> Option<&'static mut TaskState> {
     let (kernel_minor, kernel_major) = kernel_counters();
     state.kernel_minor = kernel_minor;
     state.kernel_major = kernel_major;
+    // SAFETY: no arguments to get wrong.
+    state.cgroup_id = unsafe { bpf_get_current_cgroup_id() };
     state.slot = take_slot();
     if state.slot == 0 {
         count(Counter::ThreadSlotsFull);

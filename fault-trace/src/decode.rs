@@ -1,15 +1,64 @@
-//! From the bytes of the ring buffer to events. Pure; anything unknown is counted, never guessed.
+//! From the bytes of the ring buffer to records. Pure; anything unknown is counted, never guessed.
 
 use bytemuck::pod_read_unaligned;
 use fault_trace_common::{
     Class, Confidence, ErrorCode, Evidence,
+    phase::Spent,
     wire::{
-        COMM_LEN, FaultRecord, KIND_FAULT, KIND_TASK, LATENCY_UNKNOWN, RecordHeader, TASK_EXITED,
-        TASK_FORKED, TASK_RENAMED, TASK_SEEN, TaskRecord,
+        COMM_LEN, FaultRecord, KIND_FAULT, KIND_PHASES, KIND_STACK, KIND_STACK_COPY,
+        KIND_STACKED_FAULT, KIND_TASK, LATENCY_UNKNOWN, PhasesRecord, RecordHeader,
+        STACK_COPY_BYTES, STACK_COPY_HEADER_BYTES, STACK_FRAMES, STACK_HEADER_BYTES,
+        StackedFaultRecord, TASK_EXITED, TASK_FORKED, TASK_MOVED, TASK_RENAMED, TASK_SEEN,
+        TaskRecord,
     },
 };
 
-use crate::model::{Event, Fault, TaskChange, TaskEvent};
+use crate::model::{Fault, TaskChange, TaskEvent};
+
+/// What a ring-buffer record says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Record {
+    Fault(Fault, StackIds),
+    Task(TaskEvent),
+    Stack(RawStack),
+    StackCopy(StackCopy),
+    Phases(RawPhases),
+}
+
+/// The phases of the fault that this thread began then, which comes right behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RawPhases {
+    pub tid: u32,
+    /// ns of CLOCK_MONOTONIC.
+    pub time_ns: u64,
+    pub spent_ns: Spent,
+}
+
+/// The stacks of a fault: ids of [`RawStack`]s that came before; 0 for none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct StackIds {
+    pub user: u64,
+    pub kernel: u64,
+}
+
+/// The top of a user stack and the registers that belong to it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StackCopy {
+    pub id: u64,
+    pub ip: u64,
+    pub sp: u64,
+    pub bp: u64,
+    /// From `sp` upwards.
+    pub bytes: Vec<u8>,
+}
+
+/// A stack as addresses, which mean something in its process only.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RawStack {
+    pub id: u64,
+    /// Innermost first; all but the first are return addresses.
+    pub frames: Vec<u64>,
+}
 
 /// Why a record could not be decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -28,14 +77,35 @@ pub enum DecodeError {
 ///
 /// # Errors
 /// A record that is too short or of an unknown kind; the caller counts it.
-pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
+pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
     let length = bytes.len();
     let header: RecordHeader = read(bytes).ok_or(DecodeError::NoHeader { length })?;
     let kind = header.kind;
     let truncated = DecodeError::Truncated { kind, length };
     match kind {
-        KIND_FAULT => read(bytes).map(fault).map(Event::Fault).ok_or(truncated),
-        KIND_TASK => task(&read(bytes).ok_or(truncated)?).map(Event::Task),
+        KIND_FAULT => {
+            let record = read(bytes).ok_or(truncated)?;
+            Ok(Record::Fault(fault(record), StackIds::default()))
+        }
+        KIND_STACKED_FAULT => {
+            let record: StackedFaultRecord = read(bytes).ok_or(truncated)?;
+            let ids = StackIds {
+                user: record.user_stack,
+                kernel: record.kernel_stack,
+            };
+            Ok(Record::Fault(fault(record.fault), ids))
+        }
+        KIND_TASK => task(&read(bytes).ok_or(truncated)?).map(Record::Task),
+        KIND_PHASES => {
+            let record: PhasesRecord = read(bytes).ok_or(truncated)?;
+            Ok(Record::Phases(RawPhases {
+                tid: record.tid,
+                time_ns: record.time_ns,
+                spent_ns: record.spent_ns,
+            }))
+        }
+        KIND_STACK_COPY => stack_copy(bytes).map(Record::StackCopy).ok_or(truncated),
+        KIND_STACK => stack(bytes).map(Record::Stack).ok_or(truncated),
         _ => Err(DecodeError::UnknownKind(kind)),
     }
 }
@@ -62,7 +132,46 @@ fn fault(record: FaultRecord) -> Fault {
         } else {
             Confidence::Inferred
         },
+        around_pages: record.header.around_pages.into(),
+        ..Fault::BLANK
     }
+}
+
+/// The record's length is the number of its frames: it is cut at the last.
+fn stack(bytes: &[u8]) -> Option<RawStack> {
+    let words: [u64; 2] = read(bytes.get(size_of::<RecordHeader>()..)?)?;
+    let [id, length] = words;
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|&length| length <= STACK_FRAMES)?;
+    let frames = bytes
+        .get(STACK_HEADER_BYTES..)?
+        .get(..length * size_of::<u64>())?;
+    Some(RawStack {
+        id,
+        frames: frames
+            .as_chunks()
+            .0
+            .iter()
+            .map(|frame| u64::from_ne_bytes(*frame))
+            .collect(),
+    })
+}
+
+fn stack_copy(bytes: &[u8]) -> Option<StackCopy> {
+    let words: [u64; 5] = read(bytes.get(size_of::<RecordHeader>()..)?)?;
+    let [id, ip, sp, bp, length] = words;
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|&length| length <= STACK_COPY_BYTES)?;
+    let bytes = bytes.get(STACK_COPY_HEADER_BYTES..)?.get(..length)?;
+    Some(StackCopy {
+        id,
+        ip,
+        sp,
+        bp,
+        bytes: bytes.to_vec(),
+    })
 }
 
 fn task(record: &TaskRecord) -> Result<TaskEvent, DecodeError> {
@@ -73,6 +182,7 @@ fn task(record: &TaskRecord) -> Result<TaskEvent, DecodeError> {
             parent_pid: record.parent_pid,
         },
         TASK_EXITED => TaskChange::Exited,
+        TASK_MOVED => TaskChange::Moved,
         other => return Err(DecodeError::UnknownTaskChange(other)),
     };
     Ok(TaskEvent {
@@ -81,6 +191,8 @@ fn task(record: &TaskRecord) -> Result<TaskEvent, DecodeError> {
         tid: record.tid,
         comm: comm(&record.comm),
         change,
+        // 0 is no cgroup's: the kernel was built without them.
+        cgroup_id: (record.cgroup_id != 0).then_some(record.cgroup_id),
     })
 }
 
@@ -105,13 +217,14 @@ mod tests {
                 cpu: 1,
                 class: TASK_FORKED,
                 confidence: 0,
-                padding: 0,
+                around_pages: 0,
             },
             time_ns: 5,
             pid: 6,
             tid: 7,
             parent_pid: 8,
             padding: 0,
+            cgroup_id: 9,
             comm: *b"ls\0garbage\0\0\0\0\0\0",
         }
     }
@@ -121,12 +234,13 @@ mod tests {
         let event = decode(bytemuck::bytes_of(&task_record()));
         assert_eq!(
             event,
-            Ok(Event::Task(TaskEvent {
+            Ok(Record::Task(TaskEvent {
                 time_ns: 5,
                 pid: 6,
                 tid: 7,
                 comm: b"ls".to_vec(),
                 change: TaskChange::Forked { parent_pid: 8 },
+                cgroup_id: Some(9),
             }))
         );
     }
@@ -140,6 +254,52 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_stack_has_as_many_frames_as_it_says() {
+        let header = RecordHeader {
+            kind: KIND_STACK,
+            cpu: 0,
+            class: 0,
+            confidence: 0,
+            around_pages: 0,
+        };
+        let words = [77_u64, 2, 0x1000, 0x2000, 0x3000];
+        let bytes = [bytemuck::bytes_of(&header), bytemuck::cast_slice(&words)].concat();
+        let frames = vec![0x1000, 0x2000];
+        assert_eq!(
+            decode(&bytes),
+            Ok(Record::Stack(RawStack { id: 77, frames }))
+        );
+        let shortest = STACK_HEADER_BYTES + 2 * 8;
+        for length in 0..shortest {
+            assert!(decode(&bytes[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_copy_of_a_stack_has_as_many_bytes_as_it_says() {
+        let header = RecordHeader {
+            kind: KIND_STACK_COPY,
+            cpu: 0,
+            class: 0,
+            confidence: 0,
+            around_pages: 0,
+        };
+        let words = [7_u64, 1, 2, 3, 4, 0x0807_0605_0403_0201];
+        let bytes = [bytemuck::bytes_of(&header), bytemuck::cast_slice(&words)].concat();
+        let copy = StackCopy {
+            id: 7,
+            ip: 1,
+            sp: 2,
+            bp: 3,
+            bytes: vec![1, 2, 3, 4],
+        };
+        assert_eq!(decode(&bytes), Ok(Record::StackCopy(copy)));
+        for length in 0..STACK_COPY_HEADER_BYTES + 4 {
+            assert!(decode(&bytes[..length]).is_err(), "{length} bytes");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
@@ -149,7 +309,7 @@ mod tests {
         #[test]
         fn no_fault_record_panics(mut bytes in prop::collection::vec(any::<u8>(), 64)) {
             bytes[..2].copy_from_slice(&KIND_FAULT.to_ne_bytes());
-            prop_assert!(matches!(decode(&bytes), Ok(Event::Fault(_))));
+            prop_assert!(matches!(decode(&bytes), Ok(Record::Fault(..))));
         }
     }
 }

@@ -4,6 +4,11 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use fault_trace_common::{Class, Family};
 
+use crate::analysis::{
+    Weight,
+    view::{By, SortBy},
+};
+
 /// A command of fault-trace with its options.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
@@ -12,6 +17,7 @@ pub enum Command {
     Trace(CaptureOptions),
     Report(ReportOptions),
     Export(ExportOptions),
+    Diff(DiffOptions),
     Explain { input: String, json: bool },
     Doctor { json: bool },
 }
@@ -25,6 +31,13 @@ pub enum Target {
     Processes(Vec<u32>),
     /// Single threads.
     Threads(Vec<u32>),
+    /// The threads in a cgroup and below it: a folder of the cgroup file system, or its path below
+    /// the root of the hierarchy.
+    Cgroup(PathBuf),
+    /// The threads of a user: a name or a number.
+    User(String),
+    /// The threads of this name.
+    Comm(String),
     /// The whole machine.
     All,
 }
@@ -62,6 +75,17 @@ pub struct CaptureOptions {
     /// The size of the ring buffer, bytes, a power of two; `None` only counts.
     pub ring_bytes: Option<u32>,
     pub evidence: Evidence,
+    /// Take the stack of each recorded fault.
+    pub stacks: Option<CallGraph>,
+}
+
+/// How the calls that led to a fault are found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CallGraph {
+    /// In the kernel, by the frame pointers that programs keep.
+    FramePointers,
+    /// In user space, by the tables of compilers, from a copy of the stack.
+    Dwarf,
 }
 
 /// How much evidence to gather about each fault.
@@ -97,7 +121,41 @@ pub struct StatOptions {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReportOptions {
     pub recording: PathBuf,
+    /// `None`: the exact totals by class, unless something else asks for single faults.
+    pub by: Option<By>,
+    pub sort: Option<SortBy>,
+    /// Rows at most; 0 for all.
+    pub limit: Option<usize>,
+    pub selection: Selection,
+    /// Where to look for names beside the usual folders.
+    pub debug_directories: Vec<PathBuf>,
     pub format: Format,
+}
+
+/// Which recorded faults to take.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Selection {
+    /// Empty: every class.
+    pub classes: Vec<Class>,
+    /// Empty: every family.
+    pub families: Vec<Family>,
+    /// Empty: every process.
+    pub processes: Vec<ProcessName>,
+    pub mode: Option<Mode>,
+    pub min_latency: Option<Duration>,
+    /// First and last address.
+    pub addresses: Option<(u64, u64)>,
+    /// From the start of the run.
+    pub from: Option<Duration>,
+    /// The first moment beyond, from the start of the run.
+    pub until: Option<Duration>,
+}
+
+/// A process by its id, or processes by their newest name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ProcessName {
+    Pid(u32),
+    Comm(String),
 }
 
 /// The form of a report.
@@ -114,6 +172,11 @@ pub enum Format {
 pub struct ExportOptions {
     pub recording: PathBuf,
     pub format: ExportFormat,
+    /// Of folded stacks and flame graphs.
+    pub weight: Weight,
+    pub selection: Selection,
+    /// Where to look for names beside the usual folders.
+    pub debug_directories: Vec<PathBuf>,
     /// `None`: standard output.
     pub output: Option<PathBuf>,
 }
@@ -122,4 +185,29 @@ pub struct ExportOptions {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ExportFormat {
     Jsonl,
+    Csv,
+    Folded,
+    Flamegraph,
+}
+
+/// How to compare two recordings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DiffOptions {
+    pub before: PathBuf,
+    pub after: PathBuf,
+    /// `None`: a table by class.
+    pub graph: Option<GraphFormat>,
+    /// Of folded stacks and flame graphs.
+    pub weight: Weight,
+    /// Where to look for names beside the usual folders.
+    pub debug_directories: Vec<PathBuf>,
+    /// `None`: standard output.
+    pub output: Option<PathBuf>,
+}
+
+/// A form of stacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GraphFormat {
+    Folded,
+    Flamegraph,
 }

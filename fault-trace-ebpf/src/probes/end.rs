@@ -6,7 +6,7 @@ use fault_trace_common::{Closer, Counter, Evidence};
 
 use crate::{
     close::{self, Closing},
-    maps, task,
+    maps, stack, task,
 };
 
 pub(crate) fn minor(ctx: &PerfEventContext) {
@@ -30,7 +30,9 @@ fn end(ctx: &PerfEventContext, major: u64) {
     // SAFETY: the kernel's context, valid while the program runs.
     let (address, ip) = unsafe { ((*ctx.ctx).addr, (*ctx.ctx).regs.rip) };
     let Some(index) = state.open.newest_at(address) else {
-        maps::count(Counter::EndUnmatched);
+        if task::is_target() {
+            maps::count(Counter::EndUnmatched);
+        }
         return;
     };
     if state.open.depth() > index + 1 {
@@ -41,7 +43,9 @@ fn end(ctx: &PerfEventContext, major: u64) {
         end_ns,
         ip,
     };
+    stack::take(ctx, state, index, end_ns);
     close::newest(state, closing);
+    stack::forget(state);
 }
 
 /// The handler accepted a user address. Only attached for kernel mode: from user mode it always does.

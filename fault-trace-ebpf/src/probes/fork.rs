@@ -1,9 +1,12 @@
 //! `sched:sched_process_fork` (parent, child): follow the children of targets.
 
-use aya_ebpf::{helpers::bpf_probe_read_kernel, programs::RawTracePointContext};
+use aya_ebpf::{
+    helpers::{bpf_get_current_comm, bpf_probe_read_kernel},
+    programs::RawTracePointContext,
+};
 use fault_trace_common::{
     Counter,
-    wire::{COMM_LEN, TARGET_PROCESSES, TASK_FORKED},
+    wire::{TARGET_PROCESSES, TASK_FORKED},
 };
 
 use crate::{
@@ -27,7 +30,9 @@ pub(crate) fn forked(ctx: &RawTracePointContext) {
     if PROCESSES.get_ptr(&pid).is_some() {
         count(Counter::PidReused);
     }
-    emit::task(TASK_FORKED, pid, tid, parent, &[0; COMM_LEN]);
+    // The child starts with the parent's name.
+    let comm = bpf_get_current_comm().unwrap_or_default();
+    emit::task(TASK_FORKED, pid, tid, parent, &comm);
 }
 
 /// Keeps `TARGETS`: one more thread of a target, or a new process.

@@ -40,7 +40,7 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
     let Some(fault) = state.open.taking_evidence() else {
         return;
     };
-    if fault.evidence.any(Evidence::IN_RECLAIM) {
+    if !while_in::is_own_doing(fault) {
         return;
     }
     let order: u32 = ctx.arg(1);
@@ -71,6 +71,17 @@ pub(crate) fn resident(ctx: &RawTracePointContext) {
     let member: u32 = ctx.arg(1);
     if member < 4 {
         while_in::note(Evidence::RSS_FILE << member);
+    }
+}
+
+/// `filemap:mm_filemap_map_pages`: mapping, first and last offset in pages. Fault-around looked at
+/// these; which of them it mapped is not told.
+pub(crate) fn mapped_around(ctx: &RawTracePointContext) {
+    let first: u64 = ctx.arg(1);
+    let last: u64 = ctx.arg(2);
+    if let Some(fault) = while_in::open_fault() {
+        let pages = last.saturating_sub(first).saturating_add(1);
+        fault.around_pages = fault.around_pages.saturating_add(pages as u32);
     }
 }
 

@@ -8,7 +8,7 @@ use fault_trace_common::{Closer, Evidence};
 
 use crate::{
     close::{self, Closing},
-    task,
+    stack, task,
 };
 
 /// Offsets in `siginfo_t`, a user-space ABI.
@@ -41,16 +41,19 @@ pub(crate) fn generated(ctx: &RawTracePointContext) {
     };
     close::down_to(state, index + 1, Closing::late(Closer::OuterEnd));
     let number: u32 = ctx.arg(0);
+    // SAFETY: no arguments to get wrong.
+    let end_ns = unsafe { bpf_ktime_get_ns() };
     let closing = Closing {
         evidence: Evidence(0)
             .with_closer(Closer::Signal)
             .with_signal(number as u8, code as i8)
             .0,
-        // SAFETY: no arguments to get wrong.
-        end_ns: unsafe { bpf_ktime_get_ns() },
+        end_ns,
         ip: 0,
     };
+    stack::take(ctx, state, index, end_ns);
     close::newest(state, closing);
+    stack::forget(state);
 }
 
 /// `signal:signal_deliver` (sig, info, ka): the thread is on its way to user mode.

@@ -2,8 +2,9 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::RawTracePointContext};
 use fault_trace_common::{
-    Closer, Evidence,
+    Closer, Counter, Evidence,
     open::{DEPTH, OpenFault},
+    phase::Phases,
 };
 
 use crate::{
@@ -24,6 +25,10 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
     let Some(state) = task::target_state() else {
         return;
     };
+    if state.reading_stack != 0 {
+        maps::count(Counter::OwnProbe);
+        return;
+    }
     let address: u64 = ctx.arg(0);
     let regs: u64 = ctx.arg(1);
     if state.open.depth != 0 {
@@ -34,6 +39,10 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
         };
         close_older(state, keep, address);
     }
+    if task::may_cease_to_be_target() && !task::is_target() {
+        return;
+    }
+    task::note_cgroup(state);
     if let Some((counts, shared)) = task::counts(state) {
         maps::add(&raw mut counts.started, 1, shared);
     }
@@ -42,7 +51,7 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
     } else {
         0
     };
-    state.open.push(OpenFault {
+    state.open.push(&OpenFault {
         address,
         regs,
         // In kernel mode nothing keeps the registers until a late closer comes.
@@ -57,6 +66,9 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
         page: 0,
         error_code: ctx.arg::<u64>(2) as u32,
         pages: 0,
+        around_pages: 0,
+        phased: 0,
+        phases: Phases::NONE,
     });
 }
 

@@ -7,6 +7,7 @@
 //!   forks:K:N       K children, one after another, each does touch:N
 //!   wait            waits to be told to go on
 //!   name:NAME       renames the thread
+//!   user:ID         becomes another user
 //!   stuck           a fault that never ends: nobody answers its userfaultfd
 //!   efault:N        N system calls with a buffer that is not mapped
 //!   segv            writes where nothing is mapped
@@ -52,6 +53,7 @@ fn take(step: &OsStr, pages: &mut memory::Pages) {
         (b"efault", Some(&[times])) => memory::efault(pages.next(), times),
         (b"wait", _) => process::wait(),
         (b"name", _) => process::rename(rest),
+        (b"user", Some(&[id])) => process::become_user(id),
         (b"stuck", _) => stuck::stuck(&pages.map(1)),
         (b"segv", _) => memory::segv(pages.next()),
         _ => panic!("no such step: {}", step.display()),

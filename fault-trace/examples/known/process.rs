@@ -10,7 +10,7 @@ use std::{
 
 use nix::{
     sys::wait::waitpid,
-    unistd::{ForkResult, fork},
+    unistd::{ForkResult, Uid, fork, setuid},
 };
 
 use crate::memory::Range;
@@ -64,6 +64,12 @@ pub(crate) fn rename(name: &[u8]) {
     // SAFETY: the name ends with a NUL.
     let failed = unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
     assert_eq!(failed, 0, "{}", io::Error::last_os_error());
+}
+
+/// Becomes another user, for good.
+pub(crate) fn become_user(id: usize) {
+    let id = u32::try_from(id).expect("a user id");
+    setuid(Uid::from_raw(id)).expect("root may");
 }
 
 /// Runs a command and tells what wait4 says of its faults, and of those it waited for.

@@ -1,11 +1,24 @@
 //! From a run to one report: pure.
 
+pub mod diff;
+pub mod filter;
+pub mod folded;
 pub mod latency;
 pub mod report;
+pub mod resident;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod tables;
 pub mod tally;
+pub mod view;
+pub mod weight;
 
+pub use diff::Diff;
+pub use filter::FaultFilter;
+pub use folded::{Folded, FoldedSummary, Folder};
 pub use latency::Latency;
 pub use report::Report;
+pub use tables::Tables;
 pub use tally::Tally;
+pub use view::{View, ViewBuilder};
+pub use weight::Weight;

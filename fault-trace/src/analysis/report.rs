@@ -3,7 +3,7 @@
 use fault_trace_common::{Class, Family};
 use serde::{Serialize, Serializer};
 
-use super::tally::Tally;
+use super::{tally::Tally, view::View};
 use crate::model::{
     Accounting, Loss, ProcessTotals, Run,
     accounting::{ended, losses, unexplained},
@@ -44,6 +44,9 @@ pub struct Report {
     pub classes: Vec<ClassRow>,
     /// Ordered by pid.
     pub processes: Vec<ProcessRow>,
+    /// The recorded faults grouped by something, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view: Option<View>,
 }
 
 /// One family's totals.
@@ -105,6 +108,7 @@ impl Report {
             families: families(run),
             classes: class_rows(run),
             processes: run.totals.processes.iter().map(process_row).collect(),
+            view: None,
         }
     }
 }

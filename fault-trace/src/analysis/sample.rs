@@ -1,9 +1,10 @@
 //! Made-up runs for tests: fixed, and with counts that add up.
 
-use fault_trace_common::{Class, Hooks, histogram::bucket_of};
+use fault_trace_common::{Class, Counter, Hooks, histogram::bucket_of};
 
 use crate::model::{
     ClassTotals, CounterTotals, Counts, ProcessTotals, Run, Totals,
+    interner::Unnamed,
     run::{ClockBase, Host, KernelReading, KernelSource, RunOptions},
     support::Support,
     totals::KernelCounts,
@@ -81,6 +82,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
             min_latency_ns: 0,
             filters: Vec::new(),
             records_faults: true,
+            call_graph: None,
         },
         hooks: Hooks::ALL.into(),
         support: Support::default(),
@@ -101,6 +103,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
         exit_status: Some(0),
         spaces: crate::model::spaces::SpaceCounts::default(),
         undecodable: 0,
+        unnamed: Unnamed::default(),
         notes: Vec::new(),
         totals: Totals {
             counts,
@@ -158,7 +161,10 @@ pub(crate) fn troubled() -> Run {
     run.totals.counts.recorded -= 1_000_000;
     run.totals.counts.dropped = 12_345;
     run.totals.counts.filtered = 987_655;
-    run.totals.counters.0 = [0, 0, 7, 0, 5, 0, 0, 41, 0];
+    let counters = &mut run.totals.counters.0;
+    counters[Counter::ProcessesFull as usize] = 7;
+    counters[Counter::EndUnmatched as usize] = 5;
+    counters[Counter::TaskRecordsDropped as usize] = 41;
     if let Some(kernel) = &mut run.kernel {
         kernel.counts.minor += 37;
     }

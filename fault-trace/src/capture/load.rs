@@ -4,10 +4,14 @@ use aya::{Ebpf, EbpfLoader, programs::Program};
 use fault_trace_common::{
     Hook, Hooks,
     hooks::Attach,
-    wire::{Config, TARGET_ALL, TARGET_PROCESSES, TARGET_THREADS},
+    wire::{
+        COMM_LEN, Config, STACKS_COPIED, STACKS_FRAME_POINTERS, STACKS_NONE, TARGET_ALL,
+        TARGET_CGROUP, TARGET_COMM, TARGET_PROCESSES, TARGET_THREADS, TARGET_USER,
+    },
 };
 
 use super::{Capture, CaptureError, Settings, TargetKind};
+use crate::options::CallGraph;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fault-trace-ebpf"));
 
@@ -21,6 +25,10 @@ pub(super) fn load(settings: &Settings) -> Result<Capture, CaptureError> {
         .override_global("CONFIG", bytemuck::bytes_of(&config), true)
         // A run that only counts still needs a ring buffer that can be created.
         .map_max_entries("EVENTS", settings.ring_bytes.unwrap_or(4096));
+    if settings.stacks.is_none() {
+        // The map exists whether it is used or not: let it be small.
+        loader.map_max_entries("STACKS_SENT", 1);
+    }
     let mut ebpf = loader
         .load(OBJECT)
         .map_err(|source| CaptureError::Load(Box::new(source)))?;
@@ -77,6 +85,13 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
         TargetKind::All => (TARGET_ALL, false),
         TargetKind::Processes { follow_children } => (TARGET_PROCESSES, follow_children),
         TargetKind::Threads => (TARGET_THREADS, false),
+        TargetKind::Cgroup { .. } => (TARGET_CGROUP, false),
+        TargetKind::User(_) => (TARGET_USER, false),
+        TargetKind::Comm(_) => (TARGET_COMM, false),
+    };
+    let (target_cgroup_id, target_cgroup_level) = match settings.target {
+        TargetKind::Cgroup { id, level } => (id, level),
+        _ => (0, 0),
     };
     Config {
         regions: settings.regions,
@@ -95,6 +110,20 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
         task_min_flt_offset: settings.task_offsets.min_flt,
         task_maj_flt_offset: settings.task_offsets.maj_flt,
         has_prev_state: (settings.kernel >= (5, 18)).into(),
-        padding: 0,
+        stacks: match settings.stacks {
+            None => STACKS_NONE,
+            Some(CallGraph::FramePointers) => STACKS_FRAME_POINTERS,
+            Some(CallGraph::Dwarf) => STACKS_COPIED,
+        },
+        target_cgroup_id,
+        target_cgroup_level,
+        target_uid: match settings.target {
+            TargetKind::User(uid) => uid,
+            _ => 0,
+        },
+        target_comm: match settings.target {
+            TargetKind::Comm(comm) => comm,
+            _ => [0; COMM_LEN],
+        },
     }
 }

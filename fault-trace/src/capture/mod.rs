@@ -18,12 +18,15 @@ use aya::{
     maps::{Array, HashMap},
     programs::raw_trace_point::RawTracePointLinkId,
 };
-use fault_trace_common::{Counter, Hook, Hooks, Regions, wire::TARGET_HINTS_LEN};
+use fault_trace_common::{
+    Counter, Hook, Hooks, Regions,
+    wire::{COMM_LEN, TARGET_HINTS_LEN},
+};
 
 pub use error::CaptureError;
 pub use ring::Ring;
 
-use crate::model::CounterTotals;
+use crate::{model::CounterTotals, options::CallGraph};
 pub use totals::{LiveThread, Snapshot};
 
 /// Whose faults are captured.
@@ -38,6 +41,16 @@ pub enum TargetKind {
     },
     /// Single threads.
     Threads,
+    /// The threads in a cgroup of version 2 and below it.
+    Cgroup {
+        id: u64,
+        /// How far below the root of the hierarchy it is.
+        level: u32,
+    },
+    /// The threads of a user, by real user id.
+    User(u32),
+    /// The threads of this name, filled up with NULs.
+    Comm([u8; COMM_LEN]),
 }
 
 /// Which faults count, and which of those are recorded one by one.
@@ -90,6 +103,8 @@ pub struct Settings {
     pub kernel: (u32, u32),
     /// The hooks to try.
     pub hooks: Hooks,
+    /// How stacks are taken, if they are.
+    pub stacks: Option<CallGraph>,
 }
 
 /// Loaded and attached programs. Dropping it detaches them, as does the death of the process.

@@ -5,9 +5,14 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fault_trace_common::{Class, Family};
 
-use super::values;
+use super::{
+    selection::{
+        ExportName, GraphName, SelectionArguments, SymbolArguments, ViewArguments, WeightName,
+    },
+    values,
+};
 use crate::options::{
-    CaptureOptions, Command, Evidence, ExportFormat, ExportOptions, Filter, Format, Mode,
+    CallGraph, CaptureOptions, Command, DiffOptions, Evidence, ExportOptions, Filter, Format, Mode,
     RecordOptions, ReportOptions, StatOptions, Target,
 };
 
@@ -66,15 +71,30 @@ enum Subcommands {
         events: Events,
     },
     /// Report on a recording
+    #[command(after_help = "Examples:
+  fault-trace report service.ftrace
+  fault-trace report service.ftrace --by function --sort time
+  fault-trace report service.ftrace --by file --family demand --from 10s --until 20s
+  fault-trace report service.ftrace --process postgres --min-latency 1ms --by stack")]
     Report {
         /// The recording's directory
         #[arg(value_name = "DIR")]
         recording: PathBuf,
+        #[command(flatten)]
+        view: ViewArguments,
+        #[command(flatten)]
+        selection: SelectionArguments,
+        #[command(flatten)]
+        symbols: SymbolArguments,
         /// The form of the report
         #[arg(long, value_enum, default_value_t = FormatName::Text)]
         format: FormatName,
     },
     /// Write a recording's faults in another form
+    #[command(after_help = "Examples:
+  fault-trace export service.ftrace --to jsonl | jq .class
+  fault-trace export service.ftrace --to flamegraph --weight time -o faults.svg
+  fault-trace export service.ftrace --to folded --family cow -o cow.folded")]
     Export {
         /// The recording's directory
         #[arg(value_name = "DIR")]
@@ -82,9 +102,39 @@ enum Subcommands {
         /// The form
         #[arg(long, value_enum)]
         to: ExportName,
+        /// What the widths of a flame graph stand for
+        #[arg(long, value_enum, default_value_t = WeightName::Count)]
+        weight: WeightName,
         /// The file to write [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+        #[command(flatten)]
+        selection: SelectionArguments,
+        #[command(flatten)]
+        symbols: SymbolArguments,
+    },
+    /// Compare two recordings
+    #[command(after_help = "Examples:
+  fault-trace diff before.ftrace after.ftrace
+  fault-trace diff before.ftrace after.ftrace --to flamegraph -o diff.svg")]
+    Diff {
+        /// The recording to compare with
+        #[arg(value_name = "A")]
+        before: PathBuf,
+        /// The recording to look at
+        #[arg(value_name = "B")]
+        after: PathBuf,
+        /// Compare stacks instead of classes
+        #[arg(long, value_enum)]
+        to: Option<GraphName>,
+        /// What the widths of a flame graph stand for
+        #[arg(long, value_enum, default_value_t = WeightName::Count)]
+        weight: WeightName,
+        /// The file to write [default: standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        symbols: SymbolArguments,
     },
     /// Explain a page-fault error code, or a line of the kernel's log about a bad access
     #[command(after_help = "Examples:
@@ -130,10 +180,23 @@ struct Events {
     /// Record only one in N faults; totals still hold all
     #[arg(long, value_name = "1/N", value_parser = values::fraction, help_heading = "Filter")]
     sample: Option<u32>,
-    /// The size of the buffer between kernel and recorder
-    #[arg(long, value_name = "SIZE", value_parser = values::ring_bytes, default_value = "16MiB",
-        help_heading = "Capture")]
-    buffer: u32,
+    /// Take the stack of each recorded fault: the same as --call-graph fp
+    #[arg(short = 'g', long, help_heading = "Capture")]
+    stacks: bool,
+    /// How to find the callers: fp follows frame pointers; dwarf copies 8 KiB of stack with each
+    /// fault, costs more, and needs no frame pointers
+    #[arg(long, value_enum, value_name = "HOW", help_heading = "Capture")]
+    call_graph: Option<CallGraphName>,
+    /// The size of the buffer between kernel and recorder [default: 16MiB; 128MiB with --call-graph
+    /// dwarf]
+    #[arg(long, value_name = "SIZE", value_parser = values::ring_bytes, help_heading = "Capture")]
+    buffer: Option<u32>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum CallGraphName {
+    Fp,
+    Dwarf,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -153,6 +216,15 @@ struct TargetArguments {
     #[arg(short, long, value_name = "TID,…", value_delimiter = ',', help_heading = "Target",
         value_parser = clap::value_parser!(u32).range(1..))]
     tid: Vec<u32>,
+    /// Trace the threads in a cgroup (version 2) and below it
+    #[arg(long, value_name = "PATH", help_heading = "Target")]
+    cgroup: Option<PathBuf>,
+    /// Trace the threads of a user, by name or number
+    #[arg(short, long, value_name = "USER", help_heading = "Target")]
+    user: Option<String>,
+    /// Trace the threads of this name, as `ps -eLo comm` shows it
+    #[arg(long, value_name = "NAME", help_heading = "Target", value_parser = values::comm)]
+    comm: Option<String>,
     /// Trace the whole machine
     #[arg(short, long, help_heading = "Target")]
     all: bool,
@@ -180,7 +252,7 @@ struct FilterArguments {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum ModeName {
+pub(super) enum ModeName {
     User,
     Kernel,
 }
@@ -191,11 +263,6 @@ enum FormatName {
     Json,
     Csv,
     Markdown,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ExportName {
-    Jsonl,
 }
 
 impl Arguments {
@@ -231,17 +298,49 @@ impl Arguments {
             Subcommands::Trace { capture, events } => {
                 Command::Trace(capture.into_options(Some(&events)))
             }
-            Subcommands::Report { recording, format } => Command::Report(ReportOptions {
+            Subcommands::Report {
                 recording,
+                view,
+                selection,
+                symbols,
+                format,
+            } => Command::Report(ReportOptions {
+                recording,
+                by: view.by.map(Into::into),
+                sort: view.sort.map(Into::into),
+                limit: view.limit,
+                selection: selection.into(),
+                debug_directories: symbols.debug_dir,
                 format: format.into(),
             }),
             Subcommands::Export {
                 recording,
-                to: ExportName::Jsonl,
+                to,
+                weight,
                 output,
+                selection,
+                symbols,
             } => Command::Export(ExportOptions {
                 recording,
-                format: ExportFormat::Jsonl,
+                format: to.into(),
+                weight: weight.into(),
+                selection: selection.into(),
+                debug_directories: symbols.debug_dir,
+                output,
+            }),
+            Subcommands::Diff {
+                before,
+                after,
+                to,
+                weight,
+                output,
+                symbols,
+            } => Command::Diff(DiffOptions {
+                before,
+                after,
+                graph: to.map(Into::into),
+                weight: weight.into(),
+                debug_directories: symbols.debug_dir,
                 output,
             }),
             Subcommands::Explain { input, json } => Command::Explain {
@@ -249,6 +348,25 @@ impl Arguments {
                 json,
             },
             Subcommands::Doctor { json } => Command::Doctor { json },
+        }
+    }
+}
+
+impl Events {
+    fn ring_bytes(&self) -> u32 {
+        const FOR_RECORDS: u32 = 16 << 20;
+        const FOR_COPIES_OF_STACKS: u32 = 128 << 20;
+        self.buffer.unwrap_or(match self.call_graph() {
+            Some(CallGraph::Dwarf) => FOR_COPIES_OF_STACKS,
+            Some(CallGraph::FramePointers) | None => FOR_RECORDS,
+        })
+    }
+
+    fn call_graph(&self) -> Option<CallGraph> {
+        match self.call_graph {
+            Some(CallGraphName::Dwarf) => Some(CallGraph::Dwarf),
+            Some(CallGraphName::Fp) => Some(CallGraph::FramePointers),
+            None => self.stacks.then_some(CallGraph::FramePointers),
         }
     }
 }
@@ -264,7 +382,8 @@ impl Capture {
                 ..self.filter.into()
             },
             duration: self.duration,
-            ring_bytes: events.map(|events| events.buffer),
+            ring_bytes: events.map(Events::ring_bytes),
+            stacks: events.and_then(Events::call_graph),
             evidence: match self.evidence {
                 EvidenceName::Full => Evidence::Full,
                 EvidenceName::Core => Evidence::Core,
@@ -282,6 +401,12 @@ impl From<TargetArguments> for Target {
             Self::Processes(target.pid)
         } else if !target.tid.is_empty() {
             Self::Threads(target.tid)
+        } else if let Some(path) = target.cgroup {
+            Self::Cgroup(path)
+        } else if let Some(user) = target.user {
+            Self::User(user)
+        } else if let Some(comm) = target.comm {
+            Self::Comm(comm)
         } else {
             Self::All
         }
@@ -294,12 +419,18 @@ impl From<FilterArguments> for Filter {
             classes: filter.class,
             families: filter.family,
             addresses: filter.address,
-            mode: filter.mode.map(|mode| match mode {
-                ModeName::User => Mode::User,
-                ModeName::Kernel => Mode::Kernel,
-            }),
+            mode: filter.mode.map(Into::into),
             min_latency: None,
             sample: None,
+        }
+    }
+}
+
+impl From<ModeName> for Mode {
+    fn from(mode: ModeName) -> Self {
+        match mode {
+            ModeName::User => Self::User,
+            ModeName::Kernel => Self::Kernel,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: arguments to plain options, nothing else.
 
 mod arguments;
+mod selection;
 mod values;
 
 use std::ffi::OsString;

@@ -5,14 +5,43 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use fault_trace_common::{Class, Family};
 
+use crate::options::ProcessName;
+
 /// `10s`, `50us`, `1m 30s`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a number with a unit, as in 10s or 50us"))?;
+    let duration = moment(text)?;
     if duration.is_zero() {
         return Err("a duration must be longer than 0".into());
     }
     Ok(duration)
+}
+
+/// A duration from the start of a run; 0 is one.
+pub(super) fn moment(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write a number with a unit, as in 10s or 50us"))
+}
+
+/// A process's id, or a name.
+pub(super) fn process(text: &str) -> Result<ProcessName, String> {
+    match text.parse() {
+        Ok(pid) => Ok(ProcessName::Pid(pid)),
+        Err(_) if text.is_empty() => Err("write a process's id or name".into()),
+        Err(_) => Ok(ProcessName::Comm(text.to_owned())),
+    }
+}
+
+/// A thread's name: the kernel keeps 15 bytes.
+pub(super) fn comm(text: &str) -> Result<String, String> {
+    const LONGEST: usize = fault_trace_common::wire::COMM_LEN - 1;
+    match text.len() {
+        0 => Err("a name is wanted, as `ps -eLo comm` shows it".into()),
+        1..=LONGEST => Ok(text.to_owned()),
+        _ => Err(format!(
+            "threads have names of at most {LONGEST} bytes: `{}`",
+            text.get(..LONGEST).unwrap_or_default()
+        )),
+    }
 }
 
 /// `64M`: the next power of two from a page to 1 GiB, bytes.
@@ -86,6 +115,19 @@ mod tests {
         for wrong in ["", "10", "-1s", "0s", "1 parsec"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_moment_may_be_the_start() {
+        assert_eq!(moment("0s"), Ok(Duration::ZERO));
+        assert!(moment("5").is_err());
+    }
+
+    #[test]
+    fn a_process_is_an_id_or_a_name() {
+        assert_eq!(process("12"), Ok(ProcessName::Pid(12)));
+        assert_eq!(process("12x"), Ok(ProcessName::Comm("12x".into())));
+        assert!(process("").is_err());
     }
 
     #[test]

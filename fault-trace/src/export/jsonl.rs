@@ -8,7 +8,10 @@ use std::{
 use fault_trace_common::{Class, Confidence, Evidence, Family};
 use serde::{Serialize, Serializer};
 
-use crate::model::Fault;
+use crate::{
+    analysis::{Tables, tables::mapping_name},
+    model::Fault,
+};
 
 /// Bytes gathered before they are written.
 const CHUNK_BYTES: usize = 1 << 16;
@@ -29,12 +32,12 @@ impl<W: Write> JsonlWriter<W> {
         }
     }
 
-    /// Writes one fault; `comm` is the thread's name where it is known.
+    /// Writes one fault, which refers to `tables`.
     ///
     /// # Errors
     /// What the destination reports.
-    pub fn write(&mut self, fault: &Fault, comm: Option<&[u8]>) -> io::Result<()> {
-        serde_json::to_writer(&mut self.chunk, &Row::new(fault, comm))?;
+    pub fn write(&mut self, fault: &Fault, tables: &Tables) -> io::Result<()> {
+        serde_json::to_writer(&mut self.chunk, &Row::new(fault, tables))?;
         self.chunk.push(b'\n');
         if self.chunk.len() >= CHUNK_BYTES {
             self.out.write_all(&self.chunk)?;
@@ -52,21 +55,6 @@ impl<W: Write> JsonlWriter<W> {
         self.out.flush()?;
         Ok(self.out)
     }
-}
-
-/// Writes `faults`, each with its thread's name where that is known, as JSON lines.
-///
-/// # Errors
-/// What `out` reports.
-pub fn jsonl<C: AsRef<[u8]>>(
-    faults: impl IntoIterator<Item = (Fault, Option<C>)>,
-    out: impl Write,
-) -> io::Result<()> {
-    let mut writer = JsonlWriter::new(out);
-    for (fault, comm) in faults {
-        writer.write(&fault, comm.as_ref().map(AsRef::as_ref))?;
-    }
-    writer.finish().map(drop)
 }
 
 /// The line's keys, in their order.
@@ -97,11 +85,39 @@ struct Row<'a> {
     signal: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     si_code: Option<i8>,
+    #[serde(skip_serializing_if = "is_zero")]
+    around_pages: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mapping: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbol: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    module: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack: Option<Stack<'a>>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl<'a> Row<'a> {
-    fn new(fault: &Fault, comm: Option<&'a [u8]>) -> Self {
+    fn new(fault: &Fault, tables: &'a Tables) -> Self {
         let evidence = fault.evidence;
+        let comm = tables.comm(fault.pid, fault.tid, fault.time_ns);
+        let mapping = fault.mapping_id.and_then(|id| tables.mapping_of(id));
+        let known = |id: &u32| tables.location_of(*id).is_some();
+        let frame = fault.location_id.filter(known);
+        let frame = frame.map(|id| tables.innermost(id));
+        let locations = fault.stack_id.and_then(|id| tables.stack_of(id));
         let signal = (evidence.signal() != 0).then_some(evidence.signal());
         Self {
             time_ns: fault.time_ns,
@@ -125,7 +141,24 @@ impl<'a> Row<'a> {
             closer: evidence.closer().name(),
             signal,
             si_code: signal.map(|_| evidence.si_code()),
+            around_pages: fault.around_pages,
+            mapping: mapping.map(|row| lossy(mapping_name(row))),
+            offset: mapping.map(|row| row.offset_of(fault.address)),
+            symbol: frame.map(|frame| frame.name()),
+            module: frame
+                .filter(|frame| !frame.module.is_empty())
+                .map(|frame| String::from_utf8_lossy(frame.module)),
+            source: frame.and_then(|frame| frame.source()),
+            stack: locations.map(|locations| Stack { tables, locations }),
         }
+    }
+}
+
+/// Text, with U+FFFD for what is not UTF-8.
+fn lossy(name: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match name {
+        Cow::Borrowed(name) => String::from_utf8_lossy(name),
+        Cow::Owned(name) => Cow::Owned(String::from_utf8_lossy(&name).into_owned()),
     }
 }
 
@@ -135,6 +168,20 @@ struct Hex(u64);
 impl Serialize for Hex {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{:#x}", self.0))
+    }
+}
+
+/// The functions of a stack, innermost first.
+struct Stack<'a> {
+    tables: &'a Tables,
+    locations: &'a [u32],
+}
+
+impl Serialize for Stack<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let locations = self.locations.iter();
+        let frames = locations.flat_map(|&id| self.tables.frames(id));
+        serializer.collect_seq(frames.map(|frame| frame.name()))
     }
 }
 
@@ -166,6 +213,7 @@ pub(crate) fn sample() -> Vec<(Fault, Option<&'static [u8]>)> {
         pages: 1,
         class: Class::AnonAlloc,
         confidence: Confidence::Exact,
+        ..Fault::BLANK
     };
     let read = Fault {
         time_ns: 1_000_200_000,
@@ -212,15 +260,56 @@ pub(crate) fn sample() -> Vec<(Fault, Option<&'static [u8]>)> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_line_a_fault() {
+    use crate::{
+        analysis::view::tests as made_up,
+        model::{TaskChange, TaskEvent},
+    };
+
+    /// The names of the sample's threads.
+    fn tables() -> Tables {
+        let mut tables = made_up::tables();
+        for (fault, comm) in sample() {
+            if let Some(comm) = comm {
+                tables.task(&TaskEvent {
+                    time_ns: fault.time_ns,
+                    pid: fault.pid,
+                    tid: fault.tid,
+                    comm: comm.to_vec(),
+                    change: TaskChange::Renamed,
+                    cgroup_id: None,
+                });
+            }
+        }
+        tables
+    }
+
+    fn write(faults: impl IntoIterator<Item = Fault>, out: impl Write) -> io::Result<()> {
+        let tables = tables();
+        let mut writer = JsonlWriter::new(out);
+        for fault in faults {
+            writer.write(&fault, &tables)?;
+        }
+        writer.finish().map(drop)
+    }
+
+    fn lines(faults: impl IntoIterator<Item = Fault>) -> String {
         let mut bytes = Vec::new();
-        jsonl(sample(), &mut bytes).expect("a Vec takes everything");
+        write(faults, &mut bytes).expect("a Vec takes everything");
         let text = String::from_utf8(bytes).expect("JSON is UTF-8");
         for line in text.lines() {
             serde_json::from_str::<serde_json::Value>(line).expect("each line is JSON");
         }
-        insta::assert_snapshot!(text);
+        text
+    }
+
+    #[test]
+    fn a_line_a_fault() {
+        insta::assert_snapshot!(lines(sample().into_iter().map(|(fault, _)| fault)));
+    }
+
+    #[test]
+    fn a_line_tells_the_mapping_the_function_and_the_stack_where_they_are_known() {
+        insta::assert_snapshot!(lines(made_up::faults().into_iter().step_by(20)));
     }
 
     #[test]
@@ -234,17 +323,13 @@ mod tests {
                 Ok(())
             }
         }
-        let error = jsonl(sample(), Closed).expect_err("the pipe is closed");
+        let error = write([sample()[0].0], Closed).expect_err("the pipe is closed");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]
     fn chunks_join_seamlessly() {
-        let fault = sample()[0].0;
-        let mut bytes = Vec::new();
-        let faults = std::iter::repeat_n((fault, Some("x")), 1000);
-        jsonl(faults, &mut bytes).expect("a Vec takes everything");
-        let text = String::from_utf8(bytes).expect("JSON is UTF-8");
+        let text = lines(std::iter::repeat_n(sample()[0].0, 1000));
         assert_eq!(text.lines().count(), 1000);
         assert!(text.lines().all(|line| line.len() == text.len() / 1000 - 1));
     }

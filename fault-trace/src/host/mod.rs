@@ -2,6 +2,7 @@
 //! launching is tested on files made for it.
 
 pub mod btf;
+pub mod cgroups;
 pub mod checks;
 pub mod devices;
 pub mod doctor;
@@ -15,4 +16,5 @@ pub mod numa;
 pub mod privileges;
 pub mod proc;
 pub mod regions;
+pub mod symbols;
 pub mod users;

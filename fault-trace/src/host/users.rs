@@ -70,6 +70,29 @@ impl Identity {
     }
 }
 
+/// The id of a user, given by name or number.
+///
+/// # Errors
+/// If there is no user of that name; a number need not be anybody's.
+pub fn id_of(user: &str) -> Result<u32, NoSuchUser> {
+    if let Ok(uid) = user.parse() {
+        return Ok(uid);
+    }
+    match User::from_name(user) {
+        Ok(Some(found)) => Ok(found.uid.as_raw()),
+        Ok(None) | Err(_) => Err(NoSuchUser {
+            name: user.to_owned(),
+        }),
+    }
+}
+
+/// A name that no user has.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("there is no user {name}; give a name or a number, as in `getent passwd`")]
+pub struct NoSuchUser {
+    pub name: String,
+}
+
 /// A user id without a user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
@@ -117,6 +140,14 @@ mod tests {
         let root = Identity::of(0, 0).expect("root");
         assert_eq!(root.name, "root");
         assert!(root.groups.contains(&0));
+    }
+
+    #[test]
+    fn a_user_is_given_by_name_or_number() {
+        assert_eq!(id_of("root"), Ok(0));
+        assert_eq!(id_of("4123456789"), Ok(4_123_456_789));
+        let error = id_of("no such user").expect_err("unknown");
+        assert!(error.to_string().contains("no such user"), "{error}");
     }
 
     #[test]

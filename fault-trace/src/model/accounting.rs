@@ -148,9 +148,31 @@ pub fn losses(run: &Run) -> Vec<Loss> {
             spaces.dropped.changes + spaces.dropped.pieces,
             "mapping changes forgotten: too many in a process",
         ),
+        loss(
+            "mappings_unnamed",
+            run.unnamed.mappings,
+            "faults shown without their mapping: more than 1,048,576 in the run",
+        ),
+        loss(
+            "locations_unnamed",
+            run.unnamed.locations,
+            "places in code shown without a name: more than 1,048,576 in the run",
+        ),
+        loss(
+            "stacks_unnamed",
+            run.unnamed.stacks,
+            "faults shown without their stack: more than 262,144 different ones in the run",
+        ),
+        loss(
+            "stacks_lost",
+            run.unnamed.lost_stacks,
+            "faults shown without their stack: it never arrived",
+        ),
     ];
     Counter::ALL
         .into_iter()
+        // What the tracer caused itself is not missing from anything.
+        .filter(|counter| *counter != Counter::OwnProbe)
         .map(|counter| Loss {
             name: counter.name(),
             count: run.totals.counters.get(counter),

@@ -1,6 +1,12 @@
 //! What a source of faults yields, one at a time.
 
-use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, error_code::Access};
+use fault_trace_common::{
+    Class, Confidence, ErrorCode, Evidence,
+    error_code::Access,
+    phase::{MEASURED, Phase, Spent},
+};
+
+use super::attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow};
 
 /// One closed fault. Also the row of a recording's table of faults.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,9 +29,52 @@ pub struct Fault {
     pub pages: u32,
     pub class: Class,
     pub confidence: Confidence,
+    /// Time spent off the CPU's own work, by number of the [`Phase`], ns: at most the latency.
+    pub phases_ns: Spent,
+    /// Base pages that fault-around may have mapped; 0 if it did not run or the kernel does not tell.
+    pub around_pages: u32,
+    /// The mapping the address lies in, see [`MappingRow`].
+    pub mapping_id: Option<u32>,
+    /// Where the faulting instruction is, see [`LocationRow`].
+    pub location_id: Option<u32>,
+    /// The calls that led there, see [`StackRow`].
+    pub stack_id: Option<u32>,
 }
 
 impl Fault {
+    /// A fault of which nothing is known.
+    pub const BLANK: Self = Self {
+        time_ns: 0,
+        latency_ns: None,
+        address: 0,
+        ip: 0,
+        evidence: Evidence(0),
+        error_code: ErrorCode(0),
+        pid: 0,
+        tid: 0,
+        cpu: 0,
+        pages: 0,
+        class: Class::Unknown,
+        confidence: Confidence::Inferred,
+        phases_ns: [0; MEASURED],
+        around_pages: 0,
+        mapping_id: None,
+        location_id: None,
+        stack_id: None,
+    };
+
+    /// The time spent in a phase, ns; 0 where the latency is unknown.
+    #[must_use]
+    pub fn phase_ns(&self, phase: Phase) -> u64 {
+        let Some(latency_ns) = self.latency_ns else {
+            return 0;
+        };
+        match self.phases_ns.get(phase as usize) {
+            Some(&spent_ns) => spent_ns,
+            None => latency_ns.saturating_sub(self.phases_ns.iter().sum()),
+        }
+    }
+
     /// Read, write or instruction fetch.
     #[must_use]
     pub const fn access(&self) -> Access {
@@ -60,6 +109,8 @@ pub enum TaskChange {
     Forked { parent_pid: u32 },
     /// It exited.
     Exited,
+    /// It was seen in another cgroup.
+    Moved,
 }
 
 /// A task's name at a time.
@@ -72,6 +123,8 @@ pub struct TaskEvent {
     /// The kernel's `comm`: raw bytes, without the NUL. Never printed without `render::sanitize`.
     pub comm: Vec<u8>,
     pub change: TaskChange,
+    /// The cgroup it is in, see [`CgroupRow`]; `None` where that was not asked.
+    pub cgroup_id: Option<u64>,
 }
 
 /// Anything a source yields.
@@ -79,4 +132,9 @@ pub struct TaskEvent {
 pub enum Event {
     Fault(Fault),
     Task(TaskEvent),
+    Mapping(MappingRow),
+    Location(LocationRow),
+    Symbol(SymbolRow),
+    Stack(StackRow),
+    Cgroup(CgroupRow),
 }

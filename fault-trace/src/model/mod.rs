@@ -2,8 +2,11 @@
 
 pub mod accounting;
 pub mod address_space;
+pub mod attribution;
 pub mod cause;
+pub mod code;
 pub mod event;
+pub mod interner;
 mod json;
 pub mod mapping;
 pub mod names;

@@ -136,6 +136,7 @@ mod tests {
             tid,
             comm: comm.into(),
             change,
+            cgroup_id: None,
         }
     }
 

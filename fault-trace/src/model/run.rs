@@ -5,7 +5,7 @@ use fault_trace_common::Hooks;
 use serde::{Deserialize, Serialize};
 
 use super::totals::{KernelCounts, Totals};
-use super::{spaces::SpaceCounts, support::Support};
+use super::{interner::Unnamed, spaces::SpaceCounts, support::Support};
 
 /// A run: complete, or as far as it was known when last written.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -38,6 +38,9 @@ pub struct Run {
     /// What was not known of the mappings that faults were looked up in.
     #[serde(default)]
     pub spaces: SpaceCounts,
+    /// What the tables that faults refer to had no room for.
+    #[serde(default)]
+    pub unnamed: Unnamed,
     /// What degraded the run, for people.
     pub notes: Vec<String>,
     pub totals: Totals,
@@ -64,6 +67,9 @@ pub struct RunOptions {
     pub filters: Vec<String>,
     /// Whether faults were recorded one by one (`record`, `trace`) or only counted (`stat`).
     pub records_faults: bool,
+    /// How the stacks of the recorded faults were taken: `fp`, `dwarf`, or `null` for not at all.
+    #[serde(default)]
+    pub call_graph: Option<String>,
 }
 
 /// [`Hooks`] that travel through JSON as a list of their names, so that a later version can classify

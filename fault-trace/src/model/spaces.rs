@@ -137,11 +137,10 @@ impl Spaces {
         found
     }
 
-    /// How well it is known what is mapped there; `None` if nothing is known to be. Not counted.
-    pub fn certainty(&mut self, pid: u32, address: u64, time_ns: u64) -> Option<Certainty> {
+    /// As [`Spaces::lookup`], without being counted or asking for a snapshot.
+    pub fn peek(&mut self, pid: u32, address: u64, time_ns: u64) -> Option<Found<'_>> {
         self.advance(time_ns);
-        let space = self.space(pid)?;
-        space.lookup(address, time_ns).map(|found| found.certainty)
+        self.space(pid)?.lookup(address, time_ns)
     }
 
     /// As [`Spaces::lookup`], after one that found nothing and a snapshot: they count as one.

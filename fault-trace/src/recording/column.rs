@@ -197,6 +197,27 @@ impl<R: 'static> Column<R> {
         }
     }
 
+    /// Text that may be absent.
+    pub(super) fn optional_text(
+        name: &'static str,
+        get: impl Fn(&R) -> Option<&str> + Send + Sync + 'static,
+        set: impl Fn(&mut R, Option<&str>) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            name,
+            data_type: DataType::Utf8,
+            nullable: true,
+            encoding: Encoding::Dictionary,
+            build: Box::new(move |rows| Arc::new(rows.iter().map(&get).collect::<StringArray>())),
+            read: Some(Box::new(move |array, rows| {
+                for (row, text) in rows.iter_mut().zip(downcast::<StringArray>(array)?) {
+                    set(row, text);
+                }
+                Some(0)
+            })),
+        }
+    }
+
     /// Bytes, mostly absent.
     pub(super) fn optional_bytes(
         name: &'static str,

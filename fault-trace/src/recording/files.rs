@@ -7,11 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{RecordingError, manifest, schema::Row};
-use crate::model::{Fault, TaskEvent};
+use super::{RecordingError, manifest, schema::TABLES};
 
-/// The folders of the tables.
-const TABLES: [&str; 2] = [Fault::TABLE, TaskEvent::TABLE];
 /// Ends the name of a file that is not whole.
 const TEMPORARY: &str = "tmp";
 

@@ -1,21 +1,27 @@
 //! Opening a recording: the run, the segments, and what is missing.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use super::{
     RecordingError, files, manifest,
     rows::{self, Rows},
-    schema::Row,
+    schema::{Row, TABLES},
 };
-use crate::model::{Fault, Run, TaskEvent};
+use crate::model::{
+    Fault, Run, TaskEvent,
+    attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
+};
 
 /// A recording that can be read.
 #[derive(Debug)]
 pub struct Recording {
     pub run: Run,
     pub completeness: Completeness,
-    faults: Vec<PathBuf>,
-    tasks: Vec<PathBuf>,
+    /// The readable segments by the table's folder.
+    segments: HashMap<&'static str, Vec<PathBuf>>,
 }
 
 /// How much of a run a recording holds.
@@ -29,8 +35,6 @@ pub struct Completeness {
     pub segments: usize,
     /// Faults in the readable segments.
     pub fault_rows: u64,
-    /// Task events in the readable segments.
-    pub task_rows: u64,
     /// Faults that the kernel side wrote, by the run's totals.
     pub recorded: u64,
     /// Segments that were being written when the tracer died.
@@ -61,21 +65,24 @@ impl Recording {
             counted_until_ns: run.stopped_ns,
             segments: 0,
             fault_rows: 0,
-            task_rows: 0,
             recorded: run.totals.counts.recorded,
             unfinished: Vec::new(),
             missing: 0,
             damaged: Vec::new(),
         };
-        let (faults, fault_rows) = completeness.table::<Fault>(path)?;
-        let (tasks, task_rows) = completeness.table::<TaskEvent>(path)?;
-        completeness.segments = faults.len() + tasks.len();
-        (completeness.fault_rows, completeness.task_rows) = (fault_rows, task_rows);
+        let mut segments = HashMap::new();
+        for table in TABLES {
+            let (readable, rows) = completeness.table(path, table)?;
+            completeness.segments += readable.len();
+            if table == Fault::TABLE {
+                completeness.fault_rows = rows;
+            }
+            segments.insert(table, readable);
+        }
         Ok(Self {
             run,
             completeness,
-            faults,
-            tasks,
+            segments,
         })
     }
 
@@ -83,20 +90,58 @@ impl Recording {
     /// order, so their starts (`time_ns`) are out of order by as much as faults overlapped.
     #[must_use]
     pub fn faults(&self) -> Rows<Fault> {
-        Rows::new(self.faults.clone())
+        self.rows()
     }
 
     /// The task events of the readable segments, in the order in which they came.
     #[must_use]
     pub fn tasks(&self) -> Rows<TaskEvent> {
-        Rows::new(self.tasks.clone())
+        self.rows()
+    }
+
+    /// The mappings that faults refer to, each before the first segment of faults that does.
+    #[must_use]
+    pub fn mappings(&self) -> Rows<MappingRow> {
+        self.rows()
+    }
+
+    /// The code locations that faults and stacks refer to.
+    #[must_use]
+    pub fn locations(&self) -> Rows<LocationRow> {
+        self.rows()
+    }
+
+    /// The functions of the locations, innermost first.
+    #[must_use]
+    pub fn symbols(&self) -> Rows<SymbolRow> {
+        self.rows()
+    }
+
+    /// The stacks that faults refer to, frame by frame, innermost first.
+    #[must_use]
+    pub fn stacks(&self) -> Rows<StackRow> {
+        self.rows()
+    }
+
+    /// The cgroups that task events refer to.
+    #[must_use]
+    pub fn cgroups(&self) -> Rows<CgroupRow> {
+        self.rows()
+    }
+
+    fn rows<R: Row>(&self) -> Rows<R> {
+        Rows::new(self.segments.get(R::TABLE).cloned().unwrap_or_default())
     }
 }
 
 impl Completeness {
     /// Looks through a table's folder: its readable segments and their rows.
-    fn table<R: Row>(&mut self, recording: &Path) -> Result<(Vec<PathBuf>, u64), RecordingError> {
-        let files = files::list(&recording.join(R::TABLE))?;
+    fn table(
+        &mut self,
+        recording: &Path,
+        table: &str,
+    ) -> Result<(Vec<PathBuf>, u64), RecordingError> {
+        let files = files::list(&recording.join(table))?;
         self.unfinished.extend(files.unfinished);
         let (mut readable, mut rows, mut expected) = (Vec::new(), 0_u64, 0_u32);
         for (number, path) in files.finished {
@@ -128,7 +173,6 @@ impl Completeness {
             counted_until_ns: _,
             segments,
             fault_rows,
-            task_rows: _,
             recorded,
             unfinished,
             missing,

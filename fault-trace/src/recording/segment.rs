@@ -103,6 +103,22 @@ impl<R: Row> Segment<R> {
     }
 }
 
+/// A table being written, whatever its rows.
+pub(super) trait Table {
+    /// Closes the open segment, if it has rows.
+    fn roll(&mut self) -> Result<(), RecordingError>;
+
+    /// Closes the open segment; a table without rows gets an empty one, for query engines fail on a
+    /// pattern that matches no file.
+    fn finish(&mut self) -> Result<(), RecordingError>;
+
+    /// Rows that could not be written.
+    fn lost_rows(&self) -> u64;
+
+    /// Finished segments.
+    fn segments(&self) -> u32;
+}
+
 /// Writes a table, segment by segment.
 pub(super) struct TableWriter<R> {
     folder: PathBuf,
@@ -110,11 +126,10 @@ pub(super) struct TableWriter<R> {
     rows: Vec<R>,
     segment: Option<Segment<R>>,
     /// Finished segments, and the number of the next.
-    pub(super) finished: u32,
+    finished: u32,
     /// Rows in finished segments.
     pub(super) finished_rows: u64,
-    /// Rows that could not be written.
-    pub(super) lost_rows: u64,
+    lost_rows: u64,
 }
 
 impl<R: Row> TableWriter<R> {
@@ -139,26 +154,6 @@ impl<R: Row> TableWriter<R> {
             Some(segment) if segment.rows >= SEGMENT_ROWS => self.close(),
             _ => Ok(()),
         }
-    }
-
-    /// Closes the open segment, if it has rows.
-    pub(super) fn roll(&mut self) -> Result<(), RecordingError> {
-        if !self.rows.is_empty() {
-            self.encode()?;
-        }
-        self.close()
-    }
-
-    /// Closes the open segment; a table without rows gets an empty one, for query engines fail on a
-    /// pattern that matches no file.
-    pub(super) fn finish(&mut self) -> Result<(), RecordingError> {
-        self.roll()?;
-        if self.finished == 0 {
-            self.encode()?;
-            self.close()?;
-        }
-        (0..self.finished).try_for_each(|number| files::sync(&self.path(number)))?;
-        files::sync(&self.folder)
     }
 
     fn path(&self, number: u32) -> PathBuf {
@@ -201,6 +196,33 @@ impl<R: Row> TableWriter<R> {
         self.finished += 1;
         self.finished_rows += rows;
         Ok(())
+    }
+}
+
+impl<R: Row> Table for TableWriter<R> {
+    fn roll(&mut self) -> Result<(), RecordingError> {
+        if !self.rows.is_empty() {
+            self.encode()?;
+        }
+        self.close()
+    }
+
+    fn finish(&mut self) -> Result<(), RecordingError> {
+        self.roll()?;
+        if self.finished == 0 {
+            self.encode()?;
+            self.close()?;
+        }
+        (0..self.finished).try_for_each(|number| files::sync(&self.path(number)))?;
+        files::sync(&self.folder)
+    }
+
+    fn lost_rows(&self) -> u64 {
+        self.lost_rows
+    }
+
+    fn segments(&self) -> u32 {
+        self.finished
     }
 }
 

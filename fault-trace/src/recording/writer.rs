@@ -2,8 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{RecordingError, files, manifest, segment::TableWriter};
-use crate::model::{Event, Fault, Run, TaskEvent};
+use super::{
+    RecordingError, files, manifest,
+    segment::{Table, TableWriter},
+};
+use crate::model::{
+    Event, Fault, Run, TaskEvent,
+    attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
+};
 
 /// Writes a recording. Dropping it without [`RecordingWriter::finish`] leaves what a crash would.
 ///
@@ -13,6 +19,11 @@ pub struct RecordingWriter {
     path: PathBuf,
     faults: TableWriter<Fault>,
     tasks: TableWriter<TaskEvent>,
+    mappings: TableWriter<MappingRow>,
+    locations: TableWriter<LocationRow>,
+    symbols: TableWriter<SymbolRow>,
+    stacks: TableWriter<StackRow>,
+    cgroups: TableWriter<CgroupRow>,
 }
 
 /// What a finished recording holds.
@@ -37,6 +48,11 @@ impl RecordingWriter {
             path: path.to_owned(),
             faults: TableWriter::new(path),
             tasks: TableWriter::new(path),
+            mappings: TableWriter::new(path),
+            locations: TableWriter::new(path),
+            symbols: TableWriter::new(path),
+            stacks: TableWriter::new(path),
+            cgroups: TableWriter::new(path),
         })
     }
 
@@ -56,7 +72,7 @@ impl RecordingWriter {
         self.tasks.push(task)
     }
 
-    /// Adds an event of either kind.
+    /// Adds an event of any kind.
     ///
     /// # Errors
     /// The open segment cannot be written.
@@ -64,6 +80,11 @@ impl RecordingWriter {
         match event {
             Event::Fault(fault) => self.push_fault(&fault),
             Event::Task(task) => self.push_task(task),
+            Event::Mapping(row) => self.mappings.push(row),
+            Event::Location(row) => self.locations.push(row),
+            Event::Symbol(row) => self.symbols.push(row),
+            Event::Stack(row) => self.stacks.push(row),
+            Event::Cgroup(row) => self.cgroups.push(row),
         }
     }
 
@@ -72,8 +93,7 @@ impl RecordingWriter {
     /// # Errors
     /// A segment cannot be completed.
     pub fn roll(&mut self) -> Result<(), RecordingError> {
-        self.faults.roll()?;
-        self.tasks.roll()
+        self.tables().into_iter().try_for_each(Table::roll)
     }
 
     /// Replaces `recording.json`, in one step.
@@ -90,8 +110,15 @@ impl RecordingWriter {
     /// # Errors
     /// The first of what could not be written.
     pub fn finish(mut self, run: &Run) -> Result<Written, RecordingError> {
-        let finished = self.faults.finish().and(self.tasks.finish());
-        let lost_rows = self.faults.lost_rows + self.tasks.lost_rows;
+        let mut finished = Ok(());
+        for table in self.tables() {
+            finished = finished.and(table.finish());
+        }
+        let lost_rows: u64 = self
+            .tables()
+            .into_iter()
+            .map(|table| table.lost_rows())
+            .sum();
         let complete = run.complete && finished.is_ok() && lost_rows == 0;
         let checkpointed = self.checkpoint(&Run {
             complete,
@@ -102,7 +129,24 @@ impl RecordingWriter {
         Ok(Written {
             faults: self.faults.finished_rows,
             tasks: self.tasks.finished_rows,
-            segments: self.faults.finished + self.tasks.finished,
+            segments: self
+                .tables()
+                .into_iter()
+                .map(|table| table.segments())
+                .sum(),
         })
+    }
+
+    /// Every table; those that faults refer to come first, so that a crash seldom parts them.
+    fn tables(&mut self) -> [&mut dyn Table; 7] {
+        [
+            &mut self.mappings,
+            &mut self.locations,
+            &mut self.symbols,
+            &mut self.stacks,
+            &mut self.cgroups,
+            &mut self.tasks,
+            &mut self.faults,
+        ]
     }
 }

@@ -4,7 +4,7 @@ use csv::Writer;
 use std::borrow::Cow;
 
 use crate::analysis::{
-    Report,
+    Latency, Report,
     report::{ClassRow, ProcessRow},
 };
 
@@ -18,25 +18,11 @@ pub struct CsvError(#[from] csv::Error);
 /// # Errors
 /// None that a report can cause; the library's writer asks for it.
 pub fn classes(report: &Report) -> Result<Vec<u8>, CsvError> {
-    const HEADER: [&str; 16] = [
-        "family",
-        "class",
-        "count",
-        "exact",
-        "inferred",
-        "major",
-        "untimed",
-        "pages",
-        "latency_sum_ns",
-        "latency_min_ns",
-        "latency_mean_ns",
-        "latency_p50_ns",
-        "latency_p90_ns",
-        "latency_p99_ns",
-        "latency_p999_ns",
-        "latency_max_ns",
+    const COUNTS: [&str; 8] = [
+        "family", "class", "count", "exact", "inferred", "major", "untimed", "pages",
     ];
-    write(&HEADER, report.classes.iter().map(class))
+    let header: Vec<&str> = COUNTS.into_iter().chain(LATENCY_HEADER).collect();
+    write(&header, report.classes.iter().map(class))
 }
 
 /// The table of processes. What the kernel's counters could not tell is an empty cell.
@@ -61,7 +47,33 @@ pub fn processes(report: &Report) -> Result<Vec<u8>, CsvError> {
     write(&HEADER, report.processes.iter().map(process))
 }
 
-fn write(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<Vec<u8>, CsvError> {
+/// The columns of [`latency_cells`].
+pub(super) const LATENCY_HEADER: [&str; 8] = [
+    "latency_sum_ns",
+    "latency_min_ns",
+    "latency_mean_ns",
+    "latency_p50_ns",
+    "latency_p90_ns",
+    "latency_p99_ns",
+    "latency_p999_ns",
+    "latency_max_ns",
+];
+
+/// Latencies, empty where none is known.
+pub(super) fn latency_cells(latency_ns: Option<Latency>) -> Vec<String> {
+    let Some(ns) = latency_ns else {
+        return vec![String::new(); LATENCY_HEADER.len()];
+    };
+    let mut cells = vec![ns.sum.to_string(), ns.min.to_string(), ns.mean.to_string()];
+    let quantiles = [ns.p50, ns.p90, ns.p99, ns.p999, ns.max];
+    cells.extend(quantiles.iter().map(u64::to_string));
+    cells
+}
+
+pub(super) fn write(
+    header: &[&str],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> Result<Vec<u8>, CsvError> {
     let mut writer = Writer::from_writer(Vec::new());
     writer.write_record(header)?;
     for row in rows {
@@ -83,14 +95,7 @@ fn class(row: &ClassRow) -> Vec<String> {
         tally.pages,
     ];
     cells.extend(counts.iter().map(u64::to_string));
-    match tally.latency_ns {
-        None => cells.extend(std::iter::repeat_n(String::new(), 8)),
-        Some(ns) => {
-            cells.extend([ns.sum.to_string(), ns.min.to_string(), ns.mean.to_string()]);
-            let quantiles = [ns.p50, ns.p90, ns.p99, ns.p999, ns.max];
-            cells.extend(quantiles.iter().map(u64::to_string));
-        }
-    }
+    cells.extend(latency_cells(tally.latency_ns));
     cells
 }
 
@@ -118,7 +123,7 @@ fn process(row: &ProcessRow) -> Vec<String> {
 }
 
 /// A name that no spreadsheet takes for a formula: a leading `'` marks it as text.
-fn text(name: &[u8]) -> Cow<'_, str> {
+pub(crate) fn text(name: &[u8]) -> Cow<'_, str> {
     let name = super::sanitize(name);
     if name
         .trim_start()

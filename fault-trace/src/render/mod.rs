@@ -3,22 +3,27 @@
 mod accounting;
 mod classes;
 pub mod csv;
+pub mod diff;
 pub mod doctor;
 mod headline;
 pub mod histogram;
 pub mod json;
 pub mod line;
 pub mod markdown;
+mod phases;
 mod processes;
 pub mod sanitize;
 pub mod style;
 pub mod summary;
 pub mod table;
 pub mod units;
+pub mod view;
 
 pub use accounting::accounting;
+pub use diff::diff;
 pub use json::json;
-pub use line::{LineOptions, line, line_header};
+pub use line::{LineOptions, Place, line, line_header};
 pub use sanitize::{sanitize, sanitize_lines};
 pub use style::{Paint, Style};
 pub use summary::{SummaryOptions, summary};
+pub use view::view;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use fault_trace_common::Counter;
 use nix::sys::signal::Signal;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -33,8 +34,12 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Where the events of a run go.
 pub(super) trait Sink {
-    /// Takes a batch of events, in the order of the ring buffer.
+    /// Takes a batch of events, in the order of the ring buffer. What a fault refers to comes before
+    /// it, but the functions of its locations only if [`Sink::wants_symbols_live`].
     fn events(&mut self, events: Vec<Event>) -> anyhow::Result<()>;
+
+    /// Whether the functions of a location are wanted as soon as it is seen, or at the end.
+    fn wants_symbols_live(&self) -> bool;
 
     /// Called about ten times a second; [`Progress`] tells how far the run is.
     fn tick(&mut self, progress: &mut Progress<'_>) -> anyhow::Result<()>;
@@ -86,7 +91,9 @@ async fn run_async(
     // Before the release, so that the end of the shortest command is not missed.
     let signals = Signals::new()?;
     let mut source = if run.options.records_faults {
-        let refiner = Refiner::open(capture.hooks(), wanted, &prepare::online_cpus()?)?;
+        let cpus = prepare::online_cpus()?;
+        let live_symbols = sink.wants_symbols_live();
+        let refiner = Refiner::open(capture.hooks(), wanted, &cpus, live_symbols)?;
         Some(Source {
             ring: capture.take_ring()?,
             refiner,
@@ -126,11 +133,19 @@ async fn run_async(
     if let Some(pid) = tracee.left_running() {
         eprintln!("fault-trace: the command (process {pid}) goes on, untraced");
     }
+    let own_probes = run.totals.counters.get(Counter::OwnProbe);
+    if own_probes != 0 {
+        run.notes.push(format!(
+            "reading the stacks took {own_probes} faults of its own, which are left out"
+        ));
+    }
     run.complete = true;
     let Some(mut source) = source else {
         return Ok((run, outcome));
     };
-    let outcome = outcome.and_then(|()| source.drain(&mut run.undecodable, sink));
+    let outcome = outcome
+        .and_then(|()| source.drain(&mut run.undecodable, sink))
+        .and_then(|()| sink.events(source.refiner.symbols()));
     source.refiner.finish(&mut run);
     Ok((run, outcome))
 }
@@ -145,15 +160,15 @@ impl Source {
     /// Empties the ring buffer into the sink.
     fn drain(&mut self, undecodable: &mut u64, sink: &mut dyn Sink) -> anyhow::Result<()> {
         loop {
-            let mut events = Vec::new();
+            let mut records = Vec::new();
             let count = self
                 .ring
                 .drain(BATCH, |record| match decode::decode(record) {
-                    Ok(event) => events.push(event),
+                    Ok(record) => records.push(record),
                     Err(_) => *undecodable += 1,
                 });
-            if !events.is_empty() {
-                self.refiner.refine(&mut events);
+            if !records.is_empty() {
+                let events = self.refiner.refine(records);
                 if !events.is_empty() {
                     sink.events(events)?;
                 }

@@ -1,5 +1,6 @@
 //! The glue: each command from its options to its end.
 
+mod attribution;
 mod doctor;
 mod explain;
 mod live;
@@ -27,6 +28,7 @@ pub fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Trace(capture) => trace::run(&capture),
         Command::Report(options) => recorded::report(&options),
         Command::Export(options) => recorded::export(&options),
+        Command::Diff(options) => recorded::diff(&options),
         Command::Explain { input, json } => explain::run(&input, json),
         Command::Doctor { json } => doctor::run(json),
     }

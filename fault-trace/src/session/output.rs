@@ -82,18 +82,19 @@ pub(super) fn plain() -> SummaryOptions {
 }
 
 fn text(report: &Report, format: Format, live: bool) -> anyhow::Result<String> {
-    Ok(match format {
-        Format::Text => render::summary(
-            report,
-            SummaryOptions {
-                width: width(),
-                style: style(),
-                live,
-            },
-        ),
-        Format::Json => render::json(report, true)? + "\n",
-        Format::Csv => String::from_utf8(render::csv::classes(report)?)?,
-        Format::Markdown => render::markdown::classes(report),
+    let options = SummaryOptions {
+        width: width(),
+        style: style(),
+        live,
+    };
+    Ok(match (format, &report.view) {
+        (Format::Text, None) => render::summary(report, options),
+        (Format::Text, Some(view)) => render::view(report, view, options),
+        (Format::Json, _) => render::json(report, true)? + "\n",
+        (Format::Csv, None) => String::from_utf8(render::csv::classes(report)?)?,
+        (Format::Csv, Some(view)) => String::from_utf8(render::view::csv::view(view)?)?,
+        (Format::Markdown, None) => render::markdown::classes(report),
+        (Format::Markdown, Some(view)) => render::view::markdown::view(view),
     })
 }
 

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use fault_trace_common::{Class, Hooks, wire::ALL_CLASSES};
+use fault_trace_common::{
+    Class, Hooks,
+    wire::{ALL_CLASSES, COMM_LEN},
+};
 
 use super::{
     tracee::Tracee,
@@ -13,16 +16,20 @@ use crate::{
     capture::{Capture, CaptureError, Selection, Settings, TargetKind},
     exit::{self, NotAllowed},
     host::{
+        cgroups::Hierarchy,
         checks,
         doctor::{Roots, System},
         findings::Findings,
         kernel,
+        proc::Proc,
+        users,
     },
     model::{
+        interner::Unnamed,
         run::{ClockBase, HookSet, Run, RunOptions},
         spaces::SpaceCounts,
     },
-    options::{CaptureOptions, Evidence, Filter, Mode, Target},
+    options::{CallGraph, CaptureOptions, Evidence, Filter, Mode, Target},
 };
 
 /// Loaded programs, their target, and what is known of the run already.
@@ -45,19 +52,14 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
     let wanted = wanted(&options.filter, records_faults)?;
     let offsets = system.facts.task_offsets;
     let settings = Settings {
-        target: match &options.target {
-            Target::All => TargetKind::All,
-            Target::Threads(_) => TargetKind::Threads,
-            Target::Launch(_) | Target::Processes(_) => TargetKind::Processes {
-                follow_children: true,
-            },
-        },
+        target: target_kind(&options.target)?,
         selection: selection(&options.filter, wanted, records_faults),
         ring_bytes: options.ring_bytes,
         hooks: match options.evidence {
             Evidence::Full => Hooks::ALL,
             Evidence::Core => Hooks::CORE,
         },
+        stacks: options.stacks,
         ..trial::settings(&system)?
     };
     let mut notes: Vec<String> = findings
@@ -81,6 +83,13 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
             min_latency_ns: settings.selection.min_latency_ns,
             filters: words(&options.filter),
             records_faults,
+            call_graph: options.stacks.map(|how| {
+                let name = match how {
+                    CallGraph::FramePointers => "fp",
+                    CallGraph::Dwarf => "dwarf",
+                };
+                name.to_owned()
+            }),
         },
         hooks: HookSet::from(capture.hooks()),
         support,
@@ -95,6 +104,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         exit_status: None,
         undecodable: 0,
         spaces: SpaceCounts::default(),
+        unnamed: Unnamed::default(),
         notes,
         totals: crate::model::Totals::default(),
     };
@@ -104,6 +114,33 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         run,
         knows_exited: offsets.min_flt.is_some() && offsets.maj_flt.is_some(),
         wanted,
+    })
+}
+
+/// Whom the kernel side traces.
+fn target_kind(target: &Target) -> anyhow::Result<TargetKind> {
+    Ok(match target {
+        Target::All => TargetKind::All,
+        Target::Threads(_) => TargetKind::Threads,
+        Target::Launch(_) | Target::Processes(_) => TargetKind::Processes {
+            follow_children: true,
+        },
+        Target::Cgroup(path) => {
+            let cgroup = Hierarchy::find(&Proc::default())?.resolve(path)?;
+            TargetKind::Cgroup {
+                id: cgroup.id,
+                level: cgroup.level,
+            }
+        }
+        Target::User(user) => TargetKind::User(users::id_of(user)?),
+        Target::Comm(comm) => {
+            let mut name = [0; COMM_LEN];
+            // The command line has seen to it that it is short enough.
+            for (byte, given) in name.iter_mut().zip(comm.bytes().take(COMM_LEN - 1)) {
+                *byte = given;
+            }
+            TargetKind::Comm(name)
+        }
     })
 }
 
@@ -250,6 +287,9 @@ fn describe(target: &Target) -> String {
         Target::Launch(_) => "command".to_owned(),
         Target::Processes(pids) => format!("pid {}", list(pids)),
         Target::Threads(tids) => format!("tid {}", list(tids)),
+        Target::Cgroup(path) => format!("cgroup {}", path.display()),
+        Target::User(user) => format!("user {user}"),
+        Target::Comm(comm) => format!("comm {comm}"),
         Target::All => "all".to_owned(),
     }
 }

@@ -36,6 +36,10 @@ impl Sink for Recorder {
         Ok(self.writer.send(events)?)
     }
 
+    fn wants_symbols_live(&self) -> bool {
+        false
+    }
+
     fn tick(&mut self, progress: &mut Progress<'_>) -> anyhow::Result<()> {
         if progress.elapsed >= self.next_checkpoint {
             self.next_checkpoint = progress.elapsed + CHECKPOINT_EVERY;
@@ -103,6 +107,10 @@ fn default_name(target: &Target) -> PathBuf {
             .unwrap_or_else(|| PathBuf::from("command")),
         Target::Processes(pids) => PathBuf::from(format!("pid-{}", pids.first().unwrap_or(&0))),
         Target::Threads(tids) => PathBuf::from(format!("tid-{}", tids.first().unwrap_or(&0))),
+        Target::Cgroup(path) => path.file_name().map_or("cgroup".into(), PathBuf::from),
+        Target::User(user) => PathBuf::from(format!("user-{user}")),
+        // A name may hold what separates folders.
+        Target::Comm(comm) => PathBuf::from(comm.replace('/', "-")),
         Target::All => PathBuf::from("all"),
     };
     let mut name = subject.into_os_string();

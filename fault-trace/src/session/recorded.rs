@@ -1,58 +1,86 @@
-//! `fault-trace report` and `fault-trace export`: from a recording.
+//! `fault-trace report`, `export` and `diff`: from recordings.
 
-use std::{
-    fs::File,
-    io::{self, Write},
-};
+mod diff;
+mod export;
+mod selection;
+mod tables;
 
-use anyhow::Context as _;
+pub(super) use diff::diff;
+pub(super) use export::export;
+
+use std::path::PathBuf;
 
 use super::output;
 use crate::{
-    analysis::Report,
+    analysis::{
+        Report, View, ViewBuilder,
+        view::{self, By, SortBy, ViewOptions},
+    },
     exit::Exit,
-    export,
-    model::TaskNames,
-    options::{ExportFormat, ExportOptions, ReportOptions},
+    model::Run,
+    options::ReportOptions,
     recording::Recording,
-    render,
 };
+
+/// A screenful.
+const DEFAULT_LIMIT: usize = 20;
 
 pub(super) fn report(options: &ReportOptions) -> anyhow::Result<Exit> {
     let mut recording = Recording::open(&options.recording)?;
     let notes = recording.completeness.notes();
     recording.run.notes.extend(notes);
-    output::report(&Report::new(&recording.run), options.format)?;
+    let mut report = Report::new(&recording.run);
+    if let Some(wanted) = view_options(options, &recording.run)? {
+        report.view = Some(view(wanted, &options.debug_directories, &recording)?);
+    }
+    output::report(&report, options.format)?;
     Ok(Exit::Fine)
 }
 
-pub(super) fn export(options: &ExportOptions) -> anyhow::Result<Exit> {
-    let recording = Recording::open(&options.recording)?;
-    for note in recording.completeness.notes() {
-        eprintln!("fault-trace: {}", render::sanitize_lines(&note));
+/// What view is asked for; `None` for the totals by class, which are exact.
+fn view_options(options: &ReportOptions, run: &Run) -> anyhow::Result<Option<ViewOptions>> {
+    let ReportOptions {
+        recording: _,
+        by,
+        sort,
+        limit,
+        selection,
+        debug_directories: _,
+        format: _,
+    } = options;
+    let by = by.unwrap_or(By::Class);
+    let filter = selection::filter(selection, run)?;
+    if by == By::Class && filter.is_empty() && sort.is_none() && limit.is_none() {
+        return Ok(None);
     }
-    match &options.output {
-        None => write(&recording, options.format, io::stdout().lock())
-            .context("cannot write to standard output")?,
-        Some(path) => File::create(path)
-            .map_err(Into::into)
-            .and_then(|file| write(&recording, options.format, file))
-            .with_context(|| format!("cannot write {}", path.display()))?,
-    }
-    Ok(Exit::Fine)
+    let default = match by {
+        By::Time => SortBy::Start,
+        _ => SortBy::Count,
+    };
+    Ok(Some(ViewOptions {
+        by,
+        sort: sort.unwrap_or(default),
+        limit: match limit {
+            None => DEFAULT_LIMIT,
+            Some(0) => usize::MAX,
+            Some(limit) => *limit,
+        },
+        filter,
+    }))
 }
 
-fn write(recording: &Recording, format: ExportFormat, out: impl Write) -> anyhow::Result<()> {
-    let mut names = TaskNames::default();
-    for task in recording.tasks() {
-        names.ingest(&task?);
+fn view(
+    options: ViewOptions,
+    debug_directories: &[PathBuf],
+    recording: &Recording,
+) -> anyhow::Result<View> {
+    let tables = tables::read(recording, debug_directories)?;
+    if recording.completeness.fault_rows > 0 {
+        view::require(options.by, &tables)?;
     }
-    let ExportFormat::Jsonl = format;
-    let mut writer = export::JsonlWriter::new(io::BufWriter::new(out));
+    let mut builder = ViewBuilder::new(options, &tables, &recording.run);
     for fault in recording.faults() {
-        let fault = fault?;
-        writer.write(&fault, names.name(fault.pid, fault.tid, fault.time_ns))?;
+        builder.fault(&fault?);
     }
-    writer.finish()?.flush()?;
-    Ok(())
+    Ok(builder.finish())
 }

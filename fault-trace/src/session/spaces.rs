@@ -3,17 +3,20 @@
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
+    sync::Arc,
 };
 
 use fault_trace_common::{Class, Hooks, Region, Verdict};
 
+use super::attribution::Attribution;
 use crate::{
     capture::sideband::{self, OpenError, Sideband},
+    decode::{RawPhases, Record, StackIds},
     host::{devices, huge, kernel, numa::NumaHints, proc::Proc},
     model::{
         Event, Fault, Refinement, Run,
-        address_space::Certainty,
-        mapping::{Devices, Names, parse_maps},
+        address_space::{Certainty, Found},
+        mapping::{Devices, Mapping, Names, parse_maps},
         refine::{Conditions, refine},
         space_event::SpaceChange,
         spaces::{HORIZON_NS, Spaces},
@@ -29,6 +32,43 @@ const SNAPSHOTS_A_LOOK: usize = 32;
 const SNAPSHOT_REST: u64 = 20;
 /// Bound: processes whose last snapshot is remembered.
 const SNAPSHOTS_REMEMBERED: usize = 1 << 16;
+
+/// What is known of where a fault's address lies.
+enum Lookup {
+    /// Asking would not help.
+    Unasked,
+    /// Nothing is mapped there as far as is known.
+    Unknown,
+    Found(Kept),
+}
+
+/// A [`Found`] that outlives the look-up.
+struct Kept {
+    mapping: Arc<Mapping>,
+    since_ns: u64,
+    certainty: Certainty,
+    grew: bool,
+}
+
+impl Kept {
+    fn of(found: Found<'_>) -> Self {
+        Self {
+            mapping: Arc::clone(found.mapping),
+            since_ns: found.since_ns,
+            certainty: found.certainty,
+            grew: found.grew,
+        }
+    }
+
+    const fn found(&self) -> Found<'_> {
+        Found {
+            mapping: &self.mapping,
+            since_ns: self.since_ns,
+            certainty: self.certainty,
+            grew: self.grew,
+        }
+    }
+}
 
 /// The address spaces of the traced processes, and what they changed in the classes.
 pub(super) struct Refiner {
@@ -52,7 +92,15 @@ pub(super) struct Refiner {
     /// The last snapshot of each process.
     snapshots: HashMap<u32, LastSnapshot>,
     undecodable: u64,
+    attribution: Attribution,
+    /// Processes that exited since the last batch: their last faults may be in the next.
+    exited: Vec<u32>,
+    /// Phases whose fault comes next, by thread: as many as there are CPUs, unless faults are lost.
+    phases: HashMap<u32, RawPhases>,
 }
+
+/// Bound: phases that wait for their fault.
+const PHASES_MAX: usize = 1 << 12;
 
 struct LastSnapshot {
     time_ns: u64,
@@ -60,8 +108,14 @@ struct LastSnapshot {
 }
 
 impl Refiner {
-    /// Opens the sideband. To be called before the first fault.
-    pub(super) fn open(hooks: Hooks, wanted: u64, cpus: &[u32]) -> Result<Self, OpenError> {
+    /// Opens the sideband. To be called before the first fault. `live_symbols` as for
+    /// [`Attribution::new`].
+    pub(super) fn open(
+        hooks: Hooks,
+        wanted: u64,
+        cpus: &[u32],
+        live_symbols: bool,
+    ) -> Result<Self, OpenError> {
         let proc = Proc::default();
         let devices = devices::devices(&proc);
         Ok(Self {
@@ -81,6 +135,9 @@ impl Refiner {
             huge_zero_page: huge::zero_page_in_use(Path::new("/sys")),
             snapshots: HashMap::new(),
             undecodable: 0,
+            attribution: Attribution::new(live_symbols),
+            exited: Vec::new(),
+            phases: HashMap::new(),
         })
     }
 
@@ -151,57 +208,107 @@ impl Refiner {
         true
     }
 
-    /// Refines events just taken from the ring buffer: whatever led to them is in the sideband.
-    pub(super) fn refine(&mut self, events: &mut Vec<Event>) {
+    /// Turns records just taken from the ring buffer into events, refined and attributed: whatever
+    /// led to them is in the sideband.
+    pub(super) fn refine(&mut self, records: Vec<Record>) -> Vec<Event> {
+        let exited = std::mem::take(&mut self.exited);
         self.read();
         self.numa_hints.next_batch();
-        events.retain_mut(|event| match event {
-            Event::Fault(fault) => self.refine_fault(fault),
-            Event::Task(_) => true,
-        });
+        if self.phases.len() > PHASES_MAX {
+            self.phases.clear();
+        }
+        let mut events = Vec::with_capacity(records.len());
+        for record in records {
+            match record {
+                Record::Phases(phases) => _ = self.phases.insert(phases.tid, phases),
+                Record::Fault(mut fault, stacks) => {
+                    if let Some(phases) = self.phases.remove(&fault.tid)
+                        && phases.time_ns == fault.time_ns
+                    {
+                        fault.phases_ns = phases.spent_ns;
+                    }
+                    if self.fault(&mut fault, stacks, &mut events) {
+                        events.push(Event::Fault(fault));
+                    }
+                }
+                Record::Stack(stack) => self.attribution.stack(stack),
+                Record::StackCopy(copy) => self.attribution.stack_copy(copy),
+                Record::Task(task) => {
+                    self.attribution.task(&task, &mut events);
+                    events.push(Event::Task(task));
+                }
+            }
+        }
+        for pid in exited {
+            self.attribution.exited(pid);
+        }
+        events
     }
 
-    /// Refines a fault; false if it does not count.
-    fn refine_fault(&mut self, fault: &mut Fault) -> bool {
+    /// The functions of all locations, once everything is recorded.
+    pub(super) fn symbols(&self) -> Vec<Event> {
+        self.attribution.symbols()
+    }
+
+    /// Refines a fault and fills in what it refers to; false if it does not count.
+    fn fault(&mut self, fault: &mut Fault, stacks: StackIds, events: &mut Vec<Event>) -> bool {
         let before = Verdict {
             class: fault.class,
             confidence: fault.confidence,
         };
+        let mut lookup = Lookup::Unasked;
         if fault.evidence.in_region(Region::User) {
-            let verdict = self.verdict(fault, before);
+            lookup = self.locate(fault);
+            let verdict = self.verdict(fault, before, &lookup);
             fault.class = verdict.class;
             fault.confidence = verdict.confidence;
         }
         self.refinement.add(before, fault);
-        let is_wanted = self.wanted & fault.class.bit() != 0;
-        if !is_wanted {
+        if self.wanted & fault.class.bit() == 0 {
             *self.unwanted.entry(fault.pid).or_default() += 1;
+            return false;
         }
-        is_wanted
+        let mapping = match lookup {
+            Lookup::Found(kept) => Some((kept.mapping, kept.since_ns)),
+            Lookup::Unasked | Lookup::Unknown => None,
+        };
+        self.attribution
+            .fault(fault, stacks, mapping, &mut self.spaces, events);
+        true
     }
 
-    fn verdict(&mut self, fault: &Fault, told: Verdict) -> Verdict {
+    fn verdict(&mut self, fault: &Fault, told: Verdict, lookup: &Lookup) -> Verdict {
+        let conditions = self.conditions(told);
+        match lookup {
+            Lookup::Unasked => told,
+            Lookup::Unknown => refine(fault, conditions, None),
+            Lookup::Found(kept) => refine(fault, conditions, Some(&kept.found())),
+        }
+    }
+
+    /// Looks up what was mapped at a user address.
+    fn locate(&mut self, fault: &Fault) -> Lookup {
         let (pid, address, time_ns) = (fault.pid, fault.address, fault.time_ns);
         if fault.class == Class::SegvUnmapped {
-            match self.spaces.certainty(pid, address, time_ns) {
-                None => return told,
+            let known = self.spaces.peek(pid, address, time_ns);
+            match known.map(|found| found.certainty) {
+                None => return Lookup::Unasked,
                 // Only a look at what is mapped now tells a guard from memory that is gone.
                 Some(Certainty::Reported) => _ = self.snapshot_again(pid, time_ns),
                 Some(Certainty::Confirmed | Certainty::Uncertain) => {}
             }
         }
-        let conditions = self.conditions(told);
         let end_ns = time_ns.saturating_add(fault.latency_ns.unwrap_or(0));
         let found = self.spaces.lookup_fault(pid, address, time_ns, end_ns);
         if let Some(found) = found {
-            refine(fault, conditions, Some(&found))
-        } else if self.snapshot_again(pid, time_ns) {
-            // mremap() leaves no record: only a snapshot knows where the memory is now.
-            let found = self.spaces.lookup_again(pid, address, time_ns);
-            refine(fault, conditions, found.as_ref())
-        } else {
-            told
+            return Lookup::Found(Kept::of(found));
         }
+        if !self.snapshot_again(pid, time_ns) {
+            return Lookup::Unasked;
+        }
+        // mremap() leaves no record: only a snapshot knows where the memory is now.
+        let found = self.spaces.lookup_again(pid, address, time_ns);
+        found.map_or(Lookup::Unknown, |found| Lookup::Found(Kept::of(found)))
     }
 
     fn conditions(&mut self, told: Verdict) -> Conditions {
@@ -223,9 +330,17 @@ impl Refiner {
         self.undecodable += counts.undecodable;
         events.sort_by_key(|event| event.time_ns);
         for event in events {
-            if self.is_followed(&event.change) {
-                self.spaces.push(event);
+            if !self.is_followed(&event.change) {
+                continue;
             }
+            match event.change {
+                SpaceChange::Named {
+                    pid, exec: true, ..
+                } => self.attribution.executed(pid),
+                SpaceChange::Exited { pid, tid } if pid == tid => self.exited.push(pid),
+                _ => {}
+            }
+            self.spaces.push(event);
         }
     }
 
@@ -258,6 +373,7 @@ impl Refiner {
             }
         }
         run.spaces = self.spaces.counts();
+        self.attribution.finish(run);
         run.undecodable += self.undecodable;
     }
 }

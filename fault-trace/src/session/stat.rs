@@ -31,6 +31,10 @@ impl Sink for Counter {
         Ok(())
     }
 
+    fn wants_symbols_live(&self) -> bool {
+        false
+    }
+
     fn tick(&mut self, progress: &mut Progress<'_>) -> anyhow::Result<()> {
         if progress.elapsed < self.next {
             return Ok(());

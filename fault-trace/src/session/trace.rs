@@ -9,16 +9,17 @@ use super::{
     output, prepare,
 };
 use crate::{
-    analysis::Report,
+    analysis::{Report, Tables},
     exit::{self, Exit},
-    model::{Event, TaskNames},
+    model::Event,
     options::CaptureOptions,
-    render::{self, LineOptions},
+    render::{self, LineOptions, Place},
 };
 
 struct Printer {
     out: BufWriter<Stdout>,
-    names: TaskNames,
+    /// What faults refer to.
+    tables: Tables,
     /// Times are relative to the first fault's.
     base_ns: Option<u64>,
 }
@@ -27,16 +28,26 @@ impl Sink for Printer {
     fn events(&mut self, events: Vec<Event>) -> anyhow::Result<()> {
         for event in events {
             match event {
-                Event::Task(task) => self.names.ingest(&task),
                 Event::Fault(fault) => {
                     let options = options(*self.base_ns.get_or_insert(fault.time_ns));
-                    let comm = self.names.name(fault.pid, fault.tid, fault.time_ns);
-                    let line = render::line(&fault, comm.unwrap_or_default(), options);
+                    let tables = &self.tables;
+                    let comm = tables.comm(fault.pid, fault.tid, fault.time_ns);
+                    let function = fault.location_id.map(|id| tables.innermost(id));
+                    let place = Place {
+                        mapping: fault.mapping_id.and_then(|id| tables.mapping_of(id)),
+                        function: function.as_ref(),
+                    };
+                    let line = render::line(&fault, comm.unwrap_or_default(), place, options);
                     writeln!(self.out, "{line}").context("cannot write to standard output")?;
                 }
+                other => self.tables.ingest(&other),
             }
         }
         self.out.flush().context("cannot write to standard output")
+    }
+
+    fn wants_symbols_live(&self) -> bool {
+        true
     }
 
     fn tick(&mut self, _progress: &mut Progress<'_>) -> anyhow::Result<()> {
@@ -47,7 +58,6 @@ impl Sink for Printer {
 fn options(base_ns: u64) -> LineOptions {
     LineOptions {
         base_ns,
-        ip: true,
         style: output::style(),
     }
 }
@@ -56,7 +66,7 @@ pub(super) fn run(capture: &CaptureOptions) -> anyhow::Result<Exit> {
     let prepared = prepare::prepare(capture)?;
     let mut printer = Printer {
         out: BufWriter::new(io::stdout()),
-        names: TaskNames::default(),
+        tables: Tables::default(),
         base_ns: None,
     };
     output::print(&(render::line_header(options(0)) + "\n"))?;

@@ -35,6 +35,8 @@ enum Kind {
     Launched(Children),
     Processes(Vec<u32>),
     Threads(Vec<u32>),
+    /// Whoever is in the cgroup, of the user, or of the name at the time of a fault.
+    Matching,
     All,
 }
 
@@ -67,6 +69,7 @@ impl Tracee {
                 }
                 Kind::Threads(tids.clone())
             }
+            Target::Cgroup(_) | Target::User(_) | Target::Comm(_) => Kind::Matching,
             Target::All => Kind::All,
         };
         Ok(Self {
@@ -87,7 +90,7 @@ impl Tracee {
                     .filter_map(|&tid| self.proc.process_of(tid).ok())
                     .collect(),
             ),
-            Kind::All => None,
+            Kind::Matching | Kind::All => None,
         }
     }
 
@@ -118,7 +121,7 @@ impl Tracee {
     /// Whether there is nothing left to trace.
     pub(super) fn is_over(&mut self) -> anyhow::Result<bool> {
         Ok(match &mut self.kind {
-            Kind::Blocked(_) | Kind::All => false,
+            Kind::Blocked(_) | Kind::Matching | Kind::All => false,
             Kind::Launched(children) => {
                 children.reap_all().context("cannot wait for the command")?;
                 children.exit_status().is_some()
@@ -207,7 +210,9 @@ impl Tracee {
                     Some(children.kernel())
                 }
             }
-            Kind::Blocked(_) | Kind::Processes(_) | Kind::Threads(_) => sum(snapshot),
+            Kind::Blocked(_) | Kind::Processes(_) | Kind::Threads(_) | Kind::Matching => {
+                sum(snapshot)
+            }
         })
     }
 

@@ -40,6 +40,7 @@ pub(super) fn settings(system: &System) -> anyhow::Result<Settings> {
         },
         kernel: (version.major, version.minor),
         hooks: Hooks::ALL,
+        stacks: None,
     })
 }
 

@@ -1,5 +1,7 @@
 //! What a look-up tells.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::Mapping;
@@ -20,7 +22,7 @@ pub enum Certainty {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Found<'a> {
     /// As it was made: parts of it may belong to newer mappings.
-    pub mapping: &'a Mapping,
+    pub mapping: &'a Arc<Mapping>,
     /// Since when it is known, ns of CLOCK_MONOTONIC.
     pub since_ns: u64,
     pub certainty: Certainty,

@@ -304,7 +304,7 @@ proptest! {
         for page in 0..PAGES {
             for time_ns in 0..62 {
                 let found = space.lookup(page * PAGE + 1, time_ns);
-                let found = found.map(|found| (found.mapping.clone(), found.certainty));
+                let found = found.map(|found| (Mapping::clone(found.mapping), found.certainty));
                 prop_assert_eq!(found, expected(&steps, page, time_ns), "{} {}", page, time_ns);
             }
         }

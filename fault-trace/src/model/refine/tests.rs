@@ -63,10 +63,10 @@ fn what_leaves_no_trace_either_casts_doubt_on_anon_zero() {
         ..fault(0, 0, Hooks::ALL)
     };
     let verdict = |conditions, end| {
-        let mapping = Mapping {
+        let mapping = Arc::new(Mapping {
             end,
             ..mapping(Of::Anon, PRIVATE, 3)
-        };
+        });
         let found = Found {
             mapping: &mapping,
             since_ns: 0,
@@ -144,6 +144,7 @@ fn fault_closed(evidence: Evidence, error_code: u32, hooks: Hooks) -> Fault {
         pages: 0,
         class,
         confidence,
+        ..Fault::BLANK
     }
 }
 
@@ -156,7 +157,7 @@ fn segv(si_code: i8, error_code: u32) -> Fault {
 
 fn refined(fault: &Fault, hooks: Hooks, mapping: &Mapping, certainty: Certainty) -> Verdict {
     let found = Found {
-        mapping,
+        mapping: &Arc::new(mapping.clone()),
         since_ns: 0,
         certainty,
         grew: false,
@@ -248,7 +249,7 @@ fn each_rule_refines_what_the_kernel_side_found() {
 
 #[test]
 fn a_completed_fault_below_the_stack_is_its_growth() {
-    let stack = mapping(Of::Stack, PRIVATE, 3);
+    let stack = Arc::new(mapping(Of::Stack, PRIVATE, 3));
     for (fault, expected) in [
         (fault(ZEROED, WRITE, Hooks::ALL), exact(Class::StackGrowth)),
         (fault(NONE, READ, Hooks::ALL), exact(Class::StackGrowth)),
@@ -367,6 +368,7 @@ proptest! {
         (fault, hooks) in any_fault(),
         (mapping, certainty, grew) in any_found(),
     ) {
+        let mapping = Arc::new(mapping);
         let found = Found { mapping: &mapping, since_ns: 0, certainty, grew };
         let verdict = refine(&fault, calm(hooks), Some(&found));
         let exception = (fault.class, verdict.class) == (Class::AnonAlloc, Class::CowFile);
@@ -381,6 +383,7 @@ proptest! {
         (fault, hooks) in any_fault(),
         (mapping, _, grew) in any_found(),
     ) {
+        let mapping = Arc::new(mapping);
         let found = Found { mapping: &mapping, since_ns: 0, certainty: Certainty::Uncertain, grew };
         let verdict = refine(&fault, calm(hooks), Some(&found));
         if verdict.confidence == Confidence::Exact {

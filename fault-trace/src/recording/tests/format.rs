@@ -79,6 +79,24 @@ fn a_class_of_a_newer_version_reads_as_unknown_and_is_counted() {
     assert_eq!(faults.unknown_names(), 2);
 }
 
+#[test]
+fn a_recording_from_before_a_column_was_added_is_read() {
+    let (_directory, path) = place();
+    let writer = RecordingWriter::create(&path, false, &run(3)).expect("creates");
+    writer.finish(&run(3)).expect("finishes");
+    let rows: Vec<Fault> = (0..3).map(fault).collect();
+    let batch = schema::batch(schema::arrow_schema::<Fault>(), &rows).expect("builds");
+    let index = batch.schema().index_of("major").expect("is a column");
+    let older: Vec<usize> = (0..=index).collect();
+    write_segment(&path, &batch.project(&older).expect("has those"));
+    let faults: Vec<Fault> = Recording::open(&path)
+        .expect("opens")
+        .faults()
+        .map(|fault| fault.expect("reads"))
+        .collect();
+    assert_eq!(faults, rows);
+}
+
 /// Replaces the first segment with faults whose column `name` is `values`, and which have a column
 /// that this version does not know.
 fn rewrite_column(recording: &std::path::Path, name: &str, values: ArrayRef) {
@@ -95,12 +113,15 @@ fn rewrite_column(recording: &std::path::Path, name: &str, values: ArrayRef) {
     });
     let newer = [("from_the_future".to_owned(), Arc::clone(batch.column(0)))];
     let batch = RecordBatch::try_from_iter(newer.into_iter().chain(columns)).expect("builds");
+    write_segment(recording, &batch);
+}
 
+fn write_segment(recording: &std::path::Path, batch: &RecordBatch) {
     let file = File::create(recording.join("faults/part-00000.parquet")).expect("creates");
     let format = KeyValue::new(FORMAT_KEY.to_owned(), "1".to_owned());
     let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![format]));
     let mut writer =
         ArrowWriter::try_new(file, batch.schema(), Some(properties.build())).expect("creates");
-    writer.write(&batch).expect("writes");
+    writer.write(batch).expect("writes");
     writer.close().expect("closes");
 }

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::model::{
     Fault, Run, TaskChange, TaskEvent, Totals,
+    interner::Unnamed,
     run::{ClockBase, Host, RunOptions},
     support::Support,
 };
@@ -45,6 +46,7 @@ fn run(recorded: u64) -> Run {
             min_latency_ns: 0,
             filters: Vec::new(),
             records_faults: true,
+            call_graph: None,
         },
         hooks: Hooks::ALL.into(),
         support: Support::default(),
@@ -59,6 +61,7 @@ fn run(recorded: u64) -> Run {
         exit_status: Some(0),
         spaces: crate::model::spaces::SpaceCounts::default(),
         undecodable: 0,
+        unnamed: Unnamed::default(),
         notes: Vec::new(),
         totals,
     }
@@ -87,6 +90,7 @@ fn fault(n: u64) -> Fault {
         pages: 1,
         class: Class::AnonAlloc,
         confidence: Confidence::Exact,
+        ..Fault::BLANK
     }
 }
 
@@ -97,6 +101,7 @@ fn task(comm: &[u8]) -> TaskEvent {
         tid: 8,
         comm: comm.to_vec(),
         change: TaskChange::Seen,
+        cgroup_id: None,
     }
 }
 
@@ -105,12 +110,14 @@ fn any_fault() -> impl Strategy<Value = Fault> {
     let confidence = prop::sample::select(vec![Confidence::Exact, Confidence::Inferred]);
     let words = any::<(u64, Option<u64>, u64, u64, u64)>();
     let ids = any::<(u32, u32, u32, u16, u32)>();
-    (class, confidence, words, ids).prop_map(
+    let references = any::<(Option<u32>, Option<u32>, Option<u32>, u32, [u64; 6])>();
+    (class, confidence, words, ids, references).prop_map(
         |(
             class,
             confidence,
             (time_ns, latency_ns, address, ip, evidence),
             (error_code, pid, tid, cpu, pages),
+            (mapping_id, location_id, stack_id, around_pages, phases_ns),
         )| Fault {
             time_ns,
             latency_ns,
@@ -124,6 +131,11 @@ fn any_fault() -> impl Strategy<Value = Fault> {
             pages,
             class,
             confidence,
+            phases_ns,
+            around_pages,
+            mapping_id,
+            location_id,
+            stack_id,
         },
     )
 }
@@ -134,18 +146,19 @@ fn any_task() -> impl Strategy<Value = TaskEvent> {
         Just(TaskChange::Renamed),
         any::<u32>().prop_map(|parent_pid| TaskChange::Forked { parent_pid }),
         Just(TaskChange::Exited),
+        Just(TaskChange::Moved),
     ];
     let comm = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..16),
         "[ -~]{0,15}".prop_map(String::into_bytes),
     ];
-    (any::<(u64, u32, u32)>(), comm, change).prop_map(|((time_ns, pid, tid), comm, change)| {
-        TaskEvent {
-            time_ns,
-            pid,
-            tid,
-            comm,
-            change,
-        }
+    let words = any::<(u64, u32, u32, Option<u64>)>();
+    (words, comm, change).prop_map(|((time_ns, pid, tid, cgroup_id), comm, change)| TaskEvent {
+        time_ns,
+        pid,
+        tid,
+        comm,
+        change,
+        cgroup_id,
     })
 }

@@ -4,8 +4,14 @@ use proptest::prelude::*;
 
 use super::{any_fault, any_task, fault, place, run, running, task};
 use crate::{
-    model::{Event, Fault, TaskEvent},
-    recording::{Recording, RecordingWriter, SEGMENT_ROWS, WriterThread, Written},
+    model::{
+        Event, Fault, TaskEvent,
+        attribution::{
+            CgroupRow, LocationKind, LocationRow, MappingKind, MappingRow, StackRow, SymbolRow,
+        },
+        mapping::{Device, Protection},
+    },
+    recording::{Recording, RecordingWriter, SEGMENT_ROWS, WriterThread, Written, schema::TABLES},
 };
 
 fn read(recording: &Recording) -> (Vec<Fault>, Vec<TaskEvent>) {
@@ -53,8 +59,12 @@ fn a_full_segment_is_closed_without_being_asked() {
         writer.push_fault(&fault(n)).expect("pushes");
     }
     let written = writer.finish(&run(rows)).expect("finishes");
-    // Two of faults, and an empty one of tasks.
-    assert_eq!((written.faults, written.segments), (rows, 3));
+    // Two of faults, and an empty one of each other table.
+    let expected = TABLES.len() + 1;
+    assert_eq!(
+        (written.faults, written.segments as usize),
+        (rows, expected)
+    );
     let recording = Recording::open(&path).expect("opens");
     assert_eq!(recording.completeness.fault_rows, rows);
     let times = recording
@@ -78,7 +88,7 @@ fn a_thread_writes_what_it_is_sent() {
     let expected = Written {
         faults: 10,
         tasks: 10,
-        segments: 2,
+        segments: 7,
     };
     assert_eq!(written, expected);
     let recording = Recording::open(&path).expect("opens");
@@ -86,4 +96,104 @@ fn a_thread_writes_what_it_is_sent() {
     assert_eq!(faults, (0..10).map(fault).collect::<Vec<_>>());
     assert_eq!(tasks, vec![task(b"ls"); 10]);
     assert!(recording.completeness.is_whole());
+}
+
+#[test]
+fn what_faults_refer_to_survives_with_odd_names() {
+    let mapping = MappingRow {
+        id: 1,
+        pid: 7,
+        since_ns: 9,
+        start: 0x1000,
+        end: 0x3000,
+        offset_bytes: 0x2000,
+        protection: Protection::from_bits(6),
+        shared: true,
+        kind: MappingKind::SharedMemory,
+        name: b"/dev/shm/\xff\n".as_slice().into(),
+        device: Device { major: 8, minor: 1 },
+        inode: 5,
+        deleted: true,
+    };
+    let location = LocationRow {
+        id: 2,
+        kind: LocationKind::Jit,
+        address: 3,
+        pid: 7,
+        module: b"\xfe".as_slice().into(),
+        build_id: vec![1, 2, 3],
+        offset_bytes: u64::MAX,
+        elf_address: Some(6),
+    };
+    let symbol = SymbolRow {
+        location_id: 2,
+        depth: 1,
+        function: "main".to_owned(),
+        function_offset_bytes: Some(4),
+        source_file: None,
+        source_line: Some(77),
+        inlined: true,
+    };
+    let stack = StackRow {
+        stack_id: 1,
+        depth: 0,
+        location_id: 2,
+    };
+    let cgroup = CgroupRow {
+        id: 42,
+        path: b"/a\xff".to_vec(),
+    };
+    let (_directory, path) = place();
+    let mut writer = RecordingWriter::create(&path, false, &running()).expect("creates");
+    for event in [
+        Event::Mapping(mapping.clone()),
+        Event::Location(location.clone()),
+        Event::Symbol(symbol.clone()),
+        Event::Stack(stack),
+        Event::Cgroup(cgroup.clone()),
+    ] {
+        writer.push(event).expect("pushes");
+    }
+    writer.finish(&run(0)).expect("finishes");
+    let recording = Recording::open(&path).expect("opens");
+    assert_eq!(
+        recording
+            .mappings()
+            .next()
+            .expect("one mapping")
+            .expect("reads"),
+        mapping
+    );
+    assert_eq!(
+        recording
+            .locations()
+            .next()
+            .expect("one location")
+            .expect("reads"),
+        location
+    );
+    assert_eq!(
+        recording
+            .symbols()
+            .next()
+            .expect("one symbol")
+            .expect("reads"),
+        symbol
+    );
+    assert_eq!(
+        recording
+            .stacks()
+            .next()
+            .expect("one stack")
+            .expect("reads"),
+        stack
+    );
+    assert_eq!(
+        recording
+            .cgroups()
+            .next()
+            .expect("one cgroup")
+            .expect("reads"),
+        cgroup
+    );
 }

@@ -1,0 +1,227 @@
+//! Faults as folded stacks: the process, its frames from the outermost to the innermost, the class.
+
+use std::collections::BTreeMap;
+
+use fault_trace_common::{Class, Hooks};
+use rustc_hash::FxHashMap;
+
+use super::{
+    FaultFilter, Tables,
+    resident::{Resident, Sources},
+    weight::Weight,
+};
+use crate::model::{Fault, Run, attribution::LocationKind};
+
+/// Distinct stacks kept apart; beyond, faults of new ones share one a process.
+const CAPACITY: usize = 1 << 20;
+/// Stands for the frames of faults that found no room.
+const OTHER: &str = "(other)";
+
+/// Process, stack, faulting place where there is no stack, class.
+type Key = (u32, u32, u32, Class);
+
+/// Adds up faults by their stacks.
+#[derive(Debug)]
+pub struct Folder<'a> {
+    weight: Weight,
+    filter: FaultFilter,
+    tables: &'a Tables,
+    run: &'a Run,
+    sources: Sources,
+    sums: FxHashMap<Key, u64>,
+    summary: FoldedSummary,
+}
+
+/// Which faults the folded stacks hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FoldedSummary {
+    /// Recorded faults.
+    pub of: u64,
+    /// Faults among them that passed the filters.
+    pub faults: u64,
+    pub without_stack: u64,
+    /// Without a known latency.
+    pub untimed: u64,
+    /// Faults that found no room for their stack.
+    pub ungrouped: u64,
+    /// The sum of the weights.
+    pub weight: u64,
+    /// The sum of the pages made resident.
+    pub resident: Resident,
+}
+
+/// Folded stacks, ordered, each with its weight.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Folded {
+    /// Frames from the outermost to the innermost: a process's name, functions, and the class in
+    /// brackets. Raw text: never printed without `render::sanitize`.
+    pub stacks: BTreeMap<Vec<String>, u64>,
+    pub summary: FoldedSummary,
+}
+
+impl<'a> Folder<'a> {
+    /// Folds faults of `run` that pass `filter` and refer to `tables`.
+    #[must_use]
+    pub fn new(weight: Weight, filter: FaultFilter, tables: &'a Tables, run: &'a Run) -> Self {
+        Self {
+            weight,
+            filter,
+            tables,
+            run,
+            sources: Hooks::from(run.hooks).into(),
+            sums: FxHashMap::default(),
+            summary: FoldedSummary::default(),
+        }
+    }
+
+    /// Takes in a recorded fault.
+    pub fn fault(&mut self, fault: &Fault) {
+        self.summary.of += 1;
+        if !self.filter.admits(fault) {
+            return;
+        }
+        let resident = Resident::of(fault, self.sources, || self.tables.kind(fault));
+        let weight = self.weight.of(fault, resident);
+        let stack_id = fault.stack_id.unwrap_or(0);
+        let location_id = match fault.stack_id {
+            None => fault.location_id.unwrap_or(0),
+            Some(_) => 0,
+        };
+        let summary = &mut self.summary;
+        summary.faults += 1;
+        summary.without_stack += u64::from(fault.stack_id.is_none());
+        summary.untimed += u64::from(fault.latency_ns.is_none());
+        summary.weight = summary.weight.saturating_add(weight);
+        summary.resident += resident;
+        let mut key = (fault.pid, stack_id, location_id, fault.class);
+        if self.sums.len() >= CAPACITY && !self.sums.contains_key(&key) {
+            summary.ungrouped += 1;
+            key = (fault.pid, u32::MAX, 0, fault.class);
+        }
+        let sum = self.sums.entry(key).or_default();
+        *sum = sum.saturating_add(weight);
+    }
+
+    /// The folded stacks of the faults so far.
+    #[must_use]
+    pub fn finish(self) -> Folded {
+        let mut stacks = BTreeMap::new();
+        for (&(pid, stack_id, location_id, class), &weight) in &self.sums {
+            if weight == 0 {
+                continue;
+            }
+            let mut frames = vec![self.comm(pid)];
+            self.frames(stack_id, location_id, &mut frames);
+            frames.push(format!("[{}]", class.name()));
+            let sum: &mut u64 = stacks.entry(frames).or_default();
+            *sum = sum.saturating_add(weight);
+        }
+        Folded {
+            stacks,
+            summary: self.summary,
+        }
+    }
+
+    fn comm(&self, pid: u32) -> String {
+        let processes = &self.run.totals.processes;
+        let known = processes.binary_search_by_key(&pid, |process| process.pid);
+        let comm = known.map_or(&[][..], |index| &processes[index].comm);
+        match String::from_utf8_lossy(comm) {
+            comm if comm.is_empty() => format!("pid {pid}"),
+            comm => comm.into_owned(),
+        }
+    }
+
+    /// The frames between the process and the class, outermost first.
+    fn frames(&self, stack_id: u32, location_id: u32, frames: &mut Vec<String>) {
+        match (stack_id, self.tables.stack_of(stack_id)) {
+            (u32::MAX, _) => frames.push(OTHER.to_owned()),
+            (_, None) => {
+                frames.push("[no stack]".to_owned());
+                if location_id != 0 {
+                    self.location(location_id, frames);
+                }
+            }
+            (id, Some(locations)) => {
+                if self.tables.is_truncated(id) {
+                    frames.push("[truncated]".to_owned());
+                }
+                for &location in locations.iter().rev() {
+                    self.location(location, frames);
+                }
+            }
+        }
+    }
+
+    /// The functions of a place, outermost first, marked as the flame graphs of perf mark them.
+    fn location(&self, id: u32, frames: &mut Vec<String>) {
+        let first = frames.len();
+        for frame in self.tables.frames(id) {
+            let mark = match frame.kind {
+                LocationKind::Kernel => "_[k]",
+                LocationKind::Jit => "_[j]",
+                _ if frame.inlined => "_[i]",
+                _ => "",
+            };
+            frames.insert(first, format!("{}{mark}", frame.name()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::{sample, view::tests as made_up};
+
+    fn folded(weight: Weight, filter: FaultFilter) -> Folded {
+        let (tables, run) = (made_up::tables(), sample::database());
+        let mut folder = Folder::new(weight, filter, &tables, &run);
+        for fault in made_up::faults() {
+            folder.fault(&fault);
+        }
+        folder.finish()
+    }
+
+    #[test]
+    fn every_fault_is_in_one_stack() {
+        for weight in [Weight::Count, Weight::Time, Weight::Pages] {
+            let folded = folded(weight, FaultFilter::default());
+            assert_eq!(folded.stacks.values().sum::<u64>(), folded.summary.weight);
+        }
+        let summary = folded(Weight::Count, FaultFilter::default()).summary;
+        assert_eq!((summary.faults, summary.weight), (69, 69));
+        assert_eq!((summary.without_stack, summary.untimed), (4, 4));
+    }
+
+    #[test]
+    fn stacks_begin_with_the_process_and_end_with_the_class() {
+        let folded = folded(Weight::Count, FaultFilter::default());
+        let stacks: Vec<String> = folded
+            .stacks
+            .iter()
+            .map(|(frames, weight)| format!("{} {weight}", frames.join(";")))
+            .collect();
+        let start = "__libc_start_main@@GLIBC_2.34;main";
+        assert_eq!(
+            stacks,
+            [
+                format!("pgbench;{start};a;[file-cached] 20"),
+                format!("pgbench;{start};b;b;[anon-alloc] 40"),
+                "postgres;[no stack];a;[cow-anon] 3".to_owned(),
+                "postgres;[truncated];stripped+0x500;b;[file-read] 5".to_owned(),
+                "sh;[no stack];[unknown] 1".to_owned(),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_filter_leaves_its_faults_out() {
+        let filter = FaultFilter {
+            class_mask: FaultFilter::class_mask(&[Class::CowAnon], &[]),
+            ..FaultFilter::default()
+        };
+        let folded = folded(Weight::Count, filter);
+        assert_eq!((folded.summary.faults, folded.summary.of), (3, 69));
+        assert_eq!(folded.stacks.len(), 1);
+    }
+}

@@ -1,0 +1,62 @@
+//! What functions took together with all they called.
+
+use rustc_hash::FxHashMap;
+
+use super::{groups, key::Keys, row::Inclusive};
+use crate::{
+    analysis::Tables,
+    model::{Fault, attribution::LocationKind},
+};
+
+/// Faults by stack and faulting function; resolved when all are counted, so that a stack's frames are
+/// looked up once.
+#[derive(Debug, Default)]
+pub(super) struct Callers {
+    stacks: FxHashMap<(u32, u32), Inclusive>,
+}
+
+impl Callers {
+    /// Adds a fault in the function of that number.
+    pub(super) fn fault(&mut self, fault: &Fault, function: u32) {
+        let mut key = (fault.stack_id.unwrap_or(0), function);
+        if self.stacks.len() >= groups::CAPACITY && !self.stacks.contains_key(&key) {
+            // Without room for its stack it counts for its own function alone.
+            key.0 = 0;
+        }
+        let sum = self.stacks.entry(key).or_default();
+        add(sum, 1, fault.latency_ns.unwrap_or(0));
+    }
+
+    /// The sums by the functions' numbers. A function that calls itself counts once.
+    pub(super) fn by_function<'a>(
+        &self,
+        tables: &'a Tables,
+        keys: &mut Keys<'a>,
+    ) -> FxHashMap<u32, Inclusive> {
+        let mut sums: FxHashMap<u32, Inclusive> = FxHashMap::default();
+        let mut functions = Vec::new();
+        for (&(stack_id, own), sum) in &self.stacks {
+            functions.clear();
+            functions.push(own);
+            for &location_id in tables.stack_of(stack_id).unwrap_or_default() {
+                for frame in tables.frames(location_id) {
+                    // Where nothing is mapped there is no function: the stack went astray.
+                    if frame.kind != LocationKind::Unknown {
+                        functions.push(keys.function(frame));
+                    }
+                }
+            }
+            functions.sort_unstable();
+            functions.dedup();
+            for &function in &functions {
+                add(sums.entry(function).or_default(), sum.count, sum.time_ns);
+            }
+        }
+        sums
+    }
+}
+
+fn add(sum: &mut Inclusive, count: u64, time_ns: u64) {
+    sum.count += count;
+    sum.time_ns = sum.time_ns.saturating_add(time_ns);
+}

@@ -1,0 +1,449 @@
+use std::sync::Arc;
+
+use fault_trace_common::{Class, Confidence, Evidence};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    analysis::{Latency, Tally, sample},
+    model::{
+        ClassTotals, Fault, TaskChange, TaskEvent,
+        attribution::{
+            CgroupRow, LocationKind, LocationRow, MappingKind, MappingRow, StackRow, SymbolRow,
+        },
+        mapping::{Device, Protection},
+    },
+};
+use fault_trace_common::histogram::bucket_of;
+
+pub(crate) const ALL: [By; 10] = [
+    By::Class,
+    By::Process,
+    By::Thread,
+    By::Function,
+    By::Stack,
+    By::File,
+    By::Mapping,
+    By::Page,
+    By::Cgroup,
+    By::Time,
+];
+
+/// Two processes with a heap, a file and a stack each, whose functions `a` and `b` are called by
+/// `main`; `b` calls itself.
+pub(crate) fn tables() -> Tables {
+    let mut tables = Tables::default();
+    for (id, (pid, kind, name)) in (1..).zip([
+        (4101, MappingKind::Heap, &b"[heap]"[..]),
+        (4101, MappingKind::File, b"/usr/lib/libc.so.6"),
+        (4102, MappingKind::File, b"/usr/lib/libc.so.6"),
+        (4102, MappingKind::Named, b"shared pool"),
+    ]) {
+        tables.mapping(mapping(id, pid, kind, name));
+    }
+    for (id, function, source) in [
+        (1, "a", Some("src/a.c")),
+        (2, "b", None),
+        (3, "main", Some("src/main.c")),
+        (4, "__libc_start_main@@GLIBC_2.34", None),
+    ] {
+        tables.location(location(id, LocationKind::File, b"/srv/db"));
+        tables.symbol(SymbolRow {
+            location_id: id,
+            depth: 0,
+            function: function.to_owned(),
+            function_offset_bytes: Some(4),
+            source_file: source.map(str::to_owned),
+            source_line: source.map(|_| id * 10),
+            inlined: false,
+        });
+    }
+    tables.location(location(5, LocationKind::File, b"/srv/stripped"));
+    for (stack_id, frames) in [(1, &[1, 3, 4][..]), (2, &[2, 2, 3, 4]), (3, &[2, 5])] {
+        for (depth, &location_id) in frames.iter().enumerate() {
+            tables.stack(StackRow {
+                stack_id,
+                depth: depth as u16,
+                location_id,
+            });
+        }
+    }
+    for (pid, comm, cgroup_id) in [(4101, "pgbench", 70), (4102, "postgres", 71)] {
+        tables.task(&TaskEvent {
+            time_ns: 0,
+            pid,
+            tid: pid,
+            comm: comm.into(),
+            change: TaskChange::Seen,
+            cgroup_id: Some(cgroup_id),
+        });
+    }
+    let path = format!("/system.slice/docker-{}.scope", "c0ffee00".repeat(8));
+    for (id, path) in [(70, "/user.slice"), (71, &path)] {
+        tables.cgroup(CgroupRow {
+            id,
+            path: path.into(),
+        });
+    }
+    tables
+}
+
+fn mapping(id: u32, pid: u32, kind: MappingKind, name: &[u8]) -> MappingRow {
+    MappingRow {
+        id,
+        pid,
+        since_ns: 0,
+        start: u64::from(id) << 20,
+        end: u64::from(id + 1) << 20,
+        offset_bytes: if kind.has_file() { 0x2000 } else { 0 },
+        protection: Protection::from_bits(if kind.has_file() { 5 } else { 3 }),
+        shared: false,
+        kind,
+        name: Arc::from(name),
+        device: Device::default(),
+        inode: u64::from(kind.has_file()) * 99,
+        deleted: false,
+    }
+}
+
+fn location(id: u32, kind: LocationKind, module: &[u8]) -> LocationRow {
+    LocationRow {
+        id,
+        kind,
+        address: 0x40_0000 + u64::from(id),
+        pid: 4101,
+        module: Arc::from(module),
+        build_id: Vec::new(),
+        offset_bytes: u64::from(id) * 0x100,
+        elf_address: None,
+    }
+}
+
+/// A fault on page `page` of the mapping, whose process it is.
+pub(crate) fn fault(mapping_id: u32, page: u64, class: Class, latency_ns: Option<u64>) -> Fault {
+    let pid = if mapping_id <= 2 { 4101 } else { 4102 };
+    Fault {
+        time_ns: 1_000_000_000 + page * 1_000_000,
+        latency_ns,
+        address: (u64::from(mapping_id) << 20) + page * 4096 + 7,
+        pid,
+        tid: pid,
+        pages: 1,
+        class,
+        confidence: Confidence::Exact,
+        evidence: Evidence(Evidence::ENDED | Evidence::ALLOC_PAGE),
+        mapping_id: Some(mapping_id),
+        location_id: Some(mapping_id % 2 + 1),
+        ..Fault::BLANK
+    }
+}
+
+/// Some faults of each mapping, one of which knows nothing.
+pub(crate) fn faults() -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for page in 0..40 {
+        faults.push(Fault {
+            stack_id: Some(2),
+            ..fault(1, page, Class::AnonAlloc, Some(1_000 + page * 10))
+        });
+    }
+    for page in 0..20 {
+        faults.push(Fault {
+            stack_id: Some(1),
+            around_pages: 16,
+            ..fault(2, page * 16, Class::FileCached, Some(700 + page))
+        });
+    }
+    for page in 0..5 {
+        faults.push(Fault {
+            stack_id: Some(3),
+            evidence: Evidence(Evidence::ENDED | Evidence::MAJOR | Evidence::CACHE_ADD),
+            ..fault(3, page, Class::FileRead, Some(90_000 * (page + 1)))
+        });
+    }
+    for _ in 0..3 {
+        faults.push(fault(4, 8, Class::CowAnon, None));
+    }
+    faults.push(Fault {
+        mapping_id: None,
+        location_id: None,
+        pid: 4110,
+        tid: 4111,
+        time_ns: 5_209_999_999,
+        confidence: Confidence::Inferred,
+        ..fault(4, 0, Class::Unknown, None)
+    });
+    faults
+}
+
+pub(crate) fn options(by: By, sort: SortBy, limit: usize) -> ViewOptions {
+    ViewOptions {
+        by,
+        sort,
+        limit,
+        filter: FaultFilter::default(),
+    }
+}
+
+pub(crate) fn view_of(options: ViewOptions, faults: &[Fault]) -> View {
+    let (tables, run) = (tables(), sample::database());
+    let mut builder = ViewBuilder::new(options, &tables, &run);
+    for fault in faults {
+        builder.fault(fault);
+    }
+    builder.finish()
+}
+
+pub(crate) fn view(by: By) -> View {
+    let sort = if by == By::Time {
+        SortBy::Start
+    } else {
+        SortBy::Count
+    };
+    view_of(options(by, sort, 20), &faults())
+}
+
+fn counts(view: &View) -> Vec<u64> {
+    view.rows
+        .iter()
+        .map(|row| row.figures.tally.count)
+        .collect()
+}
+
+/// Rows and rest together.
+fn sum(view: &View, of: fn(&Figures) -> u64) -> u64 {
+    let rows = view.rows.iter().map(|row| of(&row.figures));
+    rows.chain(view.rest.iter().map(|rest| of(&rest.figures)))
+        .sum()
+}
+
+#[test]
+fn functions_tell_their_own_faults_and_those_of_what_they_called() {
+    let view = view(By::Function);
+    let seen: Vec<(String, u64, u64)> = view
+        .rows
+        .iter()
+        .map(|row| match &row.subject {
+            Subject::Function { frame, inclusive } => (
+                frame
+                    .as_ref()
+                    .map_or("-".into(), |frame| frame.function.clone()),
+                row.figures.tally.count,
+                inclusive.map_or(0, |inclusive| inclusive.count),
+            ),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected = [
+        ("b", 45, 45),
+        ("a", 23, 23),
+        ("-", 1, 1),
+        ("__libc_start_main@@GLIBC_2.34", 0, 60),
+        ("main", 0, 60),
+        ("stripped+0x500", 0, 5),
+    ];
+    let mut seen: Vec<(&str, u64, u64)> = seen
+        .iter()
+        .map(|(name, own, all)| (&**name, *own, *all))
+        .collect();
+    seen.sort_by_key(|&(name, own, _)| (std::cmp::Reverse(own), name));
+    assert_eq!(seen, expected);
+    assert_eq!(
+        (view.without_stack, view.truncated_stacks),
+        (Some(4), Some(5))
+    );
+}
+
+#[test]
+fn a_file_shows_what_was_touched_cached_and_read_in_all_processes() {
+    let view = view(By::File);
+    let libc = view.rows.iter().find_map(|row| match &row.subject {
+        Subject::File(file) if file.kind == Some(MappingKind::File) => Some((file, &row.figures)),
+        _ => None,
+    });
+    let (file, figures) = libc.expect("it is there");
+    assert_eq!((file.cached, file.read, figures.tally.count), (20, 5, 25));
+    assert_eq!(file.first_offset_bytes, Some(0x2007));
+    assert_eq!(file.last_offset_bytes, Some(0x2007 + 19 * 16 * 4096));
+    // 20 times up to 16, 5 times at least 1.
+    assert_eq!(
+        (figures.resident.at_least, figures.resident.at_most),
+        (25, None)
+    );
+    assert_eq!(figures.resident_bytes, 25 * 4096);
+}
+
+#[test]
+fn a_page_that_faults_again_says_how_often() {
+    let view = view(By::Page);
+    let Subject::Page {
+        pid,
+        address,
+        refaults,
+        ..
+    } = &view.rows[0].subject
+    else {
+        panic!("a page: {:?}", view.rows[0]);
+    };
+    assert_eq!(
+        (*pid, address.0, *refaults),
+        (4102, (4 << 20) + 8 * 4096, 2)
+    );
+    assert!(counts(&view)[1..].iter().all(|&count| count == 1));
+}
+
+#[test]
+fn a_cgroup_tells_its_container() {
+    let view = view(By::Cgroup);
+    let containers: Vec<_> = view
+        .rows
+        .iter()
+        .map(|row| match &row.subject {
+            Subject::Cgroup {
+                container,
+                cgroup_id,
+                ..
+            } => (*cgroup_id, container.is_some()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        containers,
+        [(Some(70), false), (Some(71), true), (None, false)]
+    );
+}
+
+#[test]
+fn time_is_cut_into_round_slots_that_follow_one_another() {
+    // 4.21 s in at most 20 slots.
+    let window = Window::new(1_000_000_000, 5_210_000_000, 20);
+    assert_eq!(window.slot_ns, 500_000_000);
+    assert_eq!(window.slot(0), 0);
+    assert_eq!(window.slot(1_500_000_000), 1);
+    assert_eq!(window.slot(u64::MAX), 8);
+    let view = view(By::Time);
+    assert_eq!(counts(&view), [68, 1]);
+}
+
+#[test]
+fn rows_come_in_the_order_that_is_asked_for() {
+    for (sort, first) in [
+        (SortBy::Count, Class::AnonAlloc),
+        (SortBy::Time, Class::FileRead),
+        (SortBy::P99, Class::FileRead),
+        // 20 times at most 16 pages.
+        (SortBy::Pages, Class::FileCached),
+    ] {
+        let view = view_of(options(By::Class, sort, 20), &faults());
+        let Subject::Class { class, .. } = view.rows[0].subject else {
+            panic!("a class");
+        };
+        assert_eq!(class, first, "{sort:?}");
+    }
+}
+
+#[test]
+fn a_filter_leaves_out_what_it_does_not_admit_and_says_of_how_many() {
+    let mut options = options(By::Process, SortBy::Count, 20);
+    options.filter.class_mask = FaultFilter::class_mask(&[Class::FileRead], &[]);
+    let view = view_of(options, &faults());
+    assert_eq!((view.faults, view.of, counts(&view)), (5, 69, vec![5]));
+}
+
+#[test]
+fn groups_beyond_the_bound_share_one_that_is_told() {
+    let (tables, run) = (tables(), sample::database());
+    let options = options(By::Page, SortBy::Count, 4);
+    let mut builder = ViewBuilder::with_capacity(options, &tables, &run, 10);
+    for fault in faults() {
+        builder.fault(&fault);
+    }
+    let view = builder.finish();
+    assert_eq!((view.groups, view.ungrouped, view.rows.len()), (10, 59, 4));
+    assert_eq!(sum(&view, |figures| figures.tally.count), 69);
+}
+
+#[test]
+fn what_a_recording_lacks_is_said_with_the_remedy() {
+    let empty = Tables::default();
+    for (by, missing) in [
+        (By::Stack, Missing::Stacks),
+        (By::Function, Missing::Locations),
+        (By::File, Missing::Mappings),
+        (By::Cgroup, Missing::Cgroups),
+    ] {
+        assert_eq!(require(by, &empty), Err(missing));
+        assert_eq!(require(by, &tables()), Ok(()));
+    }
+    assert!(Missing::Stacks.to_string().contains("record with -g"));
+}
+
+fn any_fault() -> impl Strategy<Value = Fault> {
+    let ids = (0..6_u32, 0..7_u32, 0..5_u32);
+    let class = prop::sample::select(Class::ALL.to_vec());
+    let latency = prop::option::of((0..41_u32).prop_flat_map(|bits| 0..2_u64 << bits));
+    (ids, class, latency, any::<(u64, u64, u8, bool)>()).prop_map(
+        |((mapping, location, stack), class, latency_ns, (time_ns, address, task, exact))| Fault {
+            time_ns,
+            latency_ns,
+            address,
+            pid: u32::from(task % 4),
+            tid: u32::from(task),
+            pages: u32::from(task),
+            class,
+            confidence: if exact {
+                Confidence::Exact
+            } else {
+                Confidence::Inferred
+            },
+            mapping_id: (mapping != 0).then_some(mapping),
+            location_id: (location != 0).then_some(location),
+            stack_id: (stack != 0).then_some(stack),
+            ..Fault::BLANK
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn every_view_adds_up_to_all_recorded_faults(
+        faults in prop::collection::vec(any_fault(), 0..200),
+        by in prop::sample::select(ALL.to_vec()),
+        limit in 1..6_usize,
+    ) {
+        let view = view_of(options(by, SortBy::Count, limit), &faults);
+        let all = faults.len() as u64;
+        prop_assert_eq!((view.faults, view.of, view.total.tally.count), (all, all, all));
+        prop_assert!(view.rows.len() <= limit);
+        prop_assert_eq!(sum(&view, |figures| figures.tally.count), all);
+        let time_ns: u64 = faults.iter().filter_map(|fault| fault.latency_ns).sum();
+        prop_assert_eq!(sum(&view, |figures| figures.tally.time_ns()), time_ns);
+        let pages: u64 = faults.iter().map(|fault| u64::from(fault.pages)).sum();
+        prop_assert_eq!(sum(&view, |figures| figures.tally.pages), pages);
+        let at_least = sum(&view, |figures| figures.resident.at_least);
+        prop_assert_eq!(at_least, view.total.resident.at_least);
+        let classes = sum(&view, |figures| figures.classes.iter().map(|(_, count)| count).sum());
+        prop_assert_eq!(classes, all);
+    }
+
+    #[test]
+    fn quantiles_equal_those_of_the_table_of_classes(
+        latencies in prop::collection::vec((0..41_u32).prop_flat_map(|bits| 0..2_u64 << bits), 1..300),
+    ) {
+        let faults: Vec<Fault> = latencies
+            .iter()
+            .map(|&ns| fault(1, 0, Class::AnonAlloc, Some(ns)))
+            .collect();
+        let mut totals = ClassTotals::empty(Class::AnonAlloc);
+        for &ns in &latencies {
+            totals.buckets[bucket_of(ns)] += 1;
+        }
+        totals.sum_ns = latencies.iter().sum();
+        totals.min_ns = latencies.iter().min().copied();
+        totals.max_ns = latencies.iter().max().copied();
+        let expected: Option<Latency> = Tally::new([&totals]).latency_ns;
+        let view = view_of(options(By::Class, SortBy::Count, 1), &faults);
+        prop_assert_eq!(view.rows[0].figures.tally.latency_ns, expected);
+        prop_assert_eq!(view.total.tally.latency_ns, expected);
+    }
+}

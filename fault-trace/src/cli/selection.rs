@@ -1,0 +1,203 @@
+//! The arguments that choose among recorded faults, and how they are grouped.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+use fault_trace_common::{Class, Family};
+
+use super::{arguments::ModeName, values};
+use crate::{
+    analysis::{
+        Weight,
+        view::{By, SortBy},
+    },
+    options::{ExportFormat, GraphFormat, ProcessName, Selection},
+};
+
+#[derive(Args)]
+pub(super) struct ViewArguments {
+    /// Group the recorded faults [default: the exact totals by class]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) by: Option<ByName>,
+    /// What comes first [default: count; by time: start]
+    #[arg(long, value_enum, value_name = "FIGURE")]
+    pub(super) sort: Option<SortName>,
+    /// Show at most N rows and the sum of the others; 0 shows all [default: 20]
+    #[arg(long, value_name = "N")]
+    pub(super) limit: Option<usize>,
+}
+
+#[derive(Args)]
+pub(super) struct SelectionArguments {
+    /// Only faults of these classes
+    #[arg(long, value_name = "CLASS,…", value_delimiter = ',', value_parser = values::class,
+        help_heading = "Filter")]
+    class: Vec<Class>,
+    /// Only faults of these families
+    #[arg(long, value_name = "FAMILY,…", value_delimiter = ',', value_parser = values::family,
+        help_heading = "Filter")]
+    family: Vec<Family>,
+    /// Only faults of these processes, by id or name
+    #[arg(long, value_name = "PID|NAME,…", value_delimiter = ',', value_parser = values::process,
+        help_heading = "Filter")]
+    process: Vec<ProcessName>,
+    /// Only accesses made in this mode
+    #[arg(long, value_enum, help_heading = "Filter")]
+    mode: Option<ModeName>,
+    /// Only faults that took at least T
+    #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Filter")]
+    min_latency: Option<Duration>,
+    /// Only faults at addresses from LO to below HI
+    #[arg(long, value_name = "LO-HI", value_parser = values::addresses, help_heading = "Filter")]
+    address: Option<(u64, u64)>,
+    /// Only faults that started T after the start of the run, or later
+    #[arg(long, value_name = "T", value_parser = values::moment, help_heading = "Filter")]
+    from: Option<Duration>,
+    /// Only faults that started less than T after the start of the run
+    #[arg(long, value_name = "T", value_parser = values::moment, help_heading = "Filter")]
+    until: Option<Duration>,
+}
+
+/// Where else to look for names.
+#[derive(Args)]
+pub(super) struct SymbolArguments {
+    /// A folder of debug information: `.build-id/xx/yyyy.debug`, or files by their paths; may be given
+    /// several times
+    #[arg(long, value_name = "DIR", help_heading = "Symbols")]
+    pub(super) debug_dir: Vec<PathBuf>,
+}
+
+impl From<SelectionArguments> for Selection {
+    fn from(arguments: SelectionArguments) -> Self {
+        Self {
+            classes: arguments.class,
+            families: arguments.family,
+            processes: arguments.process,
+            mode: arguments.mode.map(Into::into),
+            min_latency: arguments.min_latency,
+            addresses: arguments.address,
+            from: arguments.from,
+            until: arguments.until,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum ByName {
+    Class,
+    Process,
+    Thread,
+    Function,
+    Stack,
+    File,
+    Mapping,
+    Page,
+    Cgroup,
+    Time,
+}
+
+impl From<ByName> for By {
+    fn from(by: ByName) -> Self {
+        match by {
+            ByName::Class => Self::Class,
+            ByName::Process => Self::Process,
+            ByName::Thread => Self::Thread,
+            ByName::Function => Self::Function,
+            ByName::Stack => Self::Stack,
+            ByName::File => Self::File,
+            ByName::Mapping => Self::Mapping,
+            ByName::Page => Self::Page,
+            ByName::Cgroup => Self::Cgroup,
+            ByName::Time => Self::Time,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum SortName {
+    /// Faults
+    Count,
+    /// Sum of the latencies
+    Time,
+    /// 99th percentile of the latencies
+    P99,
+    /// Pages made resident
+    Pages,
+    /// Faults of a function and of all it called
+    Inclusive,
+    /// What happened first
+    Start,
+}
+
+impl From<SortName> for SortBy {
+    fn from(sort: SortName) -> Self {
+        match sort {
+            SortName::Count => Self::Count,
+            SortName::Time => Self::Time,
+            SortName::P99 => Self::P99,
+            SortName::Pages => Self::Pages,
+            SortName::Inclusive => Self::Inclusive,
+            SortName::Start => Self::Start,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum ExportName {
+    /// A JSON object a line and fault
+    Jsonl,
+    /// A line a fault
+    Csv,
+    /// Stacks with their weights, for other tools
+    Folded,
+    /// An SVG, interactive in a browser
+    Flamegraph,
+}
+
+impl From<ExportName> for ExportFormat {
+    fn from(name: ExportName) -> Self {
+        match name {
+            ExportName::Jsonl => Self::Jsonl,
+            ExportName::Csv => Self::Csv,
+            ExportName::Folded => Self::Folded,
+            ExportName::Flamegraph => Self::Flamegraph,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum GraphName {
+    /// Stacks with both weights, for other tools
+    Folded,
+    /// An SVG, interactive in a browser: red grew, blue shrank
+    Flamegraph,
+}
+
+impl From<GraphName> for GraphFormat {
+    fn from(name: GraphName) -> Self {
+        match name {
+            GraphName::Folded => Self::Folded,
+            GraphName::Flamegraph => Self::Flamegraph,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum WeightName {
+    /// Faults
+    Count,
+    /// Their latencies, ns
+    Time,
+    /// Pages made resident
+    Pages,
+}
+
+impl From<WeightName> for Weight {
+    fn from(name: WeightName) -> Self {
+        match name {
+            WeightName::Count => Self::Count,
+            WeightName::Time => Self::Time,
+            WeightName::Pages => Self::Pages,
+        }
+    }
+}

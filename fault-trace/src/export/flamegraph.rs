@@ -1,0 +1,237 @@
+//! Flame graphs, drawn by inferno.
+
+use std::io::{self, Write};
+
+use fault_trace_common::{Class, Family};
+use inferno::flamegraph::{
+    self, Options, Palette,
+    color::{BackgroundColor, BasicPalette, Color, PaletteMap},
+};
+
+use super::folded;
+use crate::{
+    analysis::{Folded, FoldedSummary, Weight, resident::Bound},
+    render::units::{count, counted},
+};
+
+/// A flame graph as SVG. The innermost frames are the classes, in the colours of their families.
+///
+/// # Errors
+/// What `out` reports; nothing to draw.
+pub fn flamegraph(title: &str, folded: &Folded, weight: Weight, out: impl Write) -> io::Result<()> {
+    let lines: Vec<String> = folded
+        .stacks
+        .iter()
+        .map(|(frames, weight)| format!("{} {weight}", folded::line(frames)))
+        .collect();
+    let mut colours = colours();
+    let mut options = options(title, subtitle(&folded.summary, weight), weight);
+    options.palette_map = Some(&mut colours);
+    draw(&mut options, &lines, out)
+}
+
+/// A differential flame graph: as wide as in `after`, red where it grew from `before`, blue where it
+/// shrank.
+///
+/// # Errors
+/// What `out` reports; nothing to draw.
+pub fn differential(
+    title: &str,
+    [before, after]: [&Folded; 2],
+    weight: Weight,
+    out: impl Write,
+) -> io::Result<()> {
+    let lines = difference(before, after)?;
+    let lines: Vec<String> = lines.lines().map(str::to_owned).collect();
+    let subtitle = format!(
+        "{} before, {} after; red grew, blue shrank",
+        amount(before.summary.weight, weight),
+        amount(after.summary.weight, weight),
+    );
+    draw(&mut options(title, subtitle, weight), &lines, out)
+}
+
+/// Folded stacks with two weights each: before and after.
+///
+/// # Errors
+/// None that folded stacks can cause; the library's signature asks for it.
+pub fn difference(before: &Folded, after: &Folded) -> io::Result<String> {
+    let text = |folded: &Folded| {
+        let mut text = Vec::new();
+        super::folded(folded, &mut text).map(|()| text)
+    };
+    let (before, after) = (text(before)?, text(after)?);
+    let mut both = Vec::new();
+    let options = inferno::differential::Options::default();
+    inferno::differential::from_readers(options, &*before, &*after, &mut both)?;
+    let both = String::from_utf8_lossy(&both);
+    let mut lines: Vec<&str> = both.lines().collect();
+    lines.sort_unstable();
+    Ok(lines.iter().map(|line| format!("{line}\n")).collect())
+}
+
+fn draw(options: &mut Options<'_>, lines: &[String], out: impl Write) -> io::Result<()> {
+    if lines.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "no recorded fault has such a weight: there is nothing to draw",
+        ));
+    }
+    flamegraph::from_lines(options, lines.iter().map(String::as_str), out)
+}
+
+fn options(title: &str, subtitle: String, weight: Weight) -> Options<'static> {
+    let mut options = Options::default();
+    options.title = title.to_owned();
+    options.subtitle = Some(subtitle);
+    options.count_name = weight.unit().to_owned();
+    options.name_type = "Frame:".to_owned();
+    options.colors = Palette::Basic(BasicPalette::Yellow);
+    options.bgcolors = Some(BackgroundColor::Grey);
+    options.deterministic = true;
+    options
+}
+
+/// Which faults these are, and what is missing.
+fn subtitle(summary: &FoldedSummary, weight: Weight) -> String {
+    let mut parts = vec![amount(summary.weight, weight)];
+    if weight != Weight::Count {
+        parts[0] += &format!(" of {}", counted(summary.faults, "fault", "faults"));
+    }
+    if summary.faults < summary.of {
+        parts.push(format!("selected from {}", count(summary.of)));
+    }
+    if weight == Weight::Pages && summary.resident.bound() != Bound::Exact {
+        let most = summary
+            .resident
+            .at_most
+            .map_or_else(|| "not known".to_owned(), count);
+        parts.push(format!(
+            "at least {}, at most {most}",
+            count(summary.resident.at_least)
+        ));
+    }
+    if weight == Weight::Time && summary.untimed > 0 {
+        parts.push(format!(
+            "{} without a latency left out",
+            count(summary.untimed)
+        ));
+    }
+    if summary.without_stack > 0 {
+        parts.push(format!("{} without a stack", count(summary.without_stack)));
+    }
+    if summary.ungrouped > 0 {
+        parts.push(format!(
+            "{} in (other) for lack of room",
+            count(summary.ungrouped)
+        ));
+    }
+    parts.join("; ")
+}
+
+fn amount(sum: u64, weight: Weight) -> String {
+    match weight {
+        Weight::Count => counted(sum, "fault", "faults"),
+        Weight::Time => format!("{} in faults", crate::render::units::duration(sum)),
+        Weight::Pages => format!("{} made resident", counted(sum, "page", "pages")),
+    }
+}
+
+/// A colour for the frame of each class: its family's.
+fn colours() -> PaletteMap {
+    let mut colours = PaletteMap::default();
+    for class in Class::ALL {
+        colours.insert(format!("[{}]", class.name()), colour(class.family()));
+    }
+    for frame in ["[no stack]", "[truncated]", "(other)"] {
+        colours.insert(frame, Color::new(190, 190, 190));
+    }
+    colours
+}
+
+/// From the palette of Okabe and Ito, which most colour-blind people can tell apart.
+const fn colour(family: Family) -> Color {
+    let (r, g, b) = match family {
+        Family::Demand => (86, 180, 233),
+        Family::Cow => (230, 159, 0),
+        Family::Swap => (204, 121, 167),
+        Family::Userfault => (0, 158, 115),
+        Family::Placement => (240, 228, 66),
+        Family::Raced => (153, 153, 153),
+        Family::BadArea => (213, 94, 0),
+        Family::Kernel => (0, 114, 178),
+        Family::Retried => (170, 140, 220),
+        Family::Unknown => (200, 200, 200),
+    };
+    Color { r, g, b }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::{FaultFilter, Folder, sample, view::tests as made_up};
+
+    fn folded(weight: Weight, faults: usize) -> Folded {
+        let (tables, run) = (made_up::tables(), sample::database());
+        let mut folder = Folder::new(weight, FaultFilter::default(), &tables, &run);
+        for fault in made_up::faults().iter().take(faults) {
+            folder.fault(fault);
+        }
+        folder.finish()
+    }
+
+    fn svg(weight: Weight) -> String {
+        let mut out = Vec::new();
+        flamegraph("pgbench", &folded(weight, 99), weight, &mut out).expect("it is drawn");
+        String::from_utf8(out).expect("SVG is UTF-8")
+    }
+
+    #[test]
+    fn the_graph_names_its_unit_its_sum_and_what_is_missing() {
+        let graph = svg(Weight::Count);
+        assert!(graph.contains("69 faults; 4 without a stack"), "{graph}");
+        assert!(
+            graph.contains("<title>a (20 faults, 28.99%)</title>"),
+            "{graph}"
+        );
+        let graph = svg(Weight::Time);
+        assert!(graph.contains("4 without a latency left out"), "{graph}");
+        let graph = svg(Weight::Pages);
+        assert!(graph.contains("at least 65, at most not known"), "{graph}");
+    }
+
+    #[test]
+    fn a_class_has_the_colour_of_its_family() {
+        let graph = svg(Weight::Count);
+        let class = graph
+            .split("<g>")
+            .find(|group| group.contains("[anon-alloc] ("));
+        let class = class.expect("the frame is there");
+        assert!(class.contains("rgb(86,180,233)"), "{class}");
+    }
+
+    #[test]
+    fn the_same_faults_give_the_same_graph() {
+        assert_eq!(svg(Weight::Count), svg(Weight::Count));
+    }
+
+    #[test]
+    fn a_difference_has_both_weights() {
+        let (before, after) = (folded(Weight::Count, 30), folded(Weight::Count, 99));
+        insta::assert_snapshot!(difference(&before, &after).expect("it is made"));
+        let mut out = Vec::new();
+        differential("x", [&before, &after], Weight::Count, &mut out).expect("it is drawn");
+        let graph = String::from_utf8(out).expect("SVG is UTF-8");
+        assert!(
+            graph.contains("30 faults before, 69 faults after"),
+            "{graph}"
+        );
+    }
+
+    #[test]
+    fn nothing_to_draw_is_an_error_that_says_so() {
+        let error = flamegraph("x", &Folded::default(), Weight::Count, io::sink());
+        let error = error.expect_err("there is nothing");
+        assert!(error.to_string().contains("nothing to draw"));
+    }
+}

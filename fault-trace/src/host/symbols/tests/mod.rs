@@ -1,0 +1,12 @@
+//! Real programs, compiled and run here, against `addr2line`, `nm` and /proc/kallsyms.
+
+mod debug_files;
+mod files;
+mod kernel;
+mod limits;
+mod live;
+mod mismatch;
+mod modules;
+mod perf_maps;
+mod programs;
+mod unwind;

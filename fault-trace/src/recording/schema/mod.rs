@@ -1,0 +1,80 @@
+//! The tables of a recording, each defined once: writing and reading both follow from the columns.
+//!
+//! Within a format version columns may be added, and names to the columns of names; readers ignore
+//! the one and count the other. Anything else is a new [`FORMAT`](super::FORMAT).
+
+mod attribution;
+mod faults;
+mod tasks;
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{Schema, SchemaRef};
+
+use super::column::Column;
+use crate::model::{
+    Fault, TaskEvent,
+    attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
+};
+
+/// The folders of all tables.
+pub(super) const TABLES: [&str; 7] = [
+    Fault::TABLE,
+    TaskEvent::TABLE,
+    MappingRow::TABLE,
+    LocationRow::TABLE,
+    SymbolRow::TABLE,
+    StackRow::TABLE,
+    CgroupRow::TABLE,
+];
+
+/// A row of one of the tables. A new table is an implementation of this, its folder among
+/// [`TABLES`], and a `TableWriter` beside those of the others.
+pub(super) trait Row: Sized + Clone + 'static {
+    /// The folder of the table's segments.
+    const TABLE: &'static str;
+
+    fn columns() -> &'static [Column<Self>];
+
+    /// A row whose fields are all to be set by its columns.
+    fn blank() -> Self;
+}
+
+/// The Arrow schema of a table.
+pub(super) fn arrow_schema<R: Row>() -> SchemaRef {
+    let fields = R::columns().iter().map(Column::field);
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Rows as columns.
+pub(super) fn batch<R: Row>(
+    schema: SchemaRef,
+    rows: &[R],
+) -> Result<RecordBatch, arrow_schema::ArrowError> {
+    let columns: Vec<ArrayRef> = R::columns()
+        .iter()
+        .map(|column| column.build(rows))
+        .collect();
+    RecordBatch::try_new(schema, columns)
+}
+
+/// The rows of a batch and how many unknown names they hold.
+///
+/// # Errors
+/// The name of a column that is missing or has another type.
+pub(super) fn rows<R: Row>(batch: &RecordBatch) -> Result<(Vec<R>, u64), &'static str> {
+    let mut rows = vec![R::blank(); batch.num_rows()];
+    let mut unknown_names = 0;
+    for column in R::columns().iter().filter(|column| column.is_read()) {
+        let Some(array) = batch.column_by_name(column.name) else {
+            // Older recordings lack what was added since.
+            if column.nullable {
+                continue;
+            }
+            return Err(column.name);
+        };
+        unknown_names += column.read(array, &mut rows).ok_or(column.name)?;
+    }
+    Ok((rows, unknown_names))
+}

@@ -1,0 +1,114 @@
+use super::*;
+use crate::{
+    analysis::{
+        sample,
+        view::{By, FileRow, Name, SortBy, tests as made_up},
+    },
+    render::Style,
+};
+
+fn shown(by: By, width: usize) -> String {
+    let mut run = sample::database();
+    run.totals.counts.recorded = 69;
+    run.options.sample = 10;
+    let options = SummaryOptions {
+        width,
+        style: Style::default(),
+        live: false,
+    };
+    view(&Report::new(&run), &made_up::view(by), options)
+}
+
+#[test]
+fn every_view_at_100_columns() {
+    for by in made_up::ALL {
+        insta::assert_snapshot!(format!("by_{}_at_100_columns", by.name()), shown(by, 100));
+    }
+}
+
+#[test]
+fn views_at_other_widths() {
+    for (by, width) in [
+        (By::File, 80),
+        (By::Function, 80),
+        (By::Mapping, 140),
+        (By::Function, 140),
+    ] {
+        insta::assert_snapshot!(
+            format!("by_{}_at_{width}_columns", by.name()),
+            shown(by, width)
+        );
+    }
+}
+
+#[test]
+fn rows_that_are_not_shown_are_added_up() {
+    let options = made_up::options(By::Page, SortBy::Time, 3);
+    let made = made_up::view_of(options, &made_up::faults());
+    let options = SummaryOptions {
+        width: 100,
+        style: Style::default(),
+        live: false,
+    };
+    let report = Report::new(&sample::database());
+    insta::assert_snapshot!("a_remainder_as_text", view(&report, &made, options));
+    insta::assert_snapshot!("a_remainder_as_markdown", markdown::view(&made));
+    let bytes = csv::view(&made).expect("a view is writable");
+    let text = String::from_utf8(bytes).expect("CSV is UTF-8");
+    insta::assert_snapshot!("a_remainder_as_csv", text);
+}
+
+#[test]
+fn every_view_as_csv() {
+    for by in made_up::ALL {
+        let bytes = csv::view(&made_up::view(by)).expect("a view is writable");
+        let text = String::from_utf8(bytes).expect("CSV is UTF-8");
+        insta::assert_snapshot!(format!("by_{}_as_csv", by.name()), text);
+    }
+}
+
+#[test]
+fn every_view_as_json() {
+    for by in made_up::ALL {
+        let mut report = Report::new(&sample::database());
+        let options = made_up::options(by, SortBy::Count, 2);
+        report.view = Some(made_up::view_of(options, &made_up::faults()));
+        let value = serde_json::to_value(&report).expect("a report serialises");
+        let text = serde_json::to_string_pretty(&value["view"]).expect("it is JSON");
+        insta::assert_snapshot!(format!("by_{}_as_json", by.name()), text);
+    }
+}
+
+#[test]
+fn nothing_to_show_is_said() {
+    let made = made_up::view_of(made_up::options(By::File, SortBy::Count, 20), &[]);
+    let options = SummaryOptions {
+        width: 100,
+        style: Style::default(),
+        live: false,
+    };
+    let text = view(&Report::new(&sample::database()), &made, options);
+    assert!(text.contains("all 0 recorded faults by file"), "{text}");
+}
+
+#[test]
+fn hostile_names_are_shown_as_escapes() {
+    let mut made = made_up::view(By::File);
+    made.rows[0].subject = Subject::File(FileRow {
+        file: Some(Name(b"/tmp/\x1b[2J|\n".to_vec())),
+        kind: None,
+        deleted: true,
+        first_offset_bytes: None,
+        last_offset_bytes: None,
+        cached: 0,
+        read: 0,
+    });
+    let options = SummaryOptions {
+        width: 100,
+        style: Style::default(),
+        live: false,
+    };
+    let text = view(&Report::new(&sample::database()), &made, options);
+    assert!(text.contains(r"/tmp/\x1b[2J|\n (deleted)"), "{text}");
+    assert!(markdown::view(&made).contains(r"/tmp/\x1b[2J\|\n (deleted)"));
+}

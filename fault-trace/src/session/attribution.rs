@@ -1,0 +1,347 @@
+//! Attribution: which mapping, code, calls and cgroup a fault belongs to, as ids of rows that come
+//! ahead of it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use crate::{
+    decode::{RawStack, StackCopy, StackIds},
+    host::{
+        cgroups::Hierarchy,
+        proc::Proc,
+        symbols::{
+            Modules, Options, Resolver,
+            unwind::{self, Registers, Unwinder},
+        },
+    },
+    model::{
+        Event, Fault, Run, TaskEvent,
+        attribution::{CgroupRow, SymbolRow},
+        code::CodePlace,
+        interner::Interner,
+        mapping::Mapping,
+        spaces::Spaces,
+    },
+};
+
+/// Bound: stacks, as addresses, that faults may still refer to.
+const RAW_STACKS_MAX: usize = 1 << 17;
+/// Bound: copies of stacks whose fault has not come yet: one a CPU, unless faults are lost.
+const COPIES_MAX: usize = 1 << 12;
+/// Bound: what is remembered of one process; beyond it that is found anew.
+const KNOWN_MAX: usize = 1 << 16;
+/// The upper half of the address space is the kernel's.
+const FIRST_KERNEL_ADDRESS: u64 = 1 << 63;
+
+/// What the faults of a run belong to.
+pub(super) struct Attribution {
+    interner: Interner,
+    modules: Modules,
+    processes: HashMap<u32, Known>,
+    /// The locations, and whether they are named at once or at the end.
+    places: Vec<(u32, CodePlace)>,
+    live_resolver: Option<Resolver>,
+    raw_stacks: HashMap<u64, Arc<[u64]>>,
+    /// Copies whose fault comes right behind them.
+    copies: HashMap<u64, StackCopy>,
+    unwinder: Unwinder,
+    cgroups: HashSet<u64>,
+    hierarchy: Option<Hierarchy>,
+    proc: Proc,
+}
+
+/// What was found out for a process, so that it need not be again.
+#[derive(Default)]
+struct Known {
+    /// By where the mapping is kept; holding it keeps that from being used again.
+    mappings: HashMap<*const Mapping, (Arc<Mapping>, Option<u32>)>,
+    /// By address, as of the mapping that was there.
+    locations: HashMap<u64, (Option<*const Mapping>, Option<u32>)>,
+    stacks: HashMap<StackIds, Option<u32>>,
+}
+
+impl Attribution {
+    /// With `live` the functions of a location come right behind it; else at the end, by
+    /// [`Attribution::symbols`].
+    pub(super) fn new(live: bool) -> Self {
+        let proc = Proc::default();
+        Self {
+            interner: Interner::default(),
+            modules: Modules::new(proc.clone()),
+            processes: HashMap::new(),
+            places: Vec::new(),
+            live_resolver: live.then(|| Resolver::new(Options::default())),
+            raw_stacks: HashMap::new(),
+            copies: HashMap::new(),
+            unwinder: Unwinder::new(),
+            cgroups: HashSet::new(),
+            hierarchy: Hierarchy::find(&proc).ok(),
+            proc,
+        }
+    }
+
+    /// Takes in a stack that faults will refer to.
+    pub(super) fn stack(&mut self, stack: RawStack) {
+        if self.raw_stacks.len() < RAW_STACKS_MAX {
+            self.raw_stacks.insert(stack.id, stack.frames.into());
+        }
+    }
+
+    /// Takes in the copy of a stack; its fault follows.
+    pub(super) fn stack_copy(&mut self, copy: StackCopy) {
+        if self.copies.len() >= COPIES_MAX {
+            // Their faults were lost.
+            self.copies.clear();
+        }
+        self.copies.insert(copy.id, copy);
+    }
+
+    /// Looks the cgroup of a task up, the first time it is seen.
+    pub(super) fn task(&mut self, task: &TaskEvent, rows: &mut Vec<Event>) {
+        if let Some(id) = task.cgroup_id
+            && self.cgroups.insert(id)
+        {
+            let hierarchy = self.hierarchy.as_ref();
+            let path = hierarchy.and_then(|found| found.path_of(&self.proc, id, task.pid));
+            rows.push(Event::Cgroup(CgroupRow {
+                id,
+                path: path.unwrap_or_default(),
+            }));
+        }
+    }
+
+    /// Fills in what a fault refers to; `mapping` is where its address lies, and since when.
+    pub(super) fn fault(
+        &mut self,
+        fault: &mut Fault,
+        stacks: StackIds,
+        mapping: Option<(Arc<Mapping>, u64)>,
+        spaces: &mut Spaces,
+        rows: &mut Vec<Event>,
+    ) {
+        if let Some((mapping, since_ns)) = mapping {
+            fault.mapping_id = self.mapping(fault.pid, mapping, since_ns, rows);
+        }
+        let moment = Moment {
+            pid: fault.pid,
+            time_ns: fault.time_ns,
+        };
+        if fault.ip != 0 {
+            fault.location_id = self.location(moment, fault.ip, spaces, rows);
+        }
+        if stacks != StackIds::default() {
+            fault.stack_id = self.calls(moment, stacks, spaces, rows);
+        }
+    }
+
+    fn mapping(
+        &mut self,
+        pid: u32,
+        mapping: Arc<Mapping>,
+        since_ns: u64,
+        rows: &mut Vec<Event>,
+    ) -> Option<u32> {
+        let known = &mut self.processes.entry(pid).or_default().mappings;
+        if let Some((_, id)) = known.get(&Arc::as_ptr(&mapping)) {
+            return *id;
+        }
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        let id = self.interner.mapping(pid, since_ns, &mapping, rows);
+        known.insert(Arc::as_ptr(&mapping), (mapping, id));
+        id
+    }
+
+    fn location(
+        &mut self,
+        moment: Moment,
+        address: u64,
+        spaces: &mut Spaces,
+        rows: &mut Vec<Event>,
+    ) -> Option<u32> {
+        let Moment { pid, time_ns } = moment;
+        let found = if address < FIRST_KERNEL_ADDRESS {
+            spaces.peek(pid, address, time_ns)
+        } else {
+            None
+        };
+        let mapping = found.map(|found| found.mapping);
+        let at = mapping.map(Arc::as_ptr);
+        let known = &mut self.processes.entry(pid).or_default();
+        if let Some((known_at, id)) = known.locations.get(&address)
+            && *known_at == at
+        {
+            return *id;
+        }
+        if let Some(mapping) = mapping {
+            // Kept, so that nothing else comes to lie where it does.
+            let kept = known.mappings.entry(Arc::as_ptr(mapping));
+            kept.or_insert_with(|| (Arc::clone(mapping), None));
+        }
+        if known.locations.len() >= KNOWN_MAX {
+            known.locations.clear();
+        }
+        let place = self
+            .modules
+            .place(pid, address, mapping.map(|mapping| &**mapping));
+        let before = rows.len();
+        let id = self.interner.location(pid, address, &place, rows);
+        known.locations.insert(address, (at, id));
+        if let Some(id) = id
+            && rows.len() > before
+        {
+            self.name(id, place, rows);
+        }
+        id
+    }
+
+    /// Names a new location now, or remembers to.
+    fn name(&mut self, id: u32, place: CodePlace, rows: &mut Vec<Event>) {
+        match &mut self.live_resolver {
+            None => self.places.push((id, place)),
+            Some(resolver) => {
+                let named = resolver.resolve(&[place], Some(&self.modules));
+                for frames in named.into_iter().flatten() {
+                    rows.extend(SymbolRow::of(id, &frames).map(Event::Symbol));
+                }
+            }
+        }
+    }
+
+    /// The calls that led to a fault: those of the kernel, if it was in kernel mode, above the
+    /// user's.
+    fn calls(
+        &mut self,
+        moment: Moment,
+        ids: StackIds,
+        spaces: &mut Spaces,
+        rows: &mut Vec<Event>,
+    ) -> Option<u32> {
+        if let Some(copy) = self.copies.remove(&ids.user) {
+            let mut locations = self.frames(moment, ids.kernel, spaces, rows)?;
+            locations.extend(self.unwind(moment, &copy, spaces, rows));
+            return self.interner.stack(locations, rows);
+        }
+        let known = &self.processes.entry(moment.pid).or_default().stacks;
+        if let Some(id) = known.get(&ids) {
+            return *id;
+        }
+        // Not remembered where one is missing: it may come yet, for another fault.
+        let mut locations = self.frames(moment, ids.kernel, spaces, rows)?;
+        let user = self.frames(moment, ids.user, spaces, rows)?;
+        locations.extend(user);
+        let id = self.interner.stack(locations, rows);
+        let known = &mut self.processes.entry(moment.pid).or_default().stacks;
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(ids, id);
+        id
+    }
+
+    /// The locations of a stack that was sent as addresses; `None`, counted, if it never came.
+    fn frames(
+        &mut self,
+        moment: Moment,
+        id: u64,
+        spaces: &mut Spaces,
+        rows: &mut Vec<Event>,
+    ) -> Option<Vec<u32>> {
+        if id == 0 {
+            return Some(Vec::new());
+        }
+        let Some(stack) = self.raw_stacks.get(&id).cloned() else {
+            self.interner.count_lost_stack();
+            return None;
+        };
+        let locations = stack.iter().enumerate().filter_map(|(depth, &address)| {
+            // A return address may lie beyond the function that called, or in the next line.
+            let address = address.saturating_sub(u64::from(depth != 0));
+            self.location(moment, address, spaces, rows)
+        });
+        Some(locations.collect())
+    }
+
+    /// The locations of a stack that was sent as a copy.
+    fn unwind(
+        &mut self,
+        moment: Moment,
+        copy: &StackCopy,
+        spaces: &mut Spaces,
+        rows: &mut Vec<Event>,
+    ) -> Vec<u32> {
+        let Moment { pid, time_ns } = moment;
+        let registers = Registers {
+            ip: copy.ip,
+            sp: copy.sp,
+            bp: copy.bp,
+        };
+        let bytes = unwind::StackCopy {
+            start: copy.sp,
+            bytes: &copy.bytes,
+        };
+        spaces.advance(time_ns);
+        let space = spaces.space(pid);
+        let mapping_at = |address| {
+            let found = space?.lookup(address, time_ns)?;
+            Some(&**found.mapping)
+        };
+        let unwound = self
+            .unwinder
+            .unwind(pid, registers, bytes, &mut self.modules, mapping_at);
+        let mut locations = Vec::with_capacity(unwound.frames.len());
+        for frame in unwound.frames {
+            let before = rows.len();
+            let id = self
+                .interner
+                .location(pid, frame.address, &frame.place, rows);
+            if let Some(id) = id
+                && rows.len() > before
+            {
+                self.name(id, frame.place, rows);
+            }
+            locations.extend(id);
+        }
+        locations
+    }
+
+    /// The process has a new program: its addresses mean something else.
+    pub(super) fn executed(&mut self, pid: u32) {
+        self.processes.remove(&pid);
+    }
+
+    /// The process is gone, and its faults have been taken in.
+    pub(super) fn exited(&mut self, pid: u32) {
+        self.modules.process_exited(pid);
+        self.processes.remove(&pid);
+    }
+
+    /// The functions of all locations; reading them from the files' symbols takes its time.
+    pub(super) fn symbols(&self) -> Vec<Event> {
+        let places: Vec<CodePlace> = self.places.iter().map(|(_, place)| place.clone()).collect();
+        let mut resolver = Resolver::new(Options::default());
+        let resolved = resolver.resolve(&places, Some(&self.modules));
+        let mut rows = Vec::new();
+        for ((id, _), resolution) in self.places.iter().zip(resolved) {
+            if let Ok(frames) = resolution {
+                rows.extend(SymbolRow::of(*id, &frames).map(Event::Symbol));
+            }
+        }
+        rows
+    }
+
+    /// Puts what was lost on the way into the run.
+    pub(super) const fn finish(&self, run: &mut Run) {
+        run.unnamed = self.interner.unnamed();
+    }
+}
+
+/// When and in which process something is looked up.
+#[derive(Clone, Copy)]
+struct Moment {
+    pid: u32,
+    time_ns: u64,
+}

@@ -1,0 +1,127 @@
+//! `fault-trace export`: a recording's faults in another form.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+};
+
+use anyhow::Context as _;
+
+use super::{selection, tables};
+use crate::{
+    analysis::{FaultFilter, Folded, Folder, Tables, Weight},
+    exit::Exit,
+    export::{self, CsvWriter, JsonlWriter},
+    model::Fault,
+    options::{ExportFormat, ExportOptions},
+    recording::{Recording, RecordingError},
+    render,
+};
+
+pub(in crate::session) fn export(options: &ExportOptions) -> anyhow::Result<Exit> {
+    let recording = Recording::open(&options.recording)?;
+    say_notes(&recording);
+    let filter = selection::filter(&options.selection, &recording.run)?;
+    to_output(options.output.as_deref(), |out| {
+        write(&recording, options, filter, out)
+    })?;
+    Ok(Exit::Fine)
+}
+
+/// What is missing in the recording, to standard error.
+pub(super) fn say_notes(recording: &Recording) {
+    for note in recording.completeness.notes() {
+        eprintln!("fault-trace: {}", render::sanitize_lines(&note));
+    }
+}
+
+/// Writes to the file, or else to standard output.
+pub(super) fn to_output(
+    path: Option<&Path>,
+    write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    match path {
+        None => write(&mut io::stdout().lock()).context("cannot write to standard output"),
+        Some(path) => File::create(path)
+            .map_err(Into::into)
+            .and_then(|mut file| write(&mut file))
+            .with_context(|| format!("cannot write {}", path.display())),
+    }
+}
+
+fn write(
+    recording: &Recording,
+    options: &ExportOptions,
+    filter: FaultFilter,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let tables = tables::read(recording, &options.debug_directories)?;
+    match options.format {
+        ExportFormat::Jsonl => {
+            let mut writer = JsonlWriter::new(out);
+            each(recording, &filter, |fault| writer.write(fault, &tables))?;
+            writer.finish()?;
+        }
+        ExportFormat::Csv => {
+            let mut writer = CsvWriter::new(out)?;
+            each(recording, &filter, |fault| writer.write(fault, &tables))?;
+            writer.finish()?;
+        }
+        ExportFormat::Folded => {
+            let folded = fold(recording, &tables, options.weight, filter)?;
+            export::folded(&folded, io::BufWriter::new(out))?;
+        }
+        ExportFormat::Flamegraph => {
+            let title = title(recording);
+            let folded = fold(recording, &tables, options.weight, filter)?;
+            let out = io::BufWriter::new(out);
+            export::flamegraph::flamegraph(&title, &folded, options.weight, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn each(
+    recording: &Recording,
+    filter: &FaultFilter,
+    mut write: impl FnMut(&Fault) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    for fault in recording.faults() {
+        let fault = fault?;
+        if filter.admits(&fault) {
+            write(&fault)?;
+        }
+    }
+    Ok(())
+}
+
+/// The recording's faults as folded stacks; says so where it has no stacks.
+pub(super) fn fold(
+    recording: &Recording,
+    tables: &Tables,
+    weight: Weight,
+    filter: FaultFilter,
+) -> Result<Folded, RecordingError> {
+    if !tables.has_stacks() {
+        eprintln!(
+            "fault-trace: the recording holds no stacks, only the faulting functions; record with -g \
+             to get them"
+        );
+    }
+    let mut folder = Folder::new(weight, filter, tables, &recording.run);
+    for fault in recording.faults() {
+        folder.fault(&fault?);
+    }
+    Ok(folder.finish())
+}
+
+/// What was traced.
+pub(super) fn title(recording: &Recording) -> String {
+    let run = &recording.run;
+    let target = match run.command.as_slice() {
+        [] => run.target.clone(),
+        command => command.join(" "),
+    };
+    format!("Page faults of {}", render::sanitize(target.as_bytes()))
+}

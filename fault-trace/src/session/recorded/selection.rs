@@ -1,0 +1,126 @@
+//! From what the user selected to a filter of recorded faults.
+
+use std::time::Duration;
+
+use crate::{
+    analysis::FaultFilter,
+    model::Run,
+    options::{Mode, ProcessName, Selection},
+    render,
+};
+
+/// The filter of `selection` on the faults of `run`.
+///
+/// # Errors
+/// No process has a name that was asked for.
+pub(super) fn filter(selection: &Selection, run: &Run) -> anyhow::Result<FaultFilter> {
+    let Selection {
+        classes,
+        families,
+        processes,
+        mode,
+        min_latency,
+        addresses,
+        from,
+        until,
+    } = selection;
+    let moment = |after: Duration| run.started_ns.saturating_add(ns(after));
+    let window_ns = (from.is_some() || until.is_some()).then(|| {
+        let from_ns = from.map_or(0, moment);
+        (from_ns, until.map_or(u64::MAX, moment))
+    });
+    Ok(FaultFilter {
+        class_mask: FaultFilter::class_mask(classes, families),
+        pids: pids(processes, run)?,
+        kernel_mode: mode.map(|mode| mode == Mode::Kernel),
+        min_latency_ns: min_latency.map_or(0, ns),
+        addresses: *addresses,
+        window_ns,
+        words: words(selection),
+    })
+}
+
+fn ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn pids(wanted: &[ProcessName], run: &Run) -> anyhow::Result<Option<Vec<u32>>> {
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let mut pids = Vec::new();
+    for process in wanted {
+        match process {
+            ProcessName::Pid(pid) => pids.push(*pid),
+            ProcessName::Comm(name) => {
+                let known = pids.len();
+                let processes = run.totals.processes.iter();
+                let named = processes.filter(|process| process.comm == name.as_bytes());
+                pids.extend(named.map(|process| process.pid));
+                anyhow::ensure!(
+                    pids.len() > known,
+                    "no process of the recording is called {name}; there are {}",
+                    names(run)
+                );
+            }
+        }
+    }
+    pids.sort_unstable();
+    pids.dedup();
+    Ok(Some(pids))
+}
+
+/// The processes' names, each once.
+fn names(run: &Run) -> String {
+    let processes = run.totals.processes.iter();
+    let mut names: Vec<_> = processes
+        .map(|process| render::sanitize(&process.comm))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
+}
+
+/// The options as on the command line.
+fn words(selection: &Selection) -> Vec<String> {
+    let list = |names: Vec<&str>| (!names.is_empty()).then(|| names.join(","));
+    let processes: Vec<String> = selection
+        .processes
+        .iter()
+        .map(|process| match process {
+            ProcessName::Pid(pid) => pid.to_string(),
+            ProcessName::Comm(name) => name.clone(),
+        })
+        .collect();
+    let time =
+        |time: Option<Duration>| time.map(|time| humantime::format_duration(time).to_string());
+    let classes = selection.classes.iter().map(|class| class.name());
+    let families = selection.families.iter().map(|family| family.name());
+    [
+        ("--class", list(classes.collect())),
+        ("--family", list(families.collect())),
+        (
+            "--process",
+            list(processes.iter().map(String::as_str).collect()),
+        ),
+        (
+            "--mode",
+            selection.mode.map(|mode| match mode {
+                Mode::User => "user".to_owned(),
+                Mode::Kernel => "kernel".to_owned(),
+            }),
+        ),
+        ("--min-latency", time(selection.min_latency)),
+        (
+            "--address",
+            selection
+                .addresses
+                .map(|(first, last)| format!("{first:#x}-{:#x}", last.saturating_add(1))),
+        ),
+        ("--from", time(selection.from)),
+        ("--until", time(selection.until)),
+    ]
+    .into_iter()
+    .filter_map(|(option, value)| Some(format!("{option} {}", value?)))
+    .collect()
+}

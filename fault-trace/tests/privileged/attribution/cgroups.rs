@@ -1,0 +1,210 @@
+//! Selection in the kernel by cgroup, user and name, and the cgroup that a fault is laid to.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use nix::sys::signal::Signal;
+use tempfile::tempdir;
+
+use super::Recorded;
+use crate::support::{Known, Tracer, is_root, range, run, skip, text};
+
+/// A cgroup of version 2 that is removed with the test.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    /// Below where version 2 is mounted; `None`, said, where it is not.
+    fn new(name: &str) -> Option<Self> {
+        let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+        let mount = mounts
+            .into_iter()
+            .find(|mount| mount.join("cgroup.controllers").exists());
+        let Some(mount) = mount else {
+            skip("there is no cgroup hierarchy of version 2");
+            return None;
+        };
+        Some(Self::made(
+            mount.join(format!("{name}-{}", std::process::id())),
+        ))
+    }
+
+    fn below(&self, name: &str) -> Self {
+        Self::made(self.0.join(name))
+    }
+
+    fn made(path: PathBuf) -> Self {
+        fs::create_dir(&path).expect("root makes cgroups");
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("plain")
+    }
+
+    fn add(&self, known: &Known) {
+        fs::write(self.0.join("cgroup.procs"), known.pid().to_string()).expect("root moves it");
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // A process that has not quite ended keeps it; it is empty and harmless.
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_cgroup_is_traced_with_those_below_it_and_nobody_else() {
+    if !is_root() {
+        return;
+    }
+    let Some(parent) = Cgroup::new("fault-trace-test") else {
+        return;
+    };
+    let (one, other) = (parent.below("one"), parent.below("other"));
+    for (traced, expected) in [(&parent, 70), (&one, 30), (&other, 40)] {
+        let in_one = Known::waiting(&["wait", "touch:30"]);
+        let in_other = Known::waiting(&["wait", "touch:40"]);
+        let outside = Known::waiting(&["wait", "touch:50"]);
+        one.add(&in_one);
+        other.add(&in_other);
+        let range = range(100);
+        let options = [
+            "stat",
+            "--format",
+            "json",
+            "--address",
+            &range,
+            "--cgroup",
+            traced.path(),
+        ];
+        let tracer = Tracer::attached(options);
+        for known in [in_one, in_other, outside] {
+            known.finish();
+        }
+        tracer.signal(Signal::SIGINT);
+        let report = tracer.report();
+        report.assert_balanced();
+        assert_eq!(report.class("anon-alloc"), expected, "{}", traced.path());
+    }
+}
+
+#[test]
+fn a_process_that_moves_is_laid_to_the_cgroup_it_was_in() {
+    if !is_root() {
+        return;
+    }
+    let Some(parent) = Cgroup::new("fault-trace-moving") else {
+        return;
+    };
+    let (one, other) = (parent.below("one"), parent.below("other"));
+    let mut known = Known::waiting(&["wait", "touch:30", "wait", "touch:40"]);
+    one.add(&known);
+    let folder = tempdir().expect("a folder");
+    let path = folder.path().join("r.ftrace");
+    let range = range(100);
+    let tracer = Tracer::attached([
+        "record",
+        "--format",
+        "json",
+        "--address",
+        &range,
+        "--cgroup",
+        parent.path(),
+        "-o",
+        path.to_str().expect("plain"),
+    ]);
+    known.go_on();
+    known.until("ready");
+    other.add(&known);
+    known.finish();
+    tracer.signal(Signal::SIGINT);
+    let report = tracer.report();
+    report.assert_balanced();
+    let recorded = Recorded::open(&path);
+    let faults = |cgroup: &Cgroup| {
+        let name = cgroup.0.file_name().expect("a name").as_encoded_bytes();
+        let at = |fault: &fault_trace::model::Fault| {
+            let id = recorded
+                .tables
+                .cgroup_at(fault.pid, fault.tid, fault.time_ns)?;
+            Some(recorded.tables.cgroup_path(id)?.ends_with(name))
+        };
+        recorded
+            .faults
+            .iter()
+            .filter(|fault| at(fault) == Some(true))
+            .count()
+    };
+    assert_eq!((faults(&one), faults(&other)), (30, 40));
+}
+
+#[test]
+fn a_cgroup_of_version_1_or_none_is_explained() {
+    if !is_root() {
+        return;
+    }
+    let output = run(["stat", "--cgroup", "/no/such/cgroup"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stderr).contains("no cgroup"), "{output:?}");
+    if !Path::new("/sys/fs/cgroup/memory/tasks").exists() {
+        skip("there are no cgroups of version 1");
+        return;
+    }
+    let output = run(["stat", "--cgroup", "/sys/fs/cgroup/memory"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stderr).contains("version 1"), "{output:?}");
+}
+
+#[test]
+fn a_user_is_traced_and_nobody_else() {
+    if !is_root() {
+        return;
+    }
+    let theirs = Known::waiting(&["user:65534", "wait", "touch:30"]);
+    let ours = Known::waiting(&["wait", "touch:50"]);
+    let range = range(100);
+    let tracer = Tracer::attached([
+        "stat",
+        "--format",
+        "json",
+        "--address",
+        &range,
+        "-u",
+        "nobody",
+    ]);
+    theirs.finish();
+    ours.finish();
+    tracer.signal(Signal::SIGINT);
+    let report = tracer.report();
+    report.assert_balanced();
+    assert_eq!(report.class("anon-alloc"), 30);
+    assert_eq!(report.0["target"], "user nobody");
+}
+
+#[test]
+fn a_name_is_traced_and_no_other() {
+    if !is_root() {
+        return;
+    }
+    let one = Known::waiting(&["wait", "touch:30"]);
+    let other = Known::waiting(&["name:other-name", "wait", "touch:50"]);
+    let range = range(100);
+    let tracer = Tracer::attached([
+        "stat",
+        "--format",
+        "json",
+        "--address",
+        &range,
+        "--comm",
+        "other-name",
+    ]);
+    one.finish();
+    other.finish();
+    tracer.signal(Signal::SIGINT);
+    let report = tracer.report();
+    report.assert_balanced();
+    assert_eq!(report.class("anon-alloc"), 50);
+}
