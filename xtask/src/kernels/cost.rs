@@ -12,8 +12,9 @@ use crate::command::say;
 /// The kernel that the budget is for.
 pub(super) const SERIES: &str = "6.12";
 const BUDGET: &str = "xtask/src/kernels/budget.json";
-/// Pages and rounds: a round is too short for the tracer to wake up in every one.
-const WORKLOAD: &str = "touch 1024 12";
+/// Pages and rounds: a round is too short for the tracer to wake up in every one. By its path, since
+/// busybox has a `touch` of its own.
+const WORKLOAD: &str = "/bin/touch 256 64";
 const UNTRACED: &str = "untraced";
 /// How far a mode may be above its budget, in percent: another build of the same kernel or compiler
 /// lays out its code otherwise.
@@ -88,7 +89,7 @@ pub(super) fn verdict(
     if write {
         let modes: Map<String, Value> = added
             .iter()
-            .map(|(mode, instructions)| (mode.clone(), json!(instructions.round())))
+            .map(|(mode, instructions)| (mode.clone(), json!(instructions.round() as i64)))
             .collect();
         let budget = json!({ "kernel": release, "instructions_per_fault": modes });
         let text = serde_json::to_string_pretty(&budget)? + "\n";

@@ -42,6 +42,15 @@ pub(super) const REPORT: &str = "report";
 /// The recording itself.
 pub(super) const ARCHIVE: &str = "archive";
 pub(super) const RECORDING_NAME: &str = "hooks.ftrace";
+const CAPTURE: &str = "capture";
+/// Tests of known faults: what is counted, recorded, filtered, lost, and when nothing is left out.
+const CAPTURE_TESTS: [&str; 5] = [
+    "bad_access::",
+    "counts::",
+    "degradation::",
+    "filters::",
+    "overflow::",
+];
 pub(super) const SCENARIOS: &str = "scenarios";
 pub(super) const PROOF: &str = "proof";
 /// What a file system may have its own way with.
@@ -79,6 +88,8 @@ pub(super) fn script(series: Series, scenarios: &str, file_systems: &[&str]) -> 
             &format!("fault-trace stat --format json -- {command}"),
         );
     }
+    let capture = CAPTURE_TESTS.join(" ");
+    step(CAPTURE, &format!("privileged --test-threads=1 {capture}"));
     step(SCENARIOS, "workloads list");
     let selection = match scenarios {
         "" => String::new(),

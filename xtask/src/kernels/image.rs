@@ -42,6 +42,7 @@ pub(super) fn build(
         (&programs.privileged, "privileged"),
         (&programs.floor, "floor"),
         (&programs.touch, "touch"),
+        (&programs.known, "known"),
     ] {
         let inside = Path::new("/bin").join(name);
         copy(program, &within(&root, &inside))?;

@@ -3,6 +3,7 @@
 # port, says how it ended, and switches off.
 busybox=/bin/busybox
 export PATH=/bin HOME=/root LANG=C.UTF-8
+$busybox --install -s /bin
 $busybox mount -t proc proc /proc
 $busybox mount -t sysfs sysfs /sys
 $busybox mount -t devtmpfs devtmpfs /dev
@@ -22,7 +23,10 @@ for controller in /sys/class/nvme/nvme*; do
     $busybox mkdir -p "/mnt/$serial"
     $busybox mount -t "$serial" "/dev/${controller##*/}n1" "/mnt/$serial"
 done
-$busybox sh /task >/dev/ttyS1 2>&1 </dev/null
-$busybox printf '\n@status %d\n' $? >/dev/ttyS1
+# A pipe, so that nobody draws progress on a terminal.
+{
+    $busybox sh /task
+    $busybox printf '\n@status %d\n' $?
+} 2>&1 </dev/null | $busybox cat >/dev/ttyS1
 $busybox sync
 $busybox reboot -f

@@ -89,7 +89,8 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
             });
             let steps = guest::steps(&result);
             let mut outcome = outcome::judge(&kernel.release, series, &steps);
-            if guest::is_supported(series) {
+            // The program may be another one than the last guest's.
+            if guest::is_supported(series) && !options.again {
                 let folder = lab.folder.join(&kernel.release);
                 let problem = elsewhere::problem(&steps, &lab.programs.fault_trace, &folder);
                 outcome.problems.extend(problem);

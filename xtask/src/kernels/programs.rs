@@ -18,6 +18,7 @@ pub(super) struct Programs {
     pub(super) privileged: PathBuf,
     pub(super) floor: PathBuf,
     pub(super) touch: PathBuf,
+    pub(super) known: PathBuf,
 }
 
 /// Program and Debian package of what the host must have.
@@ -76,6 +77,7 @@ impl Programs {
             workloads: example("workloads")?,
             floor: example("floor")?,
             touch: example("touch")?,
+            known: example("known")?,
             fault_trace: artifact::build(binary, "bin", MAIN_PACKAGE)?.path,
         })
     }
