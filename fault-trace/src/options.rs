@@ -133,6 +133,8 @@ pub struct ReportOptions {
     pub slowest: Option<usize>,
     /// How the latencies of the summary are drawn, if they are.
     pub histogram: Option<Scale>,
+    /// Where to look for names beside the usual folders.
+    pub debug_directories: Vec<PathBuf>,
     pub format: Format,
 }
 
@@ -179,6 +181,8 @@ pub struct ExportOptions {
     /// Of folded stacks and flame graphs.
     pub weight: Weight,
     pub selection: Selection,
+    /// Where to look for names beside the usual folders.
+    pub debug_directories: Vec<PathBuf>,
     /// `None`: standard output.
     pub output: Option<PathBuf>,
 }
@@ -202,6 +206,8 @@ pub struct DiffOptions {
     pub graph: Option<GraphFormat>,
     /// Of folded stacks and flame graphs.
     pub weight: Weight,
+    /// Where to look for names beside the usual folders.
+    pub debug_directories: Vec<PathBuf>,
     /// `None`: standard output.
     pub output: Option<PathBuf>,
 }

@@ -33,7 +33,7 @@ fn refusal(arguments: &[&str], status: i32) -> String {
 
 #[test]
 fn usage_errors_say_what_is_wrong_and_end_with_2() {
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 19] = [
         (&["frobnicate"], "frobnicate"),
         (&["stat"], "--pid"),
         (&["record", "-a", "-p", "1"], "cannot be used with"),
@@ -48,6 +48,11 @@ fn usage_errors_say_what_is_wrong_and_end_with_2() {
         (&["record", "-a", "--sample", "2"], "as in 1/64"),
         (&["report"], "DIR"),
         (&["export", "x", "--to", "xml"], "jsonl"),
+        (&["export", "x", "--to", "folded", "--weight", "x"], "pages"),
+        (&["report", "x", "--by", "colour"], "function"),
+        (&["report", "x", "--sort", "name"], "p99"),
+        (&["report", "x", "--from", "5"], "as in 10s"),
+        (&["diff", "x"], "<B>"),
     ];
     for (arguments, hint) in cases {
         let message = refusal(arguments, 2);
@@ -74,7 +79,7 @@ fn help_lists_the_commands_and_each_has_its_own() {
     assert!(output.status.success());
     let help = text(&output.stdout);
     for name in [
-        "record", "stat", "trace", "report", "export", "explain", "doctor",
+        "record", "stat", "trace", "report", "export", "diff", "explain", "doctor",
     ] {
         assert!(
             help.lines().any(|line| line.trim_start().starts_with(name)),
@@ -123,7 +128,12 @@ fn what_is_no_recording_is_refused_with_the_reason() {
         (&newer, "update fault-trace"),
         (&file, "is not a recording of fault-trace"),
     ] {
-        let commands: [&[&str]; 2] = [&["report", path], &["export", path, "--to", "jsonl"]];
+        let commands: [&[&str]; 4] = [
+            &["report", path],
+            &["report", path, "--by", "file"],
+            &["export", path, "--to", "jsonl"],
+            &["diff", path, path],
+        ];
         for arguments in commands {
             let message = refusal(arguments, 1);
             assert!(message.contains(reason), "{arguments:?}: {message}");

@@ -4,13 +4,14 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use fault_trace_common::{Class, Confidence, Family};
+use fault_trace_common::{Class, Confidence, Family, phase::Phase};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::{
     FaultFilter, Tables,
     tables::mapping_name,
+    tally::phases,
     view::{FrameRow, Hex, Name},
 };
 use crate::model::Fault;
@@ -205,6 +206,9 @@ pub struct SlowFault {
     /// START from the start of the run, ns.
     pub from_start_ns: u64,
     pub latency_ns: u64,
+    /// Where the latency went, by number of the phase, ns; together it.
+    #[serde(serialize_with = "phases")]
+    pub phases_ns: [u64; Phase::ALL.len()],
     pub pid: u32,
     pub tid: u32,
     pub comm: Option<Name>,
@@ -243,6 +247,7 @@ impl SlowFault {
             time_ns: fault.time_ns,
             from_start_ns: fault.time_ns.saturating_sub(started_ns),
             latency_ns: fault.latency_ns.unwrap_or(0),
+            phases_ns: Phase::ALL.map(|phase| fault.phase_ns(phase)),
             pid: fault.pid,
             tid: fault.tid,
             comm: comm.map(|comm| Name(comm.to_vec())),

@@ -7,7 +7,8 @@ use fault_trace_common::{Class, Family};
 
 use super::{
     selection::{
-        ExportName, GraphName, HistogramName, SelectionArguments, ViewArguments, WeightName,
+        ExportName, GraphName, HistogramName, SelectionArguments, SymbolArguments, ViewArguments,
+        WeightName,
     },
     values,
 };
@@ -93,6 +94,8 @@ enum Subcommands {
         view: ViewArguments,
         #[command(flatten)]
         selection: SelectionArguments,
+        #[command(flatten)]
+        symbols: SymbolArguments,
         /// The form of the report
         #[arg(long, value_enum, default_value_t = FormatName::Text)]
         format: FormatName,
@@ -117,6 +120,8 @@ enum Subcommands {
         output: Option<PathBuf>,
         #[command(flatten)]
         selection: SelectionArguments,
+        #[command(flatten)]
+        symbols: SymbolArguments,
     },
     /// Compare two recordings
     #[command(after_help = "Examples:
@@ -138,6 +143,8 @@ enum Subcommands {
         /// The file to write [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+        #[command(flatten)]
+        symbols: SymbolArguments,
     },
     /// Explain a page-fault error code, or a line of the kernel's log about a bad access
     #[command(after_help = "Examples:
@@ -307,6 +314,7 @@ impl Arguments {
                 histogram,
                 view,
                 selection,
+                symbols,
                 format,
             } => Command::Report(ReportOptions {
                 recordings,
@@ -316,6 +324,7 @@ impl Arguments {
                 sort: view.sort.map(Into::into),
                 limit: view.limit,
                 selection: selection.into(),
+                debug_directories: symbols.debug_dir,
                 format: format.into(),
             }),
             Subcommands::Export {
@@ -324,11 +333,13 @@ impl Arguments {
                 weight,
                 output,
                 selection,
+                symbols,
             } => Command::Export(ExportOptions {
                 recording,
                 format: to.into(),
                 weight: weight.into(),
                 selection: selection.into(),
+                debug_directories: symbols.debug_dir,
                 output,
             }),
             Subcommands::Diff {
@@ -337,11 +348,13 @@ impl Arguments {
                 to,
                 weight,
                 output,
+                symbols,
             } => Command::Diff(DiffOptions {
                 before,
                 after,
                 graph: to.map(Into::into),
                 weight: weight.into(),
+                debug_directories: symbols.debug_dir,
                 output,
             }),
             Subcommands::Explain { input, json } => Command::Explain {

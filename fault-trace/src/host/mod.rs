@@ -8,6 +8,7 @@ pub mod cpu_time;
 pub mod devices;
 pub mod doctor;
 pub mod faults;
+mod features;
 pub mod findings;
 pub mod huge;
 pub mod kernel;

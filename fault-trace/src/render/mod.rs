@@ -2,7 +2,6 @@
 
 mod accounting;
 mod classes;
-mod cost;
 pub mod csv;
 pub mod diff;
 pub mod doctor;
@@ -11,6 +10,7 @@ pub mod histogram;
 pub mod json;
 pub mod line;
 pub mod markdown;
+mod phases;
 mod processes;
 pub mod sanitize;
 pub mod slowest;

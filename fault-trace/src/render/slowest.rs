@@ -1,5 +1,7 @@
 //! The slowest faults, a block each.
 
+use fault_trace_common::phase::Phase;
+
 use super::{
     SummaryOptions,
     csv::{CsvError, text, write},
@@ -90,6 +92,7 @@ fn block(rank: usize, fault: &SlowFault) -> Vec<(Paint, String)> {
             ),
         ),
     ];
+    lines.extend(phases(fault).map(|phases| (Paint::Plain, format!("      {phases}"))));
     if let Some(function) = &fault.function {
         lines.push((Paint::Plain, format!("      by {}", frame(function))));
     }
@@ -103,6 +106,22 @@ fn block(rank: usize, fault: &SlowFault) -> Vec<(Paint, String)> {
     }
     lines.push((Paint::Dim, format!("      {}", around(fault))));
     lines
+}
+
+/// Where the time went, the longest phase first; `None` if all was the CPU's.
+fn phases(fault: &SlowFault) -> Option<String> {
+    let time = |phase: &Phase| fault.phases_ns[*phase as usize];
+    let mut spent: Vec<Phase> = Phase::ALL.into_iter().filter(|one| time(one) > 0).collect();
+    spent.sort_by_key(|phase| std::cmp::Reverse(time(phase)));
+    if spent.iter().all(|phase| *phase == Phase::Cpu) {
+        return None;
+    }
+    let phase = |phase: &Phase| {
+        let (time_ns, name) = (time(phase), phase.name());
+        let share = units::share(time_ns, fault.latency_ns);
+        format!("{name} {} ({share})", duration(time_ns))
+    };
+    Some(spent.iter().map(phase).collect::<Vec<_>>().join(", "))
 }
 
 fn thread(fault: &SlowFault) -> String {
@@ -154,7 +173,7 @@ fn around(fault: &SlowFault) -> String {
     text
 }
 
-const HEADER: [&str; 18] = [
+const HEADER: [&str; 25] = [
     "time_ns",
     "from_start_ns",
     "latency_ns",
@@ -173,6 +192,13 @@ const HEADER: [&str; 18] = [
     "function",
     "stack",
     "faults_within_10ms",
+    "phase_lock_ns",
+    "phase_io_ns",
+    "phase_sleep_ns",
+    "phase_preempted_ns",
+    "phase_reclaim_ns",
+    "phase_compaction_ns",
+    "phase_cpu_ns",
 ];
 
 /// The faults as CSV; what is not known is an empty cell. Stacks are innermost first, with `;` between
@@ -203,7 +229,7 @@ fn cells(fault: &SlowFault) -> Vec<String> {
     let name = |name: Option<&[u8]>| name.map_or_else(String::new, |name| text(name).into_owned());
     let function = |frame: &FrameRow| text(frame.function.as_bytes()).into_owned();
     let stack = fault.stack.as_deref().unwrap_or_default();
-    vec![
+    let mut cells = vec![
         fault.time_ns.to_string(),
         fault.from_start_ns.to_string(),
         fault.latency_ns.to_string(),
@@ -224,7 +250,9 @@ fn cells(fault: &SlowFault) -> Vec<String> {
         fault.function.as_ref().map_or_else(String::new, function),
         stack.iter().map(function).collect::<Vec<_>>().join(";"),
         fault.near.faults_within_10ms.to_string(),
-    ]
+    ];
+    cells.extend(fault.phases_ns.iter().map(u64::to_string));
+    cells
 }
 
 #[cfg(test)]
@@ -275,6 +303,8 @@ mod tests {
             .map(|(fault, ..)| fault)
             .collect();
         (faults[1].location_id, faults[1].stack_id) = (Some(1), Some(1));
+        faults[1].phases_ns[Phase::Io as usize] = 90_000;
+        faults[1].phases_ns[Phase::Preempted as usize] = 1_000;
         let mut worst = Worst::new(2, FaultFilter::default());
         faults.iter().for_each(|fault| worst.fault(fault));
         let mut surroundings = worst.surroundings();

@@ -3,10 +3,9 @@
 use super::{
     accounting::accounting,
     classes,
-    cost::cost,
     headline::headline,
     histogram::{Scale, Series, histogram},
-    processes,
+    phases, processes,
     style::{Paint, Style},
 };
 use crate::analysis::{Report, report::ClassRow};
@@ -43,7 +42,8 @@ pub fn summary_scaled(report: &Report, scale: Option<Scale>, options: SummaryOpt
     let options = SummaryOptions { width, ..options };
     let mut sections = vec![headline(report, style), accounting(report, options)];
     if report.total.count > 0 {
-        sections.push(classes::table(report, width, style) + &cost(report, width, style));
+        sections.push(classes::table(report, width, style));
+        sections.push(phases::table(report, width, style));
         if let Some(scale) = scale {
             sections.push(histograms(report, scale, width, style));
         }

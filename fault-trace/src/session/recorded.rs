@@ -11,7 +11,7 @@ mod tables;
 pub(super) use diff::diff;
 pub(super) use export::export;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::output;
 use crate::{
@@ -42,9 +42,10 @@ fn single(path: &Path, options: &ReportOptions) -> anyhow::Result<Report> {
     let mut report = Report::new(&recording.run);
     if let Some(limit) = options.slowest {
         let filter = selection::filter(&options.selection, &recording.run)?;
-        report.slowest = Some(slowest::slowest(&recording, limit, filter)?);
-    } else if let Some(options) = view_options(options, &recording.run)? {
-        report.view = Some(view(options, &recording)?);
+        let tables = tables::read(&recording, &options.debug_directories)?;
+        report.slowest = Some(slowest::slowest(&recording, &tables, limit, filter)?);
+    } else if let Some(wanted) = view_options(options, &recording.run)? {
+        report.view = Some(view(wanted, &options.debug_directories, &recording)?);
     }
     Ok(report)
 }
@@ -67,6 +68,7 @@ fn view_options(options: &ReportOptions, run: &Run) -> anyhow::Result<Option<Vie
         selection,
         slowest: _,
         histogram: _,
+        debug_directories: _,
         format: _,
     } = options;
     let by = by.unwrap_or(By::Class);
@@ -90,8 +92,12 @@ fn view_options(options: &ReportOptions, run: &Run) -> anyhow::Result<Option<Vie
     }))
 }
 
-fn view(options: ViewOptions, recording: &Recording) -> anyhow::Result<View> {
-    let tables = tables::read(recording)?;
+fn view(
+    options: ViewOptions,
+    debug_directories: &[PathBuf],
+    recording: &Recording,
+) -> anyhow::Result<View> {
+    let tables = tables::read(recording, debug_directories)?;
     if recording.completeness.fault_rows > 0 {
         view::require(options.by, &tables)?;
     }

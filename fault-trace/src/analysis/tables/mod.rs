@@ -19,6 +19,8 @@ use membership::Memberships;
 
 /// How many rows [`Tables::default`] keeps: some 500 MB at the very most.
 const DEFAULT_CAPACITY: usize = 1 << 22;
+/// Frames of stacks take a fraction of what other rows take.
+const FRAMES_A_ROW: usize = 8;
 /// No stack is deeper than this, whatever a damaged recording says.
 const DEEPEST: usize = 1024;
 
@@ -30,6 +32,7 @@ const DEEPEST: usize = 1024;
 pub struct Tables {
     capacity: usize,
     rows: usize,
+    stack_frames: usize,
     not_kept: u64,
     mappings: FxHashMap<u32, MappingRow>,
     locations: FxHashMap<u32, LocationRow>,
@@ -49,12 +52,14 @@ impl Default for Tables {
 }
 
 impl Tables {
-    /// Keeps at most `capacity` rows beside the names of threads, which have a bound of their own.
+    /// Keeps at most `capacity` rows and eight times as many frames of stacks, beside the names of
+    /// threads, which have a bound of their own.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity,
             rows: 0,
+            stack_frames: 0,
             not_kept: 0,
             mappings: FxHashMap::default(),
             locations: FxHashMap::default(),
@@ -116,10 +121,11 @@ impl Tables {
     /// Takes in a frame of a stack.
     pub fn stack(&mut self, row: StackRow) {
         let depth = usize::from(row.depth);
-        if depth >= DEEPEST || !self.room() {
-            self.not_kept += u64::from(depth >= DEEPEST);
+        if depth >= DEEPEST || self.stack_frames >= self.capacity.saturating_mul(FRAMES_A_ROW) {
+            self.not_kept += 1;
             return;
         }
+        self.stack_frames += 1;
         let frames = self.stacks.entry(row.stack_id).or_default();
         if frames.len() <= depth {
             frames.resize(depth + 1, 0);

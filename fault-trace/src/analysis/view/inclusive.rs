@@ -3,7 +3,10 @@
 use rustc_hash::FxHashMap;
 
 use super::{groups, key::Keys, row::Inclusive};
-use crate::{analysis::Tables, model::Fault};
+use crate::{
+    analysis::Tables,
+    model::{Fault, attribution::LocationKind},
+};
 
 /// Faults by stack and faulting function; resolved when all are counted, so that a stack's frames are
 /// looked up once.
@@ -37,7 +40,10 @@ impl Callers {
             functions.push(own);
             for &location_id in tables.stack_of(stack_id).unwrap_or_default() {
                 for frame in tables.frames(location_id) {
-                    functions.push(keys.function(frame));
+                    // Where nothing is mapped there is no function: the stack went astray.
+                    if frame.kind != LocationKind::Unknown {
+                        functions.push(keys.function(frame));
+                    }
                 }
             }
             functions.sort_unstable();

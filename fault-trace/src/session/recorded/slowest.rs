@@ -1,18 +1,17 @@
 //! The slowest faults of a recording.
 
-use super::tables;
 use crate::{
-    analysis::{FaultFilter, SlowFault, slowest::Worst},
+    analysis::{FaultFilter, SlowFault, Tables, slowest::Worst},
     recording::{Recording, RecordingError},
 };
 
 /// At most `limit` of those that pass `filter`.
 pub(super) fn slowest(
     recording: &Recording,
+    tables: &Tables,
     limit: usize,
     filter: FaultFilter,
 ) -> Result<Vec<SlowFault>, RecordingError> {
-    let tables = tables::read(recording)?;
     let mut worst = Worst::new(limit, filter);
     for fault in recording.faults() {
         worst.fault(&fault?);
@@ -21,5 +20,5 @@ pub(super) fn slowest(
     for fault in recording.faults() {
         surroundings.fault(&fault?);
     }
-    Ok(surroundings.finish(&tables, recording.run.started_ns))
+    Ok(surroundings.finish(tables, recording.run.started_ns))
 }

@@ -1,0 +1,278 @@
+//! Views, exports and comparisons of a recording, as anybody may make them on any machine.
+
+use std::{path::Path, process::Output, sync::Arc};
+
+use assert_cmd::Command;
+use fault_trace::{
+    model::{
+        Event, Fault, ProcessTotals, Run, TaskChange, TaskEvent,
+        attribution::{LocationKind, LocationRow, MappingKind, MappingRow, StackRow, SymbolRow},
+        mapping::{Device, Protection},
+        totals::Counts,
+    },
+    recording::RecordingWriter,
+};
+use fault_trace_common::{Class, Confidence, Evidence};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const FAULTS: u64 = 30;
+
+fn run() -> Run {
+    let counts = json!({
+        "started": FAULTS, "minor": FAULTS, "major": 0, "failed": 0, "recorded": FAULTS, "dropped": 0,
+        "filtered": 0, "gup": 0, "latency_ns": 0, "kernel_minor": 0, "kernel_major": 0
+    });
+    let mut run: Run = serde_json::from_value(json!({
+        "tool_version": "1", "command": ["db"], "target": "command", "hooks": ["mm_page_alloc"],
+        "host": {"name": "box", "kernel_release": "6.18.0", "machine": "x86_64", "cpus_online": 2,
+            "page_size_bytes": 4096},
+        "options": {"sample": 1, "min_latency_ns": 0, "filters": [], "records_faults": true},
+        "clock": {"monotonic_ns": 0, "unix_ns": 0}, "started_ns": 1000, "stopped_ns": 31_000,
+        "complete": true, "kernel": null, "exit_status": 0, "undecodable": 0, "notes": [],
+        "totals": {"counts": counts, "classes": [], "processes": [], "counters": {}}
+    }))
+    .expect("a run reads");
+    for (pid, comm) in [(7, "db"), (8, "=evil\x1b")] {
+        run.totals.processes.push(ProcessTotals {
+            pid,
+            comm: comm.into(),
+            counts: Counts::default(),
+            kernel: None,
+            cpu_ns: None,
+        });
+    }
+    run
+}
+
+fn fault(number: u64, attributed: bool) -> Fault {
+    let pid = 7 + (number % 3 / 2) as u32;
+    Fault {
+        time_ns: 1000 + number * 1000,
+        latency_ns: Some(100 + number),
+        address: 0x10_0000 + number * 4096,
+        pid,
+        tid: pid,
+        pages: 1,
+        class: Class::AnonAlloc,
+        confidence: Confidence::Exact,
+        evidence: Evidence(Evidence::ENDED | Evidence::ALLOC_PAGE),
+        mapping_id: attributed.then_some(1),
+        location_id: attributed.then_some(1),
+        stack_id: attributed.then_some(1),
+        ..Fault::BLANK
+    }
+}
+
+fn attribution() -> Vec<Event> {
+    let location = |id, module: &[u8]| {
+        Event::Location(LocationRow {
+            id,
+            kind: LocationKind::File,
+            address: 0x40_0000,
+            pid: 7,
+            module: Arc::from(module),
+            build_id: Vec::new(),
+            offset_bytes: 0x1234,
+            elf_address: None,
+        })
+    };
+    let symbol = |location_id, function: &str| {
+        Event::Symbol(SymbolRow {
+            location_id,
+            depth: 0,
+            function: function.to_owned(),
+            function_offset_bytes: None,
+            source_file: None,
+            source_line: None,
+            inlined: false,
+        })
+    };
+    let frame = |depth, location_id| {
+        Event::Stack(StackRow {
+            stack_id: 1,
+            depth,
+            location_id,
+        })
+    };
+    vec![
+        Event::Mapping(MappingRow {
+            id: 1,
+            pid: 7,
+            since_ns: 0,
+            start: 0x10_0000,
+            end: 0x20_0000,
+            offset_bytes: 0,
+            protection: Protection::from_bits(3),
+            shared: false,
+            kind: MappingKind::Heap,
+            name: Arc::from(&b"[heap]"[..]),
+            device: Device::default(),
+            inode: 0,
+            deleted: false,
+        }),
+        location(1, b"/bin/db"),
+        location(2, b"/bin/db"),
+        symbol(1, "insert"),
+        symbol(2, "_start"),
+        frame(0, 1),
+        frame(1, 2),
+        Event::Task(TaskEvent {
+            time_ns: 0,
+            pid: 7,
+            tid: 7,
+            comm: b"db".to_vec(),
+            change: TaskChange::Seen,
+            cgroup_id: None,
+        }),
+    ]
+}
+
+/// A recording with what faults refer to, or without.
+fn recording(folder: &TempDir, attributed: bool) -> String {
+    let path = folder.path().join(if attributed { "new" } else { "old" });
+    let mut writer = RecordingWriter::create(&path, false, &run()).expect("created");
+    let tables = attribution().into_iter().filter(|_| attributed);
+    let faults = (0..FAULTS).map(|number| Event::Fault(fault(number, attributed)));
+    for event in tables.chain(faults) {
+        writer.push(event).expect("written");
+    }
+    writer.finish(&run()).expect("finished");
+    path.to_str().expect("text").to_owned()
+}
+
+fn fault_trace(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fault-trace"));
+    command
+        .args(arguments)
+        .output()
+        .expect("fault-trace starts")
+}
+
+fn shown(arguments: &[&str]) -> String {
+    let output = fault_trace(arguments);
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("the output is UTF-8")
+}
+
+fn view(arguments: &[&str]) -> Value {
+    let text = shown(&[arguments, &["--format", "json"]].concat());
+    let mut report: Value = serde_json::from_str(&text).expect("JSON");
+    report["view"].take()
+}
+
+#[test]
+fn each_view_holds_every_recorded_fault() {
+    let folder = TempDir::new().expect("a folder");
+    let path = recording(&folder, true);
+    for by in [
+        "process", "thread", "function", "stack", "file", "mapping", "page", "time",
+    ] {
+        let view = view(&["report", &path, "--by", by, "--limit", "2"]);
+        assert_eq!(
+            (&view["faults"], &view["of"]),
+            (&json!(FAULTS), &json!(FAULTS))
+        );
+        let rows = view["rows"].as_array().expect("rows").iter();
+        let counts = rows
+            .chain([&view["rest"]])
+            .filter_map(|row| row["count"].as_u64());
+        assert_eq!(counts.sum::<u64>(), FAULTS, "{by}: {view}");
+    }
+}
+
+#[test]
+fn filters_choose_by_name_time_and_address() {
+    let folder = TempDir::new().expect("a folder");
+    let path = recording(&folder, true);
+    for (filter, faults) in [
+        (&["--process", "db"][..], 20),
+        (&["--process", "8"], 10),
+        (&["--from", "10us", "--until", "15us"], 5),
+        (&["--address", "0x100000-0x102000"], 2),
+        (&["--min-latency", "125ns"], 5),
+        (&["--family", "cow"], 0),
+        (&["--mode", "kernel"], 0),
+    ] {
+        let view = view(&[&["report", &path], filter].concat());
+        assert_eq!(view["faults"], json!(faults), "{filter:?}: {view}");
+        assert_eq!(view["by"], json!("class"));
+        assert_eq!(view["filters"][0], json!(filter[..2].join(" ")));
+        let lines = shown(&[&["export", &path, "--to", "jsonl"], filter].concat());
+        assert_eq!(lines.lines().count(), faults);
+    }
+}
+
+#[test]
+fn a_name_that_no_process_has_is_refused_with_those_there_are() {
+    let folder = TempDir::new().expect("a folder");
+    let output = fault_trace(&["report", &recording(&folder, true), "--process", "nginx"]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        message.contains("nginx") && message.contains("db"),
+        "{message}"
+    );
+    assert!(!message.contains('\x1b'), "{message:?}");
+}
+
+#[test]
+fn a_recording_without_the_tables_says_how_to_get_them() {
+    let folder = TempDir::new().expect("a folder");
+    let path = recording(&folder, false);
+    for (by, remedy) in [
+        ("stack", "record with -g"),
+        ("function", "record again"),
+        ("file", "record again"),
+        ("mapping", "record again"),
+        ("cgroup", "record again"),
+    ] {
+        let output = fault_trace(&["report", &path, "--by", by]);
+        assert_eq!(output.status.code(), Some(1), "{by}: {output:?}");
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(message.contains(remedy), "{by}: {message}");
+    }
+    assert!(shown(&["report", &path, "--by", "page"]).contains("30 pages"));
+}
+
+#[test]
+fn stacks_are_folded_and_drawn() {
+    let folder = TempDir::new().expect("a folder");
+    let path = recording(&folder, true);
+    let folded = shown(&["export", &path, "--to", "folded"]);
+    assert_eq!(
+        folded,
+        "=evil\\x1b;_start;insert;[anon-alloc] 10\ndb;_start;insert;[anon-alloc] 20\n"
+    );
+    let svg = folder.path().join("x.svg");
+    let file = svg.to_str().expect("text");
+    shown(&[
+        "export",
+        &path,
+        "--to",
+        "flamegraph",
+        "--weight",
+        "pages",
+        "-o",
+        file,
+    ]);
+    let graph = std::fs::read_to_string(Path::new(file)).expect("it is there");
+    assert!(graph.contains("30 pages made resident"), "{graph}");
+    assert!(
+        graph.contains("<title>insert (20 pages, 66.67%)</title>"),
+        "{graph}"
+    );
+}
+
+#[test]
+fn a_recording_does_not_differ_from_itself() {
+    let folder = TempDir::new().expect("a folder");
+    let path = recording(&folder, true);
+    let lines = shown(&["diff", &path, &path, "--to", "folded"]);
+    assert!(
+        lines.contains("db;_start;insert;[anon-alloc] 20 20\n"),
+        "{lines}"
+    );
+    let table = shown(&["diff", &path, &path]);
+    assert!(table.contains("faults A"), "{table}");
+}
