@@ -5,13 +5,11 @@
 //! the numbers are ns per touch and ns per system call.
 
 use std::{
-    env, hint, num::NonZeroUsize, os::unix::process::parent_id, process::ExitCode, ptr::NonNull,
-    sync::Barrier, thread, time::Instant,
+    env, hint, num::NonZeroUsize, os::unix::process::parent_id, process::ExitCode, sync::Barrier,
+    thread, time::Instant,
 };
 
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
-
-const PAGE_BYTES: usize = 4096;
+use fault_trace::host::touch::FreshPages;
 
 enum Load {
     Threads(usize),
@@ -89,13 +87,13 @@ fn fresh(pages: NonZeroUsize, threads: usize) -> nix::Result<Cost> {
 }
 
 fn touch_fresh(pages: NonZeroUsize, barrier: &Barrier) -> nix::Result<Cost> {
-    let memory = map(pages);
+    let memory = FreshPages::map(pages);
     // Every thread comes here, or the others would wait for ever.
     barrier.wait();
     let memory = memory?;
-    let touch_ns = ns_per(pages, |page| write(memory, page));
+    let touch_ns = ns_per(pages, |page| memory.touch(page));
     let began = Instant::now();
-    unmap(memory, pages)?;
+    drop(memory);
     Ok((
         touch_ns,
         began.elapsed().as_nanos() as f64 / pages.get() as f64,
@@ -104,41 +102,20 @@ fn touch_fresh(pages: NonZeroUsize, barrier: &Barrier) -> nix::Result<Cost> {
 
 /// Touches what is there already, and makes system calls.
 fn idle(pages: NonZeroUsize, rounds: usize) -> nix::Result<()> {
-    let memory = map(pages)?;
-    (0..pages.get()).for_each(|page| write(memory, page));
+    let memory = FreshPages::map(pages)?;
+    (0..pages.get()).for_each(|page| memory.touch(page));
     for _ in 0..rounds {
-        let touch_ns = ns_per(pages, |page| write(memory, page));
+        let touch_ns = ns_per(pages, |page| memory.touch(page));
         let call_ns = ns_per(pages, |_| {
             hint::black_box(parent_id());
         });
         print((touch_ns, call_ns));
     }
-    unmap(memory, pages)
+    Ok(())
 }
 
 fn ns_per(pages: NonZeroUsize, mut work: impl FnMut(usize)) -> f64 {
     let began = Instant::now();
     (0..pages.get()).for_each(&mut work);
     began.elapsed().as_nanos() as f64 / pages.get() as f64
-}
-
-fn map(pages: NonZeroUsize) -> nix::Result<NonNull<u8>> {
-    let bytes = pages.saturating_mul(const { NonZeroUsize::new(PAGE_BYTES).expect("not zero") });
-    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    // SAFETY: a new mapping, at an address that the kernel picks.
-    let memory = unsafe { mmap_anonymous(None, bytes, access, MapFlags::MAP_PRIVATE) }?;
-    // One fault a page, also where huge pages are always on. Kernels without them refuse: also fine.
-    // SAFETY: the mapping that was just made.
-    let _ = unsafe { madvise(memory, bytes.get(), MmapAdvise::MADV_NOHUGEPAGE) };
-    Ok(memory.cast())
-}
-
-fn write(memory: NonNull<u8>, page: usize) {
-    // SAFETY: `memory` is mapped, and holds this page.
-    unsafe { memory.add(page * PAGE_BYTES).write_volatile(1) };
-}
-
-fn unmap(memory: NonNull<u8>, pages: NonZeroUsize) -> nix::Result<()> {
-    // SAFETY: nothing refers to the mapping any more.
-    unsafe { munmap(memory.cast(), pages.get() * PAGE_BYTES) }
 }

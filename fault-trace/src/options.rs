@@ -20,7 +20,7 @@ pub enum Command {
     Export(ExportOptions),
     Diff(DiffOptions),
     Explain { input: String, json: bool },
-    Doctor { json: bool },
+    Doctor { json: bool, calibrate: bool },
 }
 
 /// Whose faults to capture.
@@ -105,6 +105,8 @@ pub struct RecordOptions {
     pub output: Option<PathBuf>,
     /// Replace a recording that is there already.
     pub overwrite: bool,
+    /// Measure afterwards what a fault costs and what tracing adds.
+    pub calibrate: bool,
     pub format: Format,
 }
 
@@ -113,6 +115,8 @@ pub struct RecordOptions {
 pub struct StatOptions {
     /// Print the totals so far every so often.
     pub interval: Option<Duration>,
+    /// Measure afterwards what a fault costs and what tracing adds.
+    pub calibrate: bool,
     pub format: Format,
     /// The file for the totals; `None`: standard output, which the command shares.
     pub output: Option<PathBuf>,

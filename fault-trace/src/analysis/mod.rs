@@ -2,6 +2,7 @@
 
 pub mod cost;
 pub mod diff;
+pub mod estimate;
 pub mod filter;
 pub mod folded;
 pub mod latency;
@@ -17,6 +18,7 @@ pub mod weight;
 
 pub use cost::Cost;
 pub use diff::Diff;
+pub use estimate::Estimate;
 pub use filter::FaultFilter;
 pub use folded::{Folded, FoldedSummary, Folder};
 pub use latency::Latency;

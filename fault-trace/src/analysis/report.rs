@@ -5,12 +5,13 @@ use serde::{Serialize, Serializer};
 
 use super::{
     cost::{Cost, share},
+    estimate::Estimate,
     slowest::SlowFault,
     tally::Tally,
     view::View,
 };
 use crate::model::{
-    Accounting, Loss, ProcessTotals, Run, ThreadTotals,
+    Accounting, Calibration, Loss, ProcessTotals, Run, ThreadTotals,
     accounting::{ended, losses, unexplained},
     run::{Host, RunOptions},
     totals::KernelCounts,
@@ -43,6 +44,12 @@ pub struct Report {
     pub notes: Vec<String>,
     /// What the faults cost of the run.
     pub cost: Cost,
+    /// What faults cost on this machine, where that was measured with the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// What the faults would have cost without the tracer, by the calibration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
     /// All faults together.
     pub total: Tally,
     /// The families that were seen, in the order of `Family::ALL`.
@@ -120,7 +127,8 @@ impl Report {
     /// The report of `run`, complete or not.
     #[must_use]
     pub fn new(run: &Run) -> Self {
-        let classes = &run.totals.classes;
+        let total = Tally::new(&run.totals.classes);
+        let calibration = run.calibration.as_ref();
         Self {
             schema: SCHEMA,
             tool_version: run.tool_version.clone(),
@@ -136,7 +144,9 @@ impl Report {
             losses: losses(run),
             notes: run.notes.clone(),
             cost: Cost::new(run),
-            total: Tally::new(classes),
+            estimate: calibration.and_then(|measured| Estimate::new(&total, measured)),
+            calibration: calibration.cloned(),
+            total,
             families: families(run),
             classes: class_rows(run),
             processes: run.totals.processes.iter().map(process_row).collect(),

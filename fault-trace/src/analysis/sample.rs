@@ -3,12 +3,37 @@
 use fault_trace_common::{Class, Counter, Hooks, histogram::bucket_of};
 
 use crate::model::{
-    ClassTotals, CounterTotals, Counts, ProcessTotals, Run, ThreadTotals, Totals,
+    Calibration, ClassTotals, CounterTotals, Counts, ProcessTotals, Run, ThreadTotals, Totals,
+    calibration::{ModeCost, Spread},
     interner::Unnamed,
     run::{ClockBase, Host, KernelReading, KernelSource, RunOptions},
     support::Support,
     totals::KernelCounts,
 };
+
+/// A calibration of `record` in which that has to be added to each latency, ns.
+pub(crate) fn calibration(correction_ns: i64) -> Calibration {
+    let spread = |median: i64| Spread {
+        lower: median - 20,
+        median,
+        upper: median + 30,
+    };
+    Calibration {
+        cpu: 1,
+        rounds: 5,
+        faults: 24_576,
+        clock_ns: 27,
+        untraced_ns: spread(1_230),
+        modes: vec![ModeCost {
+            mode: "record".to_owned(),
+            whole_ns: spread(1_910),
+            added_ns: spread(680),
+            reported_ns: spread(1_230 - correction_ns),
+            left_out_ns: spread(680 + correction_ns),
+            correction_ns: spread(correction_ns),
+        }],
+    }
+}
 
 /// A class of `count` faults: most take about `typical_ns`, with a tail that thins out from power
 /// to power of two.
@@ -102,6 +127,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
             source: KernelSource::Rusage,
         }),
         cpu_ns: processes.iter().map(|process| process.cpu_ns).sum(),
+        calibration: None,
         exit_status: Some(0),
         spaces: crate::model::spaces::SpaceCounts::default(),
         undecodable: 0,

@@ -46,6 +46,9 @@ enum Subcommands {
         /// Replace the recording that DIR holds
         #[arg(long)]
         overwrite: bool,
+        /// Measure afterwards what tracing adds and leaves out, and estimate the whole faults
+        #[arg(long)]
+        calibrate: bool,
         /// The form of the summary
         #[arg(long, value_enum, default_value_t = FormatName::Text)]
         format: FormatName,
@@ -60,6 +63,9 @@ enum Subcommands {
         /// The file to write the totals to [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// Measure afterwards what tracing adds and leaves out, and estimate the whole faults
+        #[arg(long)]
+        calibrate: bool,
         /// The form of the totals
         #[arg(long, value_enum, default_value_t = FormatName::Text)]
         format: FormatName,
@@ -164,6 +170,9 @@ enum Subcommands {
         /// Answer in JSON
         #[arg(long)]
         json: bool,
+        /// Measure what a fault costs, what of it is reported, and what tracing adds
+        #[arg(long)]
+        calibrate: bool,
     },
 }
 
@@ -283,12 +292,14 @@ impl Arguments {
                 events,
                 output,
                 overwrite,
+                calibrate,
                 format,
             } => Command::Record(
                 capture.into_options(Some(&events)),
                 RecordOptions {
                     output,
                     overwrite,
+                    calibrate,
                     format: format.into(),
                 },
             ),
@@ -296,12 +307,14 @@ impl Arguments {
                 capture,
                 interval,
                 output,
+                calibrate,
                 format,
             } => Command::Stat(
                 capture.into_options(None),
                 StatOptions {
                     interval,
                     output,
+                    calibrate,
                     format: format.into(),
                 },
             ),
@@ -361,7 +374,7 @@ impl Arguments {
                 input: input.join(" "),
                 json,
             },
-            Subcommands::Doctor { json } => Command::Doctor { json },
+            Subcommands::Doctor { json, calibrate } => Command::Doctor { json, calibrate },
         }
     }
 }

@@ -18,4 +18,5 @@ pub mod privileges;
 pub mod proc;
 pub mod regions;
 pub mod symbols;
+pub mod touch;
 pub mod users;

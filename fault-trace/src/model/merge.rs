@@ -43,6 +43,10 @@ pub fn merge(runs: Vec<(String, Run)>) -> Result<Run, MergeError> {
     };
     sum.clock.unix_ns = sum.clock.unix_ns_at(first.started_ns);
     sum.clock.monotonic_ns = 0;
+    if !runs.as_slice().is_empty() {
+        // Each holds for its own run.
+        sum.calibration = None;
+    }
     for (name, run) in runs {
         let (one, other) = (&sum.host, &run.host);
         if one.page_size_bytes != other.page_size_bytes {

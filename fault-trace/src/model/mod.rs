@@ -3,6 +3,7 @@
 pub mod accounting;
 pub mod address_space;
 pub mod attribution;
+pub mod calibration;
 pub mod cause;
 pub mod code;
 pub mod event;
@@ -21,6 +22,7 @@ pub mod totals;
 pub mod version;
 
 pub use accounting::{Accounting, Loss};
+pub use calibration::Calibration;
 pub use cause::Cause;
 pub use event::{Event, Fault, TaskChange, TaskEvent};
 pub use names::TaskNames;

@@ -5,7 +5,7 @@ use fault_trace_common::Hooks;
 use serde::{Deserialize, Serialize};
 
 use super::totals::{KernelCounts, Totals};
-use super::{interner::Unnamed, spaces::SpaceCounts, support::Support};
+use super::{calibration::Calibration, interner::Unnamed, spaces::SpaceCounts, support::Support};
 
 /// A run: complete, or as far as it was known when last written.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Run {
     /// of all of them.
     #[serde(default)]
     pub cpu_ns: Option<u64>,
+    /// What faults cost on this machine at the time; `None` if that was not measured.
+    #[serde(default)]
+    pub calibration: Option<Calibration>,
     /// The launched command's exit status, as a shell gives it (128 + signal).
     pub exit_status: Option<i32>,
     /// Ring-buffer records that could not be decoded.

@@ -3,6 +3,7 @@
 use textwrap::Options;
 
 use super::{
+    calibration::signed,
     sanitize::sanitize,
     style::{Paint, Style},
     summary::SummaryOptions,
@@ -110,6 +111,16 @@ fn faults(block: &mut Block, report: &Report) {
         );
     }
     block.line(Paint::Plain, "fault time", &text);
+    if let Some(estimate) = &report.estimate {
+        let text = format!(
+            "{} for the whole faults without the tracer (raw, START to END: {}): {} a fault, by the \
+             calibration below",
+            units::duration(estimate.whole_ns),
+            units::duration(estimate.raw_ns),
+            signed(estimate.correction_ns.median),
+        );
+        block.line(Paint::Plain, "estimate", &text);
+    }
 }
 
 /// started = ended + failed + open, and whether that holds.

@@ -7,7 +7,10 @@ use serde::Serialize;
 use super::sanitize;
 use crate::{
     host::findings::{Finding, Findings, State},
-    model::support::{Best, ClassSupport, HookSupport, Support},
+    model::{
+        Calibration,
+        support::{Best, ClassSupport, HookSupport, Support},
+    },
 };
 
 /// A line a finding, its remedy below it, what the classes are at best, and a verdict at the end.
@@ -104,23 +107,30 @@ struct Document<'a> {
     findings: &'a Findings,
     hooks: Option<&'a [HookSupport]>,
     classes: Option<&'a [ClassSupport]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calibration: Option<&'a Calibration>,
 }
 
 /// `{"schema":1,"can_trace":…,"findings":[{"subject","state","detail","remedy"}],
 /// "hooks":[{"hook","state","reason"}],"classes":[{"class","best","reason"}]}`. The state of a finding
 /// is `ok`, `degraded`, `missing` or `unknown`, that of a hook `attached`, `missing`, `refused` or
 /// `left-out`; a class is at best `exact`, `inferred` or `impossible`. `hooks` and `classes` are `null`
-/// where the programs could not be tried.
+/// where the programs could not be tried; `calibration` is there if it was asked for.
 ///
 /// # Errors
 /// None that can happen: there is nothing in it that JSON does not have.
-pub fn json(findings: &Findings, support: Option<&Support>) -> serde_json::Result<String> {
+pub fn json(
+    findings: &Findings,
+    support: Option<&Support>,
+    calibration: Option<&Calibration>,
+) -> serde_json::Result<String> {
     let document = Document {
         schema: 1,
         can_trace: findings.fatal().next().is_none(),
         findings,
         hooks: support.map(|support| support.hooks.as_slice()),
         classes: support.map(|support| support.classes.as_slice()),
+        calibration,
     };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
@@ -202,7 +212,7 @@ mod tests {
     #[test]
     fn json_holds_hooks_and_classes_where_they_were_tried() {
         let of = |support: Option<&Support>| -> serde_json::Value {
-            serde_json::from_str(&json(&sample(), support).expect("JSON")).expect("JSON")
+            serde_json::from_str(&json(&sample(), support, None).expect("JSON")).expect("JSON")
         };
         let value = of(Some(&support()));
         assert_eq!(value["hooks"][0]["state"], "left-out");
@@ -247,7 +257,7 @@ mod tests {
 
     #[test]
     fn json_holds_every_finding() {
-        let text = json(&sample(), None).expect("JSON");
+        let text = json(&sample(), None, None).expect("JSON");
         let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(value["schema"], 1);
         assert_eq!(value["can_trace"], false);

@@ -1,6 +1,7 @@
 //! From the one report, or one fault, to text. Pure: widths and colour are passed in.
 
 mod accounting;
+pub mod calibration;
 mod classes;
 pub mod csv;
 pub mod diff;

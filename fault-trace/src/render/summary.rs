@@ -2,6 +2,7 @@
 
 use super::{
     accounting::accounting,
+    calibration::calibration,
     classes,
     headline::headline,
     histogram::{Scale, Series, histogram},
@@ -50,6 +51,9 @@ pub fn summary_scaled(report: &Report, scale: Option<Scale>, options: SummaryOpt
     }
     if report.processes.len() > 1 {
         sections.push(processes::table(report, width, style));
+    }
+    if let Some(measured) = &report.calibration {
+        sections.push(calibration(measured, width, style));
     }
     sections.retain(|section| !section.is_empty());
     sections.join("\n")

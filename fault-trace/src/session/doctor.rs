@@ -1,6 +1,6 @@
 //! `fault-trace doctor`.
 
-use super::{output, trial};
+use super::{calibration, output, trial};
 use crate::{
     exit::{self, Exit},
     host::{
@@ -12,13 +12,23 @@ use crate::{
     render,
 };
 
-pub(super) fn run(json: bool) -> anyhow::Result<Exit> {
+pub(super) fn run(json: bool, calibrate: bool) -> anyhow::Result<Exit> {
     let system = System::read(&Roots::default());
     let (findings, support) = examine(&system);
+    let calibration = match &support {
+        Some(_) if calibrate => Some(calibration::of_all_modes()?),
+        _ => None,
+    };
     output::print(&if json {
-        render::doctor::json(&findings, support.as_ref())?
+        render::doctor::json(&findings, support.as_ref(), calibration.as_ref())?
     } else {
-        render::doctor::text(&findings, support.as_ref())
+        let mut text = render::doctor::text(&findings, support.as_ref());
+        if let Some(measured) = &calibration {
+            let (width, style) = (output::width(), output::style());
+            text += "\n";
+            text += &render::calibration::calibration(measured, width, style);
+        }
+        text
     })?;
     Ok(if findings.fatal().next().is_some() {
         Exit::NotAllowed

@@ -1,6 +1,7 @@
 //! The glue: each command from its options to its end.
 
 mod attribution;
+mod calibration;
 mod cpu_time;
 mod doctor;
 mod explain;
@@ -31,6 +32,6 @@ pub fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Export(options) => recorded::export(&options),
         Command::Diff(options) => recorded::diff(&options),
         Command::Explain { input, json } => explain::run(&input, json),
-        Command::Doctor { json } => doctor::run(json),
+        Command::Doctor { json, calibrate } => doctor::run(json, calibrate),
     }
 }

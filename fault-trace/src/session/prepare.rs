@@ -102,6 +102,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         complete: false,
         kernel: None,
         cpu_ns: None,
+        calibration: None,
         exit_status: None,
         undecodable: 0,
         spaces: SpaceCounts::default(),

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use jiff::Zoned;
 
 use super::{
+    calibration,
     live::{self, Progress, Sink},
     output, prepare,
     progress::ProgressLine,
@@ -70,7 +71,7 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
     };
     let ended = live::run(prepared, capture, &mut recorder);
     recorder.progress.clear();
-    let (run, outcome) = match ended {
+    let (mut run, outcome) = match ended {
         Ok(ended) => ended,
         Err(error) => {
             drop(recorder);
@@ -81,10 +82,16 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
             return Err(error);
         }
     };
+    let calibrated = if options.calibrate && outcome.is_ok() {
+        calibration::of_run(capture).map(|measured| run.calibration = Some(measured))
+    } else {
+        Ok(())
+    };
     let written = recorder.writer.finish(&run);
     output::report(&Report::new(&run), options.format)?;
     outcome?;
     let written = written?;
+    calibrated?;
     if let Some(identity) = Identity::behind_sudo()? {
         identity
             .own(&path)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    calibration,
     live::{self, Progress, Sink},
     output::Destination,
     prepare,
@@ -65,8 +66,11 @@ pub(super) fn run(capture: &CaptureOptions, options: StatOptions) -> anyhow::Res
     };
     let ended = live::run(prepared, capture, &mut counter);
     counter.progress.clear();
-    let (run, outcome) = ended?;
+    let (mut run, outcome) = ended?;
     outcome?;
+    if options.calibrate {
+        run.calibration = Some(calibration::of_run(capture)?);
+    }
     let report = Report::new(&run);
     counter.destination.write(&report, options.format, false)?;
     Ok(run.exit_status.map_or(Exit::Fine, Exit::Command))

@@ -59,6 +59,7 @@ fn run(recorded: u64) -> Run {
         complete: true,
         kernel: None,
         cpu_ns: Some(7),
+        calibration: None,
         exit_status: Some(0),
         spaces: crate::model::spaces::SpaceCounts::default(),
         undecodable: 0,
