@@ -143,10 +143,10 @@ fn a_blocked_child_takes_no_faults() {
     for _ in 0..20 {
         let blocked = launch(&words(&["true"]), None).expect("launch");
         let baseline = blocked.baseline();
-        assert!(baseline.minor > 0);
+        assert!(baseline.counts.minor > 0);
         thread::sleep(Duration::from_millis(5));
         let later = Proc::default().counts(blocked.pid()).expect("counts");
-        assert_eq!(later, baseline);
+        assert_eq!(later, baseline.counts);
     }
 }
 
@@ -187,6 +187,30 @@ fn a_signal_is_forwarded() {
     finish(&mut children);
     assert_eq!(children.exit_status(), Some(143));
     children.signal(Signal::SIGTERM).expect("nobody is left");
+}
+
+#[test]
+fn cpu_time_is_that_of_the_command_and_of_all_it_waited_for() {
+    let _guard = alone();
+    let mut children = start(&[
+        "sh",
+        "-c",
+        "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done & wait",
+    ])
+    .expect("launch");
+    let exited = finish(&mut children);
+    let [shell] = exited.as_slice() else {
+        panic!("the shell waits for its loop: {exited:?}");
+    };
+    let own_ns = children.own_cpu_ns(shell.pid).expect("reaped here");
+    assert!(own_ns > 0);
+    // The loop is in the sum only; it takes longer than to start a shell.
+    assert!(
+        children.cpu_ns() > 2 * own_ns,
+        "{} {own_ns}",
+        children.cpu_ns()
+    );
+    assert_eq!(children.own_cpu_ns(1), None, "not reaped here");
 }
 
 /// A command that touches `kib` KiB on top of what its start takes.

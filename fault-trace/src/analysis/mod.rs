@@ -1,5 +1,6 @@
 //! From a run to one report: pure.
 
+pub mod cost;
 pub mod diff;
 pub mod filter;
 pub mod folded;
@@ -13,6 +14,7 @@ pub mod tally;
 pub mod view;
 pub mod weight;
 
+pub use cost::Cost;
 pub use diff::Diff;
 pub use filter::FaultFilter;
 pub use folded::{Folded, FoldedSummary, Folder};

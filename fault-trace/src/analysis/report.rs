@@ -3,9 +3,13 @@
 use fault_trace_common::{Class, Family};
 use serde::{Serialize, Serializer};
 
-use super::{tally::Tally, view::View};
+use super::{
+    cost::{Cost, share},
+    tally::Tally,
+    view::View,
+};
 use crate::model::{
-    Accounting, Loss, ProcessTotals, Run,
+    Accounting, Loss, ProcessTotals, Run, ThreadTotals,
     accounting::{ended, losses, unexplained},
     run::{Host, RunOptions},
     totals::KernelCounts,
@@ -36,6 +40,8 @@ pub struct Report {
     pub losses: Vec<Loss>,
     /// What degraded the run, for people.
     pub notes: Vec<String>,
+    /// What the faults cost of the run.
+    pub cost: Cost,
     /// All faults together.
     pub total: Tally,
     /// The families that were seen, in the order of `Family::ALL`.
@@ -44,6 +50,8 @@ pub struct Report {
     pub classes: Vec<ClassRow>,
     /// Ordered by pid.
     pub processes: Vec<ProcessRow>,
+    /// Threads that were alive at the stop, most fault time first.
+    pub threads: Vec<ThreadRow>,
     /// The recorded faults grouped by something, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub view: Option<View>,
@@ -67,7 +75,7 @@ pub struct ClassRow {
 }
 
 /// One process's totals.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ProcessRow {
     pub pid: u32,
     /// Raw bytes; in JSON text, with U+FFFD for what is not UTF-8.
@@ -83,6 +91,25 @@ pub struct ProcessRow {
     pub latency_ns: u64,
     pub kernel: Option<KernelCounts>,
     pub unexplained: Option<i64>,
+    /// User and system time over the run, ns.
+    pub cpu_ns: Option<u64>,
+    /// See [`Cost::fault_share_of_cpu`].
+    pub fault_share_of_cpu: Option<f64>,
+}
+
+/// One live thread's totals.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ThreadRow {
+    pub pid: u32,
+    pub tid: u32,
+    /// Raw bytes; in JSON text, with U+FFFD for what is not UTF-8.
+    #[serde(serialize_with = "lossy")]
+    pub comm: Vec<u8>,
+    pub started: u64,
+    /// Sum of the known latencies, ns.
+    pub latency_ns: u64,
+    pub cpu_ns: Option<u64>,
+    pub fault_share_of_cpu: Option<f64>,
 }
 
 impl Report {
@@ -104,10 +131,12 @@ impl Report {
             accounting: Accounting::new(run),
             losses: losses(run),
             notes: run.notes.clone(),
+            cost: Cost::new(run),
             total: Tally::new(classes),
             families: families(run),
             classes: class_rows(run),
             processes: run.totals.processes.iter().map(process_row).collect(),
+            threads: run.totals.threads.iter().map(thread_row).collect(),
             view: None,
         }
     }
@@ -160,6 +189,20 @@ fn process_row(totals: &ProcessTotals) -> ProcessRow {
         latency_ns: counts.latency_ns,
         kernel: totals.kernel,
         unexplained: unexplained(totals.kernel, counts),
+        cpu_ns: totals.cpu_ns,
+        fault_share_of_cpu: share(counts.latency_ns, totals.cpu_ns),
+    }
+}
+
+fn thread_row(totals: &ThreadTotals) -> ThreadRow {
+    ThreadRow {
+        pid: totals.pid,
+        tid: totals.tid,
+        comm: totals.comm.clone(),
+        started: totals.started,
+        latency_ns: totals.latency_ns,
+        cpu_ns: totals.cpu_ns,
+        fault_share_of_cpu: share(totals.latency_ns, totals.cpu_ns),
     }
 }
 

@@ -3,7 +3,7 @@
 use fault_trace_common::{Class, Counter, Hooks, histogram::bucket_of};
 
 use crate::model::{
-    ClassTotals, CounterTotals, Counts, ProcessTotals, Run, Totals,
+    ClassTotals, CounterTotals, Counts, ProcessTotals, Run, ThreadTotals, Totals,
     interner::Unnamed,
     run::{ClockBase, Host, KernelReading, KernelSource, RunOptions},
     support::Support,
@@ -51,6 +51,7 @@ pub(crate) fn process(pid: u32, comm: &[u8], minor: u64, major: u64) -> ProcessT
             ..Counts::default()
         },
         kernel: Some(KernelCounts { minor, major }),
+        cpu_ns: Some(minor * 5_000 + major * 20_000),
     }
 }
 
@@ -100,6 +101,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
             },
             source: KernelSource::Rusage,
         }),
+        cpu_ns: processes.iter().map(|process| process.cpu_ns).sum(),
         exit_status: Some(0),
         spaces: crate::model::spaces::SpaceCounts::default(),
         undecodable: 0,
@@ -109,6 +111,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
             counts,
             classes,
             processes,
+            threads: Vec::new(),
             counters: CounterTotals::default(),
         },
     }
@@ -173,5 +176,15 @@ pub(crate) fn troubled() -> Run {
         major: 3,
     });
     run.totals.processes[1].kernel = None;
+    run.totals.processes[1].cpu_ns = None;
+    run.cpu_ns = None;
+    run.totals.threads.push(ThreadTotals {
+        pid: 4102,
+        tid: 4105,
+        comm: b"postgres".to_vec(),
+        started: 900_000,
+        latency_ns: 1_260_000_000,
+        cpu_ns: Some(2_520_000_000),
+    });
     run
 }

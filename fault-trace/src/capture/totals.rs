@@ -28,12 +28,17 @@ pub struct Snapshot {
 }
 
 /// A live thread that has faulted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LiveThread {
     pub pid: u32,
     pub tid: u32,
     /// The kernel's own counters of it at its first fault in the run.
     pub first_seen: KernelCounts,
+    /// The newest name; raw bytes.
+    pub comm: Vec<u8>,
+    pub started: u64,
+    /// Sum of the known latencies, ns.
+    pub latency_ns: u64,
 }
 
 /// A wire struct as a map value.
@@ -80,6 +85,7 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Snapshot, CaptureError> {
         counts,
         classes: classes(ebpf)?,
         processes,
+        threads: Vec::new(),
         counters: counters(ebpf)?,
     };
     let live = threads.iter().filter(|thread| thread.tid != 0);
@@ -93,6 +99,9 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Snapshot, CaptureError> {
                     minor: thread.counts.kernel_minor,
                     major: thread.counts.kernel_major,
                 },
+                comm: decode::comm(&thread.comm),
+                started: thread.counts.started,
+                latency_ns: thread.counts.latency_ns,
             })
             .collect(),
     })
@@ -132,6 +141,7 @@ fn process(processes: &mut BTreeMap<u32, ProcessTotals>, pid: u32) -> &mut Proce
         comm: Vec::new(),
         counts: Counts::default(),
         kernel: None,
+        cpu_ns: None,
     })
 }
 

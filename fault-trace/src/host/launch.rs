@@ -27,10 +27,9 @@ use nix::{
     unistd::{ForkResult, Pid, fork, pipe2},
 };
 
-pub use reap::{Children, Exited, ReapState};
+pub use reap::{Baseline, Children, Exited, ReapState};
 
-use super::{proc::Proc, users::Identity};
-use crate::model::totals::KernelCounts;
+use super::{cpu_time, proc::Proc, users::Identity};
 use child::{Child, Report};
 use image::Image;
 
@@ -83,7 +82,7 @@ impl LaunchError {
 pub struct Blocked {
     pid: Pid,
     program: OsString,
-    baseline: KernelCounts,
+    baseline: Baseline,
     pipes: Option<Pipes>,
 }
 
@@ -117,12 +116,15 @@ pub fn launch(command: &[OsString], identity: Option<&Identity>) -> Result<Block
     let mut blocked = Blocked {
         pid,
         program: program.clone(),
-        baseline: KernelCounts { minor: 0, major: 0 },
+        baseline: Baseline::default(),
         pipes: Some(pipes),
     };
     match report {
         Some(Report::Ready) => {
-            blocked.baseline = Proc::default().counts(blocked.pid()).map_err(fork_error)?;
+            blocked.baseline = Baseline {
+                counts: Proc::default().counts(blocked.pid()).map_err(fork_error)?,
+                cpu_ns: cpu_time::of_process(blocked.pid()).unwrap_or(0),
+            };
             Ok(blocked)
         }
         Some(Report::Failed(errno)) => Err(LaunchError::Identity {
@@ -173,9 +175,9 @@ impl Blocked {
         self.pid.as_raw().cast_unsigned()
     }
 
-    /// The faults that the child has taken so far, which are none of the command's.
+    /// What the child has used so far, which is none of the command's.
     #[must_use]
-    pub const fn baseline(&self) -> KernelCounts {
+    pub const fn baseline(&self) -> Baseline {
         self.baseline
     }
 

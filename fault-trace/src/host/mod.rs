@@ -4,6 +4,7 @@
 pub mod btf;
 pub mod cgroups;
 pub mod checks;
+pub mod cpu_time;
 pub mod devices;
 pub mod doctor;
 pub mod faults;

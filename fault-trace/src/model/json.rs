@@ -207,7 +207,8 @@ mod tests {
             let totals = Totals {
                 counts,
                 classes,
-                processes: vec![ProcessTotals { pid: 7, comm, counts, kernel }],
+                processes: vec![ProcessTotals { pid: 7, comm, counts, kernel, cpu_ns: Some(started) }],
+                threads: Vec::new(),
                 counters: CounterTotals(counters),
             };
             prop_assert_eq!(round_trip(&totals), totals);

@@ -25,4 +25,4 @@ pub use event::{Event, Fault, TaskChange, TaskEvent};
 pub use names::TaskNames;
 pub use refinement::Refinement;
 pub use run::Run;
-pub use totals::{ClassTotals, CounterTotals, Counts, ProcessTotals, Totals};
+pub use totals::{ClassTotals, CounterTotals, Counts, ProcessTotals, ThreadTotals, Totals};

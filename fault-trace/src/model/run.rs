@@ -31,6 +31,10 @@ pub struct Run {
     pub complete: bool,
     /// The kernel's own counts of the same window; `None` while running or where unknown.
     pub kernel: Option<KernelReading>,
+    /// User and system time of the traced processes over the run, ns; `None` where it is not known
+    /// of all of them.
+    #[serde(default)]
+    pub cpu_ns: Option<u64>,
     /// The launched command's exit status, as a shell gives it (128 + signal).
     pub exit_status: Option<i32>,
     /// Ring-buffer records that could not be decoded.

@@ -99,10 +99,28 @@ pub struct ProcessTotals {
     pub counts: Counts,
     /// The kernel's own minor and major counts over the run; `None` where they cannot be known.
     pub kernel: Option<KernelCounts>,
+    /// User and system time over the run, ns; `None` where it cannot be known.
+    #[serde(default)]
+    pub cpu_ns: Option<u64>,
+}
+
+/// The totals of one thread that was alive when tracing stopped.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ThreadTotals {
+    pub pid: u32,
+    pub tid: u32,
+    /// The newest name; raw bytes.
+    #[serde(with = "json::comm")]
+    pub comm: Vec<u8>,
+    pub started: u64,
+    /// Sum of the known latencies, ns.
+    pub latency_ns: u64,
+    /// User and system time over the run, ns; `None` where it cannot be known.
+    pub cpu_ns: Option<u64>,
 }
 
 /// The kernel's own fault counters over the run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct KernelCounts {
     pub minor: u64,
     pub major: u64,
@@ -130,5 +148,8 @@ pub struct Totals {
     pub classes: Vec<ClassTotals>,
     /// Ordered by pid.
     pub processes: Vec<ProcessTotals>,
+    /// Threads that were alive when tracing stopped, most fault time first; of many only the first.
+    #[serde(default)]
+    pub threads: Vec<ThreadTotals>,
     pub counters: CounterTotals,
 }

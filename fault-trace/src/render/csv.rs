@@ -30,7 +30,7 @@ pub fn classes(report: &Report) -> Result<Vec<u8>, CsvError> {
 /// # Errors
 /// None that a report can cause; the library's writer asks for it.
 pub fn processes(report: &Report) -> Result<Vec<u8>, CsvError> {
-    const HEADER: [&str; 12] = [
+    const HEADER: [&str; 13] = [
         "pid",
         "comm",
         "started",
@@ -43,6 +43,7 @@ pub fn processes(report: &Report) -> Result<Vec<u8>, CsvError> {
         "kernel_minor",
         "kernel_major",
         "unexplained",
+        "cpu_ns",
     ];
     write(&HEADER, report.processes.iter().map(process))
 }
@@ -118,6 +119,7 @@ fn process(row: &ProcessRow) -> Vec<String> {
             .map_or_else(String::new, |kernel| kernel.major.to_string()),
         row.unexplained
             .map_or_else(String::new, |faults| faults.to_string()),
+        row.cpu_ns.map_or_else(String::new, |ns| ns.to_string()),
     ]);
     cells
 }

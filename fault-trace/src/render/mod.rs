@@ -2,6 +2,7 @@
 
 mod accounting;
 mod classes;
+mod cost;
 pub mod csv;
 pub mod diff;
 pub mod doctor;

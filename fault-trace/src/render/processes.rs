@@ -20,7 +20,7 @@ const fn column(title: &'static str, drop: u8) -> Column {
     }
 }
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 12] = [
     column("pid", 0),
     Column {
         title: "process",
@@ -33,6 +33,8 @@ const COLUMNS: [Column; 10] = [
     column("failed", 5),
     column("time", 0),
     column("share", 3),
+    column("cpu", 8),
+    column("of cpu", 7),
     column("kernel", 6),
     column("unexplained", 2),
 ];
@@ -87,6 +89,13 @@ fn cells(process: &ProcessRow, report: &Report) -> Vec<Cell> {
         number(process.failed),
         Cell::new(duration_aligned(process.latency_ns)),
         Cell::new(share(process.latency_ns, report.total.time_ns())),
+        process
+            .cpu_ns
+            .map_or_else(Cell::none, |ns| Cell::new(duration_aligned(ns))),
+        process
+            .cpu_ns
+            .filter(|&ns| ns > 0)
+            .map_or_else(Cell::none, |ns| Cell::new(share(process.latency_ns, ns))),
         kernel.map_or_else(Cell::none, |faults| Cell::new(count(faults))),
         unexplained,
     ]

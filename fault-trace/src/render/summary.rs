@@ -3,6 +3,7 @@
 use super::{
     accounting::accounting,
     classes,
+    cost::cost,
     headline::headline,
     histogram::{Series, histogram},
     phases, processes,
@@ -36,7 +37,7 @@ pub fn summary(report: &Report, options: SummaryOptions) -> String {
     let options = SummaryOptions { width, ..options };
     let mut sections = vec![headline(report, style), accounting(report, options)];
     if report.total.count > 0 {
-        sections.push(classes::table(report, width, style));
+        sections.push(classes::table(report, width, style) + &cost(report, width, style));
         sections.push(phases::table(report, width, style));
         sections.push(histograms(report, width, style));
     }

@@ -128,6 +128,7 @@ async fn run_async(
     capture.settle();
     let mut snapshot = capture.totals()?;
     run.kernel = tracee.read_kernel(&mut snapshot, &before, &after, knows_exited)?;
+    run.cpu_ns = tracee.read_cpu(&mut snapshot);
     run.totals = snapshot.totals;
     run.exit_status = tracee.exit_status();
     if let Some(pid) = tracee.left_running() {

@@ -1,6 +1,7 @@
 //! The glue: each command from its options to its end.
 
 mod attribution;
+mod cpu_time;
 mod doctor;
 mod explain;
 mod live;

@@ -101,6 +101,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         stopped_ns: 0,
         complete: false,
         kernel: None,
+        cpu_ns: None,
         exit_status: None,
         undecodable: 0,
         spaces: SpaceCounts::default(),

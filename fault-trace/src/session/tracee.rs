@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
 
+use super::cpu_time::CpuTimes;
 use crate::{
     capture::{Capture, LiveThread, Snapshot},
     exit::NotLaunched,
@@ -27,6 +28,7 @@ pub(super) struct Tracee {
     proc: Proc,
     /// /proc/vmstat before and after tracing began; only for the machine.
     vmstat: Option<(KernelCounts, KernelCounts)>,
+    cpu: CpuTimes,
 }
 
 enum Kind {
@@ -76,6 +78,7 @@ impl Tracee {
             kind,
             proc,
             vmstat: None,
+            cpu: CpuTimes::default(),
         })
     }
 
@@ -99,6 +102,9 @@ impl Tracee {
         if matches!(self.kind, Kind::All) {
             self.vmstat = self.proc.vmstat().ok().map(|now| (now, now));
         }
+        let pids = self.pids();
+        let pids = pids.unwrap_or_else(|| self.proc.processes().unwrap_or_default());
+        self.cpu = CpuTimes::now(&self.proc, &pids);
     }
 
     /// To be called when tracing has started.
@@ -214,6 +220,30 @@ impl Tracee {
                 sum(snapshot)
             }
         })
+    }
+
+    /// Fills in the CPU time of each process and of the live threads, and returns that of all
+    /// traced processes; to be called after [`Tracee::read_kernel`].
+    pub(super) fn read_cpu(&mut self, snapshot: &mut Snapshot) -> Option<u64> {
+        let totals = &mut snapshot.totals;
+        totals.threads = self.cpu.threads(&snapshot.live_threads);
+        for process in &mut totals.processes {
+            process.cpu_ns = match &self.kind {
+                _ if process.pid == 0 => None,
+                Kind::Threads(tids) => self.cpu.of_threads(&self.proc, process.pid, tids),
+                Kind::Launched(children) => children
+                    .own_cpu_ns(process.pid)
+                    .or_else(|| self.cpu.of_process(process.pid)),
+                _ => self.cpu.of_process(process.pid),
+            };
+        }
+        match &mut self.kind {
+            Kind::Launched(children) if !children.has_any() => Some(children.cpu_ns()),
+            _ => totals
+                .processes
+                .iter()
+                .try_fold(0_u64, |sum, process| Some(sum + process.cpu_ns?)),
+        }
     }
 
     /// The machine's counts: tracing started between two readings and stopped between two others.

@@ -58,6 +58,7 @@ fn run(recorded: u64) -> Run {
         stopped_ns: 20,
         complete: true,
         kernel: None,
+        cpu_ns: Some(7),
         exit_status: Some(0),
         spaces: crate::model::spaces::SpaceCounts::default(),
         undecodable: 0,

@@ -1,0 +1,65 @@
+//! What faults cost of a run: their time against the CPU time and the wall time of the target.
+
+use serde::Serialize;
+
+use crate::model::Run;
+
+/// The time of all faults of the traced processes, whatever the filters, against that of the run.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Cost {
+    /// Sum of the known latencies, ns. It holds the time in which faults waited.
+    pub latency_ns: u64,
+    /// User and system time of the traced processes over the run, ns.
+    pub cpu_ns: Option<u64>,
+    /// `latency_ns` a ns of CPU time. Waiting takes no CPU, so this is the most that the faults can
+    /// have taken of it, and above 1 where they mostly waited.
+    pub fault_share_of_cpu: Option<f64>,
+    /// `latency_ns` a ns of the run: how many threads were in a fault at a time, on average.
+    pub mean_threads_in_faults: Option<f64>,
+}
+
+impl Cost {
+    /// The cost of `run`, complete or not.
+    #[must_use]
+    pub fn new(run: &Run) -> Self {
+        let latency_ns = run.totals.counts.latency_ns;
+        let duration_ns = run.stopped_ns.saturating_sub(run.started_ns);
+        Self {
+            latency_ns,
+            cpu_ns: run.cpu_ns,
+            fault_share_of_cpu: share(latency_ns, run.cpu_ns),
+            mean_threads_in_faults: share(latency_ns, Some(duration_ns)),
+        }
+    }
+}
+
+/// A share, rounded to six digits after the point; `None` of nothing or of something unknown.
+#[must_use]
+pub fn share(part_ns: u64, whole_ns: Option<u64>) -> Option<f64> {
+    let whole_ns = whole_ns.filter(|&ns| ns > 0)?;
+    Some((part_ns as f64 / whole_ns as f64 * 1e6).round() / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::sample::database;
+
+    #[test]
+    fn faults_that_wait_can_cost_more_time_than_there_is_cpu_time() {
+        let mut run = database();
+        (run.started_ns, run.stopped_ns) = (0, 1_000);
+        run.totals.counts.latency_ns = 1_500;
+        run.cpu_ns = Some(500);
+        let cost = Cost::new(&run);
+        assert_eq!(cost.fault_share_of_cpu, Some(3.0));
+        assert_eq!(cost.mean_threads_in_faults, Some(1.5));
+    }
+
+    #[test]
+    fn no_share_is_made_up_for_a_cpu_time_that_is_not_known() {
+        assert_eq!(share(7, None), None);
+        assert_eq!(share(7, Some(0)), None);
+        assert_eq!(share(1, Some(3)), Some(0.333_333));
+    }
+}
