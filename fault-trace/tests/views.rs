@@ -38,6 +38,7 @@ fn run() -> Run {
             pid,
             comm: comm.into(),
             counts: Counts::default(),
+            cpu_ns: None,
             kernel: None,
         });
     }
