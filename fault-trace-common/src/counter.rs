@@ -46,6 +46,7 @@ counters! {
     10 StacksFull "stacks_full" "stacks sent more than once: more different ones than the kernel side remembers",
     11 StackUnread "stack_unread" "stacks that could not be read",
     12 OwnProbe "own_probe" "faults of the tracer's own reading of stacks, left out",
+    13 AwayFull "away_full" "sleeps taken to last until the fault ended: too many threads slept at once",
 }
 
 #[cfg(test)]

@@ -142,9 +142,13 @@ impl Evidence {
     pub const IN_RECLAIM: u64 = 1 << 25;
     /// Set while the thread waits for a contended lock: a sleep then is no evidence of I/O.
     pub const IN_LOCK_WAIT: u64 = 1 << 26;
+    /// The thread compacted memory.
+    pub const COMPACTED: u64 = 1 << 27;
+    /// Set while the thread compacts memory, as [`Self::IN_RECLAIM`].
+    pub const IN_COMPACTION: u64 = 1 << 28;
 
     /// Every flag with the name used in outputs.
-    pub const FLAGS: [(u64, &'static str); 27] = [
+    pub const FLAGS: [(u64, &'static str); 29] = [
         (Self::ENDED, "ended"),
         (Self::MAJOR, "major"),
         (Self::CONFIRMED, "confirmed"),
@@ -172,6 +176,8 @@ impl Evidence {
         (Self::LOCK_WAITED, "lock-waited"),
         (Self::IN_RECLAIM, "in-reclaim"),
         (Self::IN_LOCK_WAIT, "in-lock-wait"),
+        (Self::COMPACTED, "compacted"),
+        (Self::IN_COMPACTION, "in-compaction"),
     ];
 
     /// Any `rss_stat` movement.

@@ -34,6 +34,8 @@ pub enum Hook {
     ContentionBegin = 26,
     ContentionEnd = 27,
     MapPages = 28,
+    CompactionBegin = 29,
+    CompactionEnd = 30,
 }
 
 /// How a hook is attached.
@@ -103,7 +105,7 @@ const fn software(name: &'static str, program: &'static str, gives: &'static str
 
 impl Hook {
     /// Every hook; the index is its bit.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::PageFaultUser,
         Self::PageFaultKernel,
         Self::FaultsMinor,
@@ -133,6 +135,8 @@ impl Hook {
         Self::ContentionBegin,
         Self::ContentionEnd,
         Self::MapPages,
+        Self::CompactionBegin,
+        Self::CompactionEnd,
     ];
 
     /// What is known about this hook.
@@ -202,6 +206,18 @@ impl Hook {
                 "mm_filemap_map_pages",
                 false,
                 "how many pages fault-around may have mapped",
+            ),
+            Self::CompactionBegin => raw(
+                "compaction",
+                "mm_compaction_begin",
+                false,
+                "compaction inside the fault",
+            ),
+            Self::CompactionEnd => raw(
+                "compaction",
+                "mm_compaction_end",
+                false,
+                "the end of that compaction",
             ),
         }
     }

@@ -15,6 +15,7 @@ pub mod hooks;
 #[cfg(feature = "user")]
 mod named;
 pub mod open;
+pub mod phase;
 pub mod region;
 pub mod wire;
 

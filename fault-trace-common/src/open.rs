@@ -16,7 +16,10 @@
 
 use core::hint::black_box;
 
-use crate::evidence::Evidence;
+use crate::{
+    evidence::Evidence,
+    phase::{Phase, Phases},
+};
 
 /// How many faults may nest; one more gives up the oldest.
 pub const DEPTH: usize = 4;
@@ -43,7 +46,9 @@ pub struct OpenFault {
     pub pages: u32,
     /// Base pages that fault-around may have mapped.
     pub around_pages: u32,
-    pub padding: u32,
+    /// Whether `phases` holds anything: 0 or 1. Most faults have none, and spare its making.
+    pub phased: u32,
+    pub phases: Phases,
 }
 
 impl OpenFault {
@@ -57,6 +62,24 @@ impl OpenFault {
     #[must_use]
     pub const fn takes_evidence(&self) -> bool {
         !self.is_kernel_mode() || self.evidence.any(Evidence::CONFIRMED)
+    }
+
+    /// A stretch of a phase begins.
+    #[inline(always)]
+    pub const fn begin_phase(&mut self, phase: Phase, now_ns: u64) {
+        if self.phased == 0 {
+            self.phased = 1;
+            self.phases = Phases::NONE;
+        }
+        self.phases.begin(phase, now_ns);
+    }
+
+    /// The stretch of a phase ends.
+    #[inline(always)]
+    pub fn end_phase(&mut self, phase: Phase, now_ns: u64) {
+        if self.phased != 0 {
+            self.phases.end(phase, now_ns);
+        }
     }
 
     /// Whether a START from kernel mode with its registers at `regs` proves this fault over.
@@ -133,17 +156,28 @@ impl OpenFaults {
         self.newest_mut().filter(|fault| fault.takes_evidence())
     }
 
-    /// Opens one more fault. Call only with fewer than [`DEPTH`] open.
+    /// Opens one more fault, which has no phases yet. Call only with fewer than [`DEPTH`] open.
     #[inline(always)]
-    pub fn push(&mut self, mut fault: OpenFault) {
+    pub fn push(&mut self, fault: &OpenFault) {
         let depth = self.depth();
+        let Some(frame) = self.frames.get_mut(depth) else {
+            return;
+        };
+        // All but the phases, which are long and seldom wanted.
+        frame.address = fault.address;
+        frame.regs = fault.regs;
+        frame.ip = fault.ip;
+        frame.start_ns = fault.start_ns;
+        frame.evidence = fault.evidence;
         if depth > 0 {
-            fault.evidence.0 |= Evidence::NESTED;
+            frame.evidence.0 |= Evidence::NESTED;
         }
-        if let Some(frame) = self.frames.get_mut(depth) {
-            *frame = fault;
-            self.depth = depth as u32 + 1;
-        }
+        frame.page = fault.page;
+        frame.error_code = fault.error_code;
+        frame.pages = fault.pages;
+        frame.around_pages = fault.around_pages;
+        frame.phased = 0;
+        self.depth = depth as u32 + 1;
     }
 
     /// Whether the newest fault, just confirmed, proves the one below it over. Confirmed faults do not

@@ -1,7 +1,7 @@
 //! The layout of what crosses from the eBPF programs to user space: ring-buffer records, map
 //! values and read-only globals. Padding is explicit; numbers, no enums and no bools.
 
-use crate::{class::Class, histogram::BUCKETS, open::OpenFaults, region::Regions};
+use crate::{class::Class, histogram::BUCKETS, open::OpenFaults, phase::Spent, region::Regions};
 
 /// The length of a thread's name with its terminating NUL (`TASK_COMM_LEN`).
 pub const COMM_LEN: usize = 16;
@@ -16,6 +16,8 @@ pub const KIND_STACKED_FAULT: u16 = 3;
 /// [`RecordHeader::kind`] of a [`StackRecord`].
 pub const KIND_STACK: u16 = 4;
 
+/// [`RecordHeader::kind`] of a [`PhasesRecord`].
+pub const KIND_PHASES: u16 = 6;
 /// [`RecordHeader::kind`] of a [`StackCopyRecord`].
 pub const KIND_STACK_COPY: u16 = 5;
 
@@ -69,6 +71,19 @@ pub struct StackedFaultRecord {
     pub user_stack: u64,
     /// The id of the kernel stack of a fault in kernel mode, 0 if none was taken.
     pub kernel_stack: u64,
+}
+
+/// The phases of a fault that was not on the CPU all the time: right before the fault's record, which
+/// it shares the thread and the time with.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct PhasesRecord {
+    pub header: RecordHeader,
+    /// START, ns of CLOCK_MONOTONIC.
+    pub time_ns: u64,
+    pub tid: u32,
+    pub padding: u32,
+    pub spent_ns: Spent,
 }
 
 /// The most frames of a stack that are kept: as many as perf keeps.
@@ -229,7 +244,9 @@ pub struct ClassStats {
     /// All ones minus the smallest latency, so that a zeroed value means none; ns.
     pub min_ns_inverted: u64,
     pub max_ns: u64,
-    pub padding: u64,
+    /// Sum over the known latencies, ns.
+    pub phases_ns: Spent,
+    pub padding: [u64; 3],
     /// Faults a latency bucket, see [`crate::histogram`].
     pub buckets: [u64; BUCKETS],
 }
@@ -255,6 +272,9 @@ pub struct TaskState {
     pub reading_stack: u32,
     /// The cgroup the thread was last seen in.
     pub cgroup_id: u64,
+    /// Whether the thread is in the map `AWAY`; 0 or 1.
+    pub away: u32,
+    pub padding: u32,
 }
 
 /// [`TaskState::thinning`]: not decided yet.
@@ -341,8 +361,9 @@ const _: () = {
     assert!(size_of::<Counts>() == 88);
     assert!(size_of::<ThreadStats>() == 128);
     assert!(size_of::<ProcessStats>() == 104);
-    assert!(size_of::<ClassStats>() == 64 + 8 * BUCKETS);
-    assert!(size_of::<TaskState>() == 288 + 32);
+    assert!(size_of::<ClassStats>() == 128 + 8 * BUCKETS);
+    assert!(size_of::<PhasesRecord>() == 24 + size_of::<Spent>());
+    assert!(size_of::<TaskState>() == 520 + 64);
     assert!(size_of::<Config>() == 72 + 16 + 24 + 16 + 16 + 8 + 32);
 };
 
@@ -351,8 +372,8 @@ mod pod {
     //! User space reads these from bytes. Sound: `repr(C)`, no padding (asserted by the sizes
     //! above), every bit pattern valid.
     use super::{
-        ClassStats, Config, Counts, FaultRecord, ProcessStats, RecordHeader, StackedFaultRecord,
-        TaskRecord, ThreadStats,
+        ClassStats, Config, Counts, FaultRecord, PhasesRecord, ProcessStats, RecordHeader,
+        StackedFaultRecord, TaskRecord, ThreadStats,
     };
     use bytemuck::{Pod, Zeroable};
 
@@ -366,5 +387,5 @@ mod pod {
             )*
         };
     }
-    pod!(Config RecordHeader FaultRecord StackedFaultRecord TaskRecord Counts ThreadStats ProcessStats ClassStats);
+    pod!(Config RecordHeader FaultRecord StackedFaultRecord PhasesRecord TaskRecord Counts ThreadStats ProcessStats ClassStats);
 }

@@ -11,7 +11,7 @@ use fault_trace_common::{
 };
 
 use crate::{
-    config,
+    away, config,
     emit::{self, Stacks},
     maps::{CLASSES, OOM_VICTIMS, add, count},
     task,
@@ -112,6 +112,7 @@ extern "C" fn account_fault(
 
 #[inline(always)]
 fn account(state: &mut TaskState, index: u32, evidence: u64, end_ns: u64, ip: u64) {
+    away::settle(state);
     let Some((counts, shared)) = task::counts(state) else {
         return;
     };
@@ -129,6 +130,9 @@ fn account(state: &mut TaskState, index: u32, evidence: u64, end_ns: u64, ip: u6
         look_closer(fault);
     }
     let latency_ns = latency(fault.start_ns, end_ns);
+    if fault.phased != 0 {
+        fault.phases.end_any(end_ns);
+    }
     count_thread(fault, latency_ns, counts, shared);
     let verdict = WireVerdict(classify_fault(
         fault.evidence.0,
@@ -208,6 +212,11 @@ fn count_class(fault: &OpenFault, latency_ns: u64, verdict: WireVerdict) {
     if latency_ns == LATENCY_UNKNOWN {
         add(&raw mut class.untimed, 1, shared);
     } else {
+        if fault.phased != 0 {
+            for (sum, spent_ns) in class.phases_ns.iter_mut().zip(fault.phases.spent_ns) {
+                add(sum, spent_ns, shared);
+            }
+        }
         // The compiler knows that the bucket exists, and must check it for the verifier anyway.
         if let Some(bucket) = class.buckets.get_mut(black_box(bucket_of(latency_ns))) {
             add(bucket, 1, shared);

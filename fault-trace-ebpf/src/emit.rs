@@ -10,8 +10,9 @@ use fault_trace_common::{
     Counter,
     open::OpenFault,
     wire::{
-        COMM_LEN, Counts, FaultRecord, KIND_FAULT, KIND_STACKED_FAULT, KIND_TASK, RecordHeader,
-        StackedFaultRecord, THINNING_OPEN, THINNING_OUT, TaskRecord,
+        COMM_LEN, Counts, FaultRecord, KIND_FAULT, KIND_PHASES, KIND_STACKED_FAULT, KIND_TASK,
+        LATENCY_UNKNOWN, PhasesRecord, RecordHeader, STACKS_NONE, StackedFaultRecord,
+        THINNING_OPEN, THINNING_OUT, TaskRecord,
     },
 };
 
@@ -55,7 +56,12 @@ pub(crate) fn fault(
         add(&raw mut counts.filtered, 1, shared);
         return;
     }
-    let written = if config::get!(stacks) == 0 {
+    // Without its phases a fault would seem to be all the CPU's.
+    let phases_written =
+        fault.phased == 0 || latency_ns == LATENCY_UNKNOWN || write(|| phases(fault));
+    let written = if !phases_written {
+        false
+    } else if config::get!(stacks) == STACKS_NONE {
         write(|| record(KIND_FAULT, fault, verdict, latency_ns))
     } else {
         write(|| StackedFaultRecord {
@@ -70,6 +76,17 @@ pub(crate) fn fault(
         &raw mut counts.dropped
     };
     add(result, 1, shared);
+}
+
+#[inline(always)]
+fn phases(fault: &OpenFault) -> PhasesRecord {
+    PhasesRecord {
+        header: header(KIND_PHASES, 0, 0),
+        time_ns: fault.start_ns,
+        tid: task::ids().1,
+        padding: 0,
+        spent_ns: fault.phases.spent_ns,
+    }
 }
 
 /// What [`crate::stack::take`] found about the fault that is being closed.

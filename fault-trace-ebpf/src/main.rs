@@ -4,6 +4,7 @@
 // Inline assembly for the BPF target, for atomic additions.
 #![feature(asm_experimental_arch)]
 
+mod away;
 mod close;
 mod config;
 mod emit;
@@ -16,7 +17,7 @@ use aya_ebpf::{
     macros::{perf_event, raw_tracepoint},
     programs::{PerfEventContext, RawTracePointContext},
 };
-use fault_trace_common::Evidence;
+use fault_trace_common::{Evidence, phase::Phase};
 
 use probes::{end, exit, fork, oom, page, rename, signal, sleep, start, vsyscall, while_in};
 
@@ -52,10 +53,18 @@ raw_tracepoints! {
     mark_victim => oom::marked;
     emulate_vsyscall => vsyscall::emulated;
     mm_migrate_pages_start => page::migrating;
-    reclaim_begin => |_| while_in::enter(Evidence::IN_RECLAIM, Evidence::RECLAIMED);
-    reclaim_end => |_| while_in::leave(Evidence::IN_RECLAIM);
-    contention_begin => |_| while_in::enter(Evidence::IN_LOCK_WAIT, Evidence::LOCK_WAITED);
-    contention_end => |_| while_in::leave(Evidence::IN_LOCK_WAIT);
+    reclaim_begin => |_| {
+        while_in::enter(Phase::Reclaim, Evidence::IN_RECLAIM, Evidence::RECLAIMED);
+    };
+    reclaim_end => |_| while_in::leave(Phase::Reclaim, Evidence::IN_RECLAIM);
+    mm_compaction_begin => |_| {
+        while_in::enter(Phase::Compaction, Evidence::IN_COMPACTION, Evidence::COMPACTED);
+    };
+    mm_compaction_end => |_| while_in::leave(Phase::Compaction, Evidence::IN_COMPACTION);
+    contention_begin => |_| {
+        while_in::enter(Phase::Lock, Evidence::IN_LOCK_WAIT, Evidence::LOCK_WAITED);
+    };
+    contention_end => |_| while_in::leave(Phase::Lock, Evidence::IN_LOCK_WAIT);
 }
 
 macro_rules! perf_events {

@@ -19,6 +19,8 @@ const PROCESSES_MAX: u32 = 1 << 16;
 /// Bound: processes or threads that are targets at the same time.
 const TARGETS_MAX: u32 = 1 << 16;
 
+/// Bound: threads off the CPU in a fault at the same time.
+const AWAY_MAX: u32 = 1 << 14;
 /// Bound: different stacks that are sent once.
 const STACKS_MAX: u32 = 1 << 16;
 
@@ -110,6 +112,15 @@ pub(crate) fn may_be_target(id: u32) -> bool {
         // SAFETY: a live, aligned map value.
         .is_some_and(|hint| unsafe { hint.read_volatile() } != 0)
 }
+
+/// Threads that left the CPU in a fault, by `struct task_struct *`: when they came back, ns; 0 while
+/// they have not.
+#[map]
+pub(crate) static AWAY: HashMap<u64, u64> = HashMap::with_max_entries(AWAY_MAX, 0);
+
+/// Index 0: the entries of `AWAY`.
+#[map]
+pub(crate) static AWAY_COUNT: Array<u64> = Array::with_max_entries(1, 0);
 
 /// Processes chosen by the OOM killer.
 #[map]

@@ -3,11 +3,13 @@
 use bytemuck::pod_read_unaligned;
 use fault_trace_common::{
     Class, Confidence, ErrorCode, Evidence,
+    phase::Spent,
     wire::{
-        COMM_LEN, FaultRecord, KIND_FAULT, KIND_STACK, KIND_STACK_COPY, KIND_STACKED_FAULT,
-        KIND_TASK, LATENCY_UNKNOWN, RecordHeader, STACK_COPY_BYTES, STACK_COPY_HEADER_BYTES,
-        STACK_FRAMES, STACK_HEADER_BYTES, StackedFaultRecord, TASK_EXITED, TASK_FORKED, TASK_MOVED,
-        TASK_RENAMED, TASK_SEEN, TaskRecord,
+        COMM_LEN, FaultRecord, KIND_FAULT, KIND_PHASES, KIND_STACK, KIND_STACK_COPY,
+        KIND_STACKED_FAULT, KIND_TASK, LATENCY_UNKNOWN, PhasesRecord, RecordHeader,
+        STACK_COPY_BYTES, STACK_COPY_HEADER_BYTES, STACK_FRAMES, STACK_HEADER_BYTES,
+        StackedFaultRecord, TASK_EXITED, TASK_FORKED, TASK_MOVED, TASK_RENAMED, TASK_SEEN,
+        TaskRecord,
     },
 };
 
@@ -20,6 +22,16 @@ pub enum Record {
     Task(TaskEvent),
     Stack(RawStack),
     StackCopy(StackCopy),
+    Phases(RawPhases),
+}
+
+/// The phases of the fault that this thread began then, which comes right behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RawPhases {
+    pub tid: u32,
+    /// ns of CLOCK_MONOTONIC.
+    pub time_ns: u64,
+    pub spent_ns: Spent,
 }
 
 /// The stacks of a fault: ids of [`RawStack`]s that came before; 0 for none.
@@ -84,6 +96,14 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
             Ok(Record::Fault(fault(record.fault), ids))
         }
         KIND_TASK => task(&read(bytes).ok_or(truncated)?).map(Record::Task),
+        KIND_PHASES => {
+            let record: PhasesRecord = read(bytes).ok_or(truncated)?;
+            Ok(Record::Phases(RawPhases {
+                tid: record.tid,
+                time_ns: record.time_ns,
+                spent_ns: record.spent_ns,
+            }))
+        }
         KIND_STACK_COPY => stack_copy(bytes).map(Record::StackCopy).ok_or(truncated),
         KIND_STACK => stack(bytes).map(Record::Stack).ok_or(truncated),
         _ => Err(DecodeError::UnknownKind(kind)),
@@ -130,8 +150,10 @@ fn stack(bytes: &[u8]) -> Option<RawStack> {
     Some(RawStack {
         id,
         frames: frames
-            .chunks_exact(size_of::<u64>())
-            .map(pod_read_unaligned)
+            .as_chunks()
+            .0
+            .iter()
+            .map(|frame| u64::from_ne_bytes(*frame))
             .collect(),
     })
 }

@@ -127,6 +127,8 @@ pub struct ReportOptions {
     /// Rows at most; 0 for all.
     pub limit: Option<usize>,
     pub selection: Selection,
+    /// Where to look for names beside the usual folders.
+    pub debug_directories: Vec<PathBuf>,
     pub format: Format,
 }
 
@@ -173,6 +175,8 @@ pub struct ExportOptions {
     /// Of folded stacks and flame graphs.
     pub weight: Weight,
     pub selection: Selection,
+    /// Where to look for names beside the usual folders.
+    pub debug_directories: Vec<PathBuf>,
     /// `None`: standard output.
     pub output: Option<PathBuf>,
 }
@@ -195,6 +199,8 @@ pub struct DiffOptions {
     pub graph: Option<GraphFormat>,
     /// Of folded stacks and flame graphs.
     pub weight: Weight,
+    /// Where to look for names beside the usual folders.
+    pub debug_directories: Vec<PathBuf>,
     /// `None`: standard output.
     pub output: Option<PathBuf>,
 }

@@ -72,9 +72,10 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "kernels",
-        arguments: "[--write] [SERIES...]",
+        arguments: "[cost] [--write] [SERIES...]",
         summary: "prove the classes on Debian's kernels, emulated (6.1, 6.12 and `newest`, or\n\
-                  those given); --write keeps the result in docs/kernels.md",
+                  those given); --write keeps the result in docs/kernels.md, --quick and\n\
+                  --scenarios A,B prove less; cost counts the instructions that tracing adds",
         run: kernels::task,
     },
     Task {

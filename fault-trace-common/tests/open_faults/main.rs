@@ -97,13 +97,13 @@ fn any_number_of_failed_accesses_leave_one_open() {
 fn the_oldest_makes_room_when_too_many_are_open() {
     let mut open = OpenFaults::default();
     for address in 1..=DEPTH as u64 {
-        open.push(OpenFault {
+        open.push(&OpenFault {
             address,
             ..OpenFault::default()
         });
     }
     open.remove_oldest();
-    open.push(OpenFault {
+    open.push(&OpenFault {
         address: 9,
         ..OpenFault::default()
     });

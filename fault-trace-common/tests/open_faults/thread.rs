@@ -41,7 +41,7 @@ impl Thread {
             self.open.remove_oldest();
         }
         self.started += 1;
-        self.open.push(OpenFault {
+        self.open.push(&OpenFault {
             address,
             regs,
             start_ns: self.started,

@@ -40,7 +40,7 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
     let Some(fault) = state.open.taking_evidence() else {
         return;
     };
-    if fault.evidence.any(Evidence::IN_RECLAIM) {
+    if !while_in::is_own_doing(fault) {
         return;
     }
     let order: u32 = ctx.arg(1);

@@ -1,35 +1,66 @@
-//! `sched:sched_switch` (preempt, prev, next, prev_state): how the thread left the CPU.
+//! `sched:sched_switch` (preempt, prev, next, prev_state): how the thread left the CPU, and when it came
+//! back.
 
-use aya_ebpf::programs::RawTracePointContext;
-use fault_trace_common::Evidence;
+use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::RawTracePointContext};
+use fault_trace_common::{Evidence, open::OpenFault, phase::Phase};
 
 use super::while_in;
-use crate::config;
+use crate::{away, config, task};
 
 /// `TASK_INTERRUPTIBLE`, `TASK_UNINTERRUPTIBLE`.
 const INTERRUPTIBLE: u32 = 1;
 const UNINTERRUPTIBLE: u32 = 2;
 
 pub(crate) fn switched(ctx: &RawTracePointContext) {
-    let Some(fault) = while_in::open_fault() else {
+    // SAFETY: no arguments to get wrong.
+    away::come_back(ctx.arg(2), || unsafe { bpf_ktime_get_ns() });
+    let Some(state) = task::state() else {
         return;
     };
-    // Before 5.18 the state was not passed.
-    if config::get!(has_prev_state) == 0 {
+    if state.open.depth == 0 {
         return;
     }
-    let preempted: u64 = ctx.arg(0);
-    let state: u32 = ctx.arg(3);
-    fault.evidence.0 |= if preempted & 1 != 0 || state == 0 {
-        Evidence::PREEMPTED
-    } else if fault.evidence.any(Evidence::IN_LOCK_WAIT) {
-        // A lock's own sleep: LOCK_WAITED says it.
-        0
-    } else if state & UNINTERRUPTIBLE != 0 {
-        Evidence::SLEPT_D
-    } else if state & INTERRUPTIBLE != 0 {
-        Evidence::SLEPT_S
-    } else {
-        0
+    away::settle(state);
+    let Some(fault) = state.open.taking_evidence() else {
+        return;
     };
+    if !while_in::is_own_doing(fault) || fault.evidence.any(Evidence::IN_LOCK_WAIT) {
+        // Part of that: RECLAIMED, COMPACTED or LOCK_WAITED says it.
+        return;
+    }
+    let (phase, evidence) = how(ctx, fault);
+    fault.evidence.0 |= evidence;
+    // SAFETY: no arguments to get wrong.
+    fault.begin_phase(phase, unsafe { bpf_ktime_get_ns() });
+    away::leave(state);
+}
+
+/// What the thread leaves the CPU for.
+#[inline(always)]
+fn how(ctx: &RawTracePointContext, fault: &OpenFault) -> (Phase, u64) {
+    /// Through the page cache, or with I/O of its own: an uninterruptible sleep is for I/O.
+    const FOR_IO: u64 = Evidence::BIO_QUEUED | Evidence::CACHE_ADD | Evidence::FILEMAP_FAULT;
+    let preempted: u64 = ctx.arg(0);
+    if preempted & 1 != 0 {
+        return (Phase::Preempted, Evidence::PREEMPTED);
+    }
+    // Before 5.18 the state was not passed.
+    if config::get!(has_prev_state) == 0 {
+        return (Phase::Sleep, 0);
+    }
+    let state: u32 = ctx.arg(3);
+    if state == 0 {
+        (Phase::Preempted, Evidence::PREEMPTED)
+    } else if state & UNINTERRUPTIBLE != 0 {
+        let phase = if fault.evidence.any(FOR_IO) {
+            Phase::Io
+        } else {
+            Phase::Sleep
+        };
+        (phase, Evidence::SLEPT_D)
+    } else if state & INTERRUPTIBLE != 0 {
+        (Phase::Sleep, Evidence::SLEPT_S)
+    } else {
+        (Phase::Sleep, 0)
+    }
 }

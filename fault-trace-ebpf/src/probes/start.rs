@@ -4,6 +4,7 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::RawTracePointContext};
 use fault_trace_common::{
     Closer, Counter, Evidence,
     open::{DEPTH, OpenFault},
+    phase::Phases,
 };
 
 use crate::{
@@ -50,7 +51,7 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
     } else {
         0
     };
-    state.open.push(OpenFault {
+    state.open.push(&OpenFault {
         address,
         regs,
         // In kernel mode nothing keeps the registers until a late closer comes.
@@ -66,7 +67,8 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
         error_code: ctx.arg::<u64>(2) as u32,
         pages: 0,
         around_pages: 0,
-        padding: 0,
+        phased: 0,
+        phases: Phases::NONE,
     });
 }
 

@@ -1,17 +1,25 @@
-//! Evidence about the newest open fault of the current thread.
+//! Evidence about the newest open fault of the current thread, and the phases of its time.
 
-use fault_trace_common::{Evidence, open::OpenFault};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use fault_trace_common::{Evidence, open::OpenFault, phase::Phase};
 
 use crate::task;
 
-/// The open fault that what happens now is evidence about; none while the thread reclaims memory for
-/// it, since reclaim touches other pages and other address spaces.
+/// The open fault that what happens now is evidence about; none while the thread reclaims or compacts
+/// memory for it, since that touches other pages and other address spaces.
 #[inline(always)]
 pub(crate) fn open_fault() -> Option<&'static mut OpenFault> {
     task::state()?
         .open
         .taking_evidence()
-        .filter(|fault| !fault.evidence.any(Evidence::IN_RECLAIM))
+        .filter(|fault| is_own_doing(fault))
+}
+
+#[inline(always)]
+pub(crate) const fn is_own_doing(fault: &OpenFault) -> bool {
+    !fault
+        .evidence
+        .any(Evidence::IN_RECLAIM | Evidence::IN_COMPACTION)
 }
 
 /// Adds to the evidence.
@@ -22,20 +30,25 @@ pub(crate) fn note(bits: u64) {
     }
 }
 
-/// A stretch begins: `state` holds during it, `evidence` stays.
+/// A stretch of a phase begins: `state` holds during it, `evidence` stays.
 #[inline(always)]
-pub(crate) fn enter(state: u64, evidence: u64) {
+pub(crate) fn enter(phase: Phase, state: u64, evidence: u64) {
     if let Some(fault) = open_fault() {
         fault.evidence.0 |= state | evidence;
+        // SAFETY: no arguments to get wrong.
+        fault.begin_phase(phase, unsafe { bpf_ktime_get_ns() });
     }
 }
 
 /// The stretch ends.
 #[inline(always)]
-pub(crate) fn leave(state: u64) {
+pub(crate) fn leave(phase: Phase, state: u64) {
     if let Some(task) = task::state()
         && let Some(fault) = task.open.taking_evidence()
+        && fault.evidence.any(state)
     {
         fault.evidence.0 &= !state;
+        // SAFETY: no arguments to get wrong.
+        fault.end_phase(phase, unsafe { bpf_ktime_get_ns() });
     }
 }

@@ -72,15 +72,18 @@ fn one_word(run: &mut Run) -> anyhow::Result<()> {
 }
 
 /// `copy_from_user` may try again byte by byte before it gives up (`rep_movs_alternative`); how often
-/// a call faults depends on the CPU, and the software event `page-faults` counts it.
+/// a call faults depends on the CPU, and the software event `page-faults` counts it. Each page has a
+/// pipe of its own: before Linux 6.14 a refused write still takes one of its slots.
 fn a_page(run: &mut Run) -> anyhow::Result<()> {
     let pages = unmapped(run.count)?;
-    let (_reader, writer) = std::io::pipe()?;
+    let pipes = (0..run.count).map(|_| std::io::pipe());
+    let pipes: Vec<_> = pipes.collect::<Result<_, _>>()?;
     let mut refused = 0;
     let counted = run.meter.measure(|| {
         refused = pages
             .addresses()
-            .filter(|&address| write_page(&writer, address).is_err())
+            .zip(&pipes)
+            .filter(|(address, (_, writer))| write_page(writer, *address).is_err())
             .count();
     })?;
     anyhow::ensure!(

@@ -4,7 +4,7 @@
 //!
 //! ```json
 //! {"scenario":"cow-zero","class":"cow-zero","also":[],"access":"write","mode":"user","count":64,
-//!  "major":false,"step":1,"start":"0x…","end":"0x…","pid":N,"tid":N,"variant":null}
+//!  "major":false,"step":1,"start":"0x…","end":"0x…","pid":N,"tid":N,"variant":null,"shows":null}
 //! ```
 //!
 //! - Take the lines with the same `pid`, `start` and `end` together: the faults of that process at
@@ -15,6 +15,7 @@
 //! - `step`: where a page faults more than once, its faults come in the order of their steps.
 //! - `tid`: `null` where any thread of the process may have taken them.
 //! - `variant`: a finer point of the class (`cache` or `device` of `swap-in`).
+//! - `shows`: evidence that some of them have, by its name.
 //!
 //! A line `{"scenario":…,"gup":N,"start":…,"end":…,"pid":N,"tid":N}`: the thread's minor faults grew
 //! by N for pages in the range, without an exception.
@@ -38,6 +39,7 @@ pub(crate) struct Faults {
     pid: u32,
     tid: Option<u32>,
     variant: Option<&'static str>,
+    shows: Option<&'static str>,
 }
 
 /// How a fault of a class is over.
@@ -66,6 +68,7 @@ impl Faults {
             pid: std::process::id(),
             tid: Some(current_tid()),
             variant: None,
+            shows: None,
         }
     }
 
@@ -126,6 +129,13 @@ impl Faults {
     pub(crate) fn variant(self, variant: &'static str) -> Self {
         Self {
             variant: Some(variant),
+            ..self
+        }
+    }
+
+    pub(crate) fn shows(self, evidence: &'static str) -> Self {
+        Self {
+            shows: Some(evidence),
             ..self
         }
     }
@@ -222,6 +232,7 @@ fn faults_to_json(scenario: &str, faults: &Faults) -> Value {
         "pid": faults.pid,
         "tid": faults.tid,
         "variant": faults.variant,
+        "shows": faults.shows,
     })
 }
 

@@ -22,13 +22,16 @@ mod huge;
 mod kernel_address;
 mod kernel_mode;
 mod ksm;
+mod limit;
 mod mapped_file;
 mod memory;
 mod meter;
+mod numa;
 mod oom;
 mod perf;
 mod placement;
 mod process;
+mod reclaim;
 mod restore;
 mod retried;
 mod reuse;
@@ -95,6 +98,7 @@ fn scenarios() -> impl Iterator<Item = &'static Scenario> {
         write_notify::SCENARIOS,
         swap::SCENARIOS,
         userfault::SCENARIOS,
+        numa::SCENARIOS,
         placement::SCENARIOS,
         spurious::SCENARIOS,
         segv::SCENARIOS,
@@ -106,6 +110,7 @@ fn scenarios() -> impl Iterator<Item = &'static Scenario> {
         vsyscall::SCENARIOS,
         retried::SCENARIOS,
         oom::SCENARIOS,
+        reclaim::SCENARIOS,
         gup::SCENARIOS,
         scale::SCENARIOS,
         handlers::SCENARIOS,
@@ -143,6 +148,7 @@ fn run(arguments: Arguments) -> anyhow::Result<String> {
                 arguments.scenario
             )
         })?;
+    limit::set()?;
     warm::up()?;
     let count = arguments.count.unwrap_or(scenario.count);
     let mut run = Run::new(count, arguments.dir, arguments.traced)?;

@@ -1,5 +1,8 @@
 //! Writes to a page that turns out to belong to nobody else.
 
+use std::fs;
+
+use anyhow::Context as _;
 use fault_trace_common::{class::Class, error_code::Access};
 use nix::sys::mman::ProtFlags;
 
@@ -9,7 +12,8 @@ use crate::{
     huge,
     memory::READ_WRITE,
     process::{Child, Gate, pin_to_one_cpu},
-    scenario::{Run, Scenario},
+    scenario::{Run, Scenario, require},
+    warm,
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -44,6 +48,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         needs: "nothing",
         count: 64,
         run: after_mprotect,
+    },
+    Scenario {
+        name: "write-reuse-soft-dirty",
+        class: Some(Class::WriteReuse),
+        about: "writes after the soft-dirty bits were cleared",
+        needs: "CONFIG_MEM_SOFT_DIRTY",
+        count: 64,
+        run: after_clear_refs,
     },
 ];
 
@@ -102,6 +114,24 @@ fn after_mprotect(run: &mut Run) -> anyhow::Result<()> {
     let expected = [Faults::new(Class::WriteReuse, Access::Write, pages)
         .count(faults)
         .step(1)];
+    run.meter.compare(&expected, counted)?;
+    run.expect(expected);
+    Ok(())
+}
+
+/// `clear_soft_dirty` write-protects every page of the process, so that the next write tells.
+fn after_clear_refs(run: &mut Run) -> anyhow::Result<()> {
+    const SOFT_DIRTY: &str = "4";
+    let pages = written(run)?;
+    fs::write("/proc/self/clear_refs", SOFT_DIRTY).context("clear_refs")?;
+    // The program's own pages, too.
+    warm::again();
+    let counted = run.meter.measure(|| pages.write_each())?;
+    require(
+        counted.completed() > 0,
+        "this kernel has no CONFIG_MEM_SOFT_DIRTY",
+    )?;
+    let expected = [Faults::new(Class::WriteReuse, Access::Write, pages).step(1)];
     run.meter.compare(&expected, counted)?;
     run.expect(expected);
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fault_trace_common::{Class, Hooks};
+use fault_trace_common::Class;
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -68,7 +68,7 @@ impl<'a> Folder<'a> {
             filter,
             tables,
             run,
-            sources: Hooks::from(run.hooks).into(),
+            sources: run.into(),
             sums: FxHashMap::default(),
             summary: FoldedSummary::default(),
         }

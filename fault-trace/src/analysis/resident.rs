@@ -9,7 +9,7 @@ use std::ops::AddAssign;
 use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, Hook, Hooks};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use crate::model::{Fault, attribution::MappingKind};
+use crate::model::{Fault, Run, attribution::MappingKind, version::Version};
 
 /// Base pages of a huge page.
 const HUGE_PAGES: u64 = 512;
@@ -53,14 +53,25 @@ impl Default for Resident {
 pub struct Sources {
     /// The range of fault-around (`mm_filemap_map_pages`).
     pub map_pages: bool,
+    /// Whether that range bounds what is mapped. Since 6.18 a large folio is mapped as a whole,
+    /// however little of it is in the range (`filemap_map_pages`, mm/filemap.c).
+    pub map_pages_bounds: bool,
     /// Allocated pages and their orders (`mm_page_alloc`).
     pub page_alloc: bool,
 }
 
-impl From<Hooks> for Sources {
-    fn from(hooks: Hooks) -> Self {
+impl From<&Run> for Sources {
+    fn from(run: &Run) -> Self {
+        const WHOLE_FOLIOS: Version = Version {
+            major: 6,
+            minor: 18,
+        };
+        let hooks = Hooks::from(run.hooks);
+        let version = Version::parse(&run.host.kernel_release);
         Self {
             map_pages: hooks.has(Hook::MapPages),
+            map_pages_bounds: hooks.has(Hook::MapPages)
+                && version.is_some_and(|version| version < WHOLE_FOLIOS),
             page_alloc: hooks.has(Hook::PageAlloc),
         }
     }
@@ -146,7 +157,7 @@ fn by_class(
         Class::Uffd => Resident::at_least(0),
         Class::NumaHint | Class::MigrationWait | Class::Spurious => Resident::exact(0),
         // Given up after fault-around had its turn.
-        Class::Interrupted | Class::Oom if sources.map_pages => {
+        Class::Interrupted | Class::Oom if sources.map_pages_bounds => {
             Resident::between(0, fault.around_pages.into())
         }
         Class::Interrupted | Class::Oom | Class::Unknown => Resident::at_least(0),
@@ -196,6 +207,7 @@ fn cached(fault: &Fault, sources: Sources, kind: impl FnOnce() -> Option<Mapping
     match fault.around_pages {
         0 if kind() == Some(MappingKind::Special) => Resident::exact(1),
         0 => Resident::at_least(1),
+        _ if !sources.map_pages_bounds => Resident::at_least(1),
         around => Resident::between(1, around.into()),
     }
 }
@@ -243,6 +255,7 @@ mod tests {
 
     const ALL: Sources = Sources {
         map_pages: true,
+        map_pages_bounds: true,
         page_alloc: true,
     };
 
@@ -323,12 +336,23 @@ mod tests {
     fn without_the_hooks_less_is_known() {
         let none = Sources {
             map_pages: false,
+            map_pages_bounds: false,
             page_alloc: false,
         };
         for class in [Class::AnonAlloc, Class::FileCached, Class::Shmem] {
             let shown = shown(&fault(class, Evidence::ALLOC_PAGE, 1, 16), none);
             assert_eq!(shown, (1, Bound::AtLeast), "{class:?}");
         }
+    }
+
+    #[test]
+    fn where_whole_folios_are_mapped_the_range_is_no_bound() {
+        let since_6_18 = Sources {
+            map_pages_bounds: false,
+            ..ALL
+        };
+        let cached = fault(Class::FileCached, 0, 0, 16);
+        assert_eq!(shown(&cached, since_6_18), (1, Bound::AtLeast));
     }
 
     #[test]

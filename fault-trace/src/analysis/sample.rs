@@ -6,6 +6,7 @@ use crate::model::{
     ClassTotals, CounterTotals, Counts, ProcessTotals, Run, Totals,
     interner::Unnamed,
     run::{ClockBase, Host, KernelReading, KernelSource, RunOptions},
+    support::Support,
     totals::KernelCounts,
 };
 
@@ -84,6 +85,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
             call_graph: None,
         },
         hooks: Hooks::ALL.into(),
+        support: Support::default(),
         clock: ClockBase {
             monotonic_ns: 0,
             unix_ns: 1_700_000_000_000_000_000,

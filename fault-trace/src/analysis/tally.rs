@@ -1,7 +1,7 @@
 //! The totals of some classes together.
 
-use fault_trace_common::histogram::BUCKETS;
-use serde::Serialize;
+use fault_trace_common::{histogram::BUCKETS, phase::Phase};
+use serde::{Serialize, Serializer};
 
 use super::latency::Latency;
 use crate::model::ClassTotals;
@@ -18,6 +18,9 @@ pub struct Tally {
     pub untimed: u64,
     /// Base pages allocated.
     pub pages: u64,
+    /// Where the known latencies went, by name of the phase, ns; together their sum.
+    #[serde(serialize_with = "phases")]
+    pub phases_ns: [u64; Phase::ALL.len()],
     /// `None` if no latency is known.
     pub latency_ns: Option<Latency>,
     /// Faults a latency bucket, see `fault_trace_common::histogram`.
@@ -40,10 +43,15 @@ impl Tally {
             sum_ns = sum_ns.saturating_add(class.sum_ns);
             min_ns = min_ns.into_iter().chain(class.min_ns).min();
             max_ns = max_ns.max(class.max_ns);
+            for (all, one) in sum.phases_ns.iter_mut().zip(&class.phases_ns) {
+                *all += one;
+            }
             for (all, one) in sum.buckets.iter_mut().zip(&class.buckets) {
                 *all += one;
             }
         }
+        let measured: u64 = sum.phases_ns.iter().sum();
+        sum.phases_ns[Phase::Cpu as usize] = sum_ns.saturating_sub(measured);
         sum.exact = sum.count.saturating_sub(sum.inferred);
         sum.latency_ns = Latency::new(&sum.buckets, sum_ns, min_ns, max_ns);
         sum
@@ -57,6 +65,7 @@ impl Tally {
             major: 0,
             untimed: 0,
             pages: 0,
+            phases_ns: [0; Phase::ALL.len()],
             latency_ns: None,
             buckets: vec![0; BUCKETS],
         }
@@ -67,4 +76,11 @@ impl Tally {
     pub fn time_ns(&self) -> u64 {
         self.latency_ns.map_or(0, |latency| latency.sum)
     }
+}
+
+fn phases<S: Serializer>(
+    spent_ns: &[u64; Phase::ALL.len()],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(Phase::ALL.iter().map(|phase| phase.name()).zip(spent_ns))
 }

@@ -86,13 +86,29 @@ impl CaptureError {
         }
     }
 
-    /// The optional hook whose absence caused this: the capture can go on without it.
+    /// The optional hooks whose absence caused this: the capture can go on without them. Empty where
+    /// it cannot.
     #[must_use]
-    pub const fn optional_hook(&self) -> Option<Hook> {
-        match self {
-            Self::Attach { hook, .. } if !hook.info().required => Some(*hook),
-            _ => None,
+    pub fn optional_hooks(&self) -> Vec<Hook> {
+        let refused: Vec<Hook> = match self {
+            Self::Attach { hook, .. } => vec![*hook],
+            // The verifier says EACCES, too.
+            Self::Verifier { program, .. } => using(program).collect(),
+            Self::Program { program, .. } if !self.is_permission() => using(program).collect(),
+            _ => Vec::new(),
+        };
+        let needed = refused.iter().any(|hook| hook.info().required);
+        if needed { Vec::new() } else { refused }
+    }
+
+    /// What the kernel itself said.
+    #[must_use]
+    pub fn kernels_reason(&self) -> String {
+        let mut cause: &(dyn std::error::Error + 'static) = self;
+        while let Some(source) = cause.source() {
+            cause = source;
         }
+        cause.to_string()
     }
 
     /// Whether privileges are what is missing.
@@ -109,6 +125,13 @@ impl CaptureError {
     }
 }
 
+/// The hooks whose program this is.
+fn using(program: &'static str) -> impl Iterator<Item = Hook> {
+    Hook::ALL
+        .into_iter()
+        .filter(move |hook| hook.info().program == program)
+}
+
 fn last_lines(log: &str) -> String {
     let lines: Vec<&str> = log.trim().lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
@@ -117,6 +140,22 @@ fn last_lines(log: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn refused(program: &'static str) -> CaptureError {
+        CaptureError::Verifier {
+            program,
+            log: "R1 invalid mem access".to_owned(),
+            source: io::Error::from_raw_os_error(libc::EACCES),
+        }
+    }
+
+    #[test]
+    fn a_run_goes_on_without_optional_programs_only() {
+        let reclaim = refused("reclaim_begin");
+        assert_eq!(reclaim.optional_hooks().len(), 3);
+        assert!(reclaim.kernels_reason().contains("Permission denied"));
+        assert!(refused("page_fault_user").optional_hooks().is_empty());
+    }
 
     #[test]
     fn of_a_long_log_the_end_is_shown() {

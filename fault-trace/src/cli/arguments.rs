@@ -6,7 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use fault_trace_common::{Class, Family};
 
 use super::{
-    selection::{ExportName, GraphName, SelectionArguments, ViewArguments, WeightName},
+    selection::{
+        ExportName, GraphName, SelectionArguments, SymbolArguments, ViewArguments, WeightName,
+    },
     values,
 };
 use crate::options::{
@@ -82,6 +84,8 @@ enum Subcommands {
         view: ViewArguments,
         #[command(flatten)]
         selection: SelectionArguments,
+        #[command(flatten)]
+        symbols: SymbolArguments,
         /// The form of the report
         #[arg(long, value_enum, default_value_t = FormatName::Text)]
         format: FormatName,
@@ -106,6 +110,8 @@ enum Subcommands {
         output: Option<PathBuf>,
         #[command(flatten)]
         selection: SelectionArguments,
+        #[command(flatten)]
+        symbols: SymbolArguments,
     },
     /// Compare two recordings
     #[command(after_help = "Examples:
@@ -127,6 +133,8 @@ enum Subcommands {
         /// The file to write [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+        #[command(flatten)]
+        symbols: SymbolArguments,
     },
     /// Explain a page-fault error code, or a line of the kernel's log about a bad access
     #[command(after_help = "Examples:
@@ -294,6 +302,7 @@ impl Arguments {
                 recording,
                 view,
                 selection,
+                symbols,
                 format,
             } => Command::Report(ReportOptions {
                 recording,
@@ -301,6 +310,7 @@ impl Arguments {
                 sort: view.sort.map(Into::into),
                 limit: view.limit,
                 selection: selection.into(),
+                debug_directories: symbols.debug_dir,
                 format: format.into(),
             }),
             Subcommands::Export {
@@ -309,11 +319,13 @@ impl Arguments {
                 weight,
                 output,
                 selection,
+                symbols,
             } => Command::Export(ExportOptions {
                 recording,
                 format: to.into(),
                 weight: weight.into(),
                 selection: selection.into(),
+                debug_directories: symbols.debug_dir,
                 output,
             }),
             Subcommands::Diff {
@@ -322,11 +334,13 @@ impl Arguments {
                 to,
                 weight,
                 output,
+                symbols,
             } => Command::Diff(DiffOptions {
                 before,
                 after,
                 graph: to.map(Into::into),
                 weight: weight.into(),
+                debug_directories: symbols.debug_dir,
                 output,
             }),
             Subcommands::Explain { input, json } => Command::Explain {

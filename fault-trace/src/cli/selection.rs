@@ -1,6 +1,6 @@
 //! The arguments that choose among recorded faults, and how they are grouped.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use fault_trace_common::{Class, Family};
@@ -56,6 +56,15 @@ pub(super) struct SelectionArguments {
     /// Only faults that started less than T after the start of the run
     #[arg(long, value_name = "T", value_parser = values::moment, help_heading = "Filter")]
     until: Option<Duration>,
+}
+
+/// Where else to look for names.
+#[derive(Args)]
+pub(super) struct SymbolArguments {
+    /// A folder of debug information: `.build-id/xx/yyyy.debug`, or files by their paths; may be given
+    /// several times
+    #[arg(long, value_name = "DIR", help_heading = "Symbols")]
+    pub(super) debug_dir: Vec<PathBuf>,
 }
 
 impl From<SelectionArguments> for Selection {

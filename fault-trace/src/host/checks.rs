@@ -1,16 +1,20 @@
 //! What a kernel and a set of privileges allow, as findings: pure, from facts gathered elsewhere.
 
+mod hooks;
 mod privileged;
 
 use fault_trace_common::{Hook, Hooks, hooks::Attach};
 
+pub use hooks::{tried, worth_trying};
+
 use super::{
     btf::TaskOffsets,
     findings::{Finding, Findings, State},
-    kernel::{Lockdown, Version},
+    kernel::Lockdown,
     privileges::{Capability, Privileges},
     regions::Source,
 };
+use crate::model::version::Version;
 
 /// Everything the checks need to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -159,17 +163,28 @@ fn regions(facts: &Facts) -> Finding {
 /// `rss_stat` tells of every change only since Linux 6.6; before, per-CPU batches hide most.
 const RSS_STAT_UNBATCHED: Version = Version { major: 6, minor: 6 };
 
+fn is_batched(facts: &Facts, hook: Hook) -> bool {
+    hook == Hook::RssStat
+        && Version::parse(&facts.kernel_release).is_some_and(|v| v < RSS_STAT_UNBATCHED)
+}
+
+/// The category of a hook's tracepoint in tracefs; `None` if it is none.
+const fn category(hook: Hook) -> Option<&'static str> {
+    match hook.info().attach {
+        Attach::RawTracepoint { category } => Some(category),
+        Attach::Software => None,
+    }
+}
+
 fn tracepoint(facts: &Facts, hook: Hook) -> Finding {
     let info = hook.info();
-    let Attach::RawTracepoint { category } = info.attach else {
+    let Some(category) = category(hook) else {
         return Finding::new(info.name, State::Ok, info.gives);
     };
     let subject = format!("{category}:{}", info.name);
     let gives = info.gives;
-    let is_batched = hook == Hook::RssStat
-        && Version::parse(&facts.kernel_release).is_some_and(|v| v < RSS_STAT_UNBATCHED);
     match facts.tracepoints.map(|present| present.has(hook)) {
-        Some(true) if is_batched => {
+        Some(true) if is_batched(facts, hook) => {
             let detail = "reports in batches before Linux 6.6: what rests on it is inferred";
             Finding::new(subject, State::Degraded, detail)
         }

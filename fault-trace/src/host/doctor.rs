@@ -10,9 +10,12 @@ use fault_trace_common::{Hook, Hooks, hooks::Attach};
 use nix::sys::utsname::uname;
 use procfs::{FromBufRead, process::Status};
 
+use crate::model::support::Features;
+
 use super::{
     btf::TaskOffsets,
     checks::Facts,
+    features,
     kernel::{Lockdown, uses_five_levels},
     privileges::Privileges,
     regions::Layout,
@@ -34,11 +37,13 @@ impl Default for Roots {
     }
 }
 
-/// The facts, and where the kernel placed its regions, which was found out on the way.
+/// The facts, where the kernel placed its regions, which was found out on the way, and what the
+/// machine has.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct System {
     pub facts: Facts,
     pub layout: Layout,
+    pub features: Features,
 }
 
 impl System {
@@ -46,10 +51,11 @@ impl System {
     /// type information, and into its symbols where tracefs is not mounted.
     #[must_use]
     pub fn read(roots: &Roots) -> Self {
+        let cpuinfo = first_cpu(&roots.proc);
         let layout = Layout::read(
             &roots.proc.join("kcore"),
             &roots.proc.join("kallsyms"),
-            five_levels(&roots.proc),
+            uses_five_levels(&cpuinfo),
         );
         let btf = roots.sys.join("kernel/btf/vmlinux");
         let events = events(&roots.sys);
@@ -69,7 +75,11 @@ impl System {
             ),
             regions: layout.source,
         };
-        Self { facts, layout }
+        Self {
+            facts,
+            layout,
+            features: features::read(roots, &cpuinfo),
+        }
     }
 }
 
@@ -78,13 +88,13 @@ fn text(path: &Path) -> Option<String> {
     Some(text.trim_end().to_owned())
 }
 
-/// Whether the first CPU in `cpuinfo` has five-level page tables in use; all CPUs are alike.
-fn five_levels(proc: &Path) -> bool {
+/// What `cpuinfo` says of the first CPU; all CPUs are alike.
+fn first_cpu(proc: &Path) -> String {
     let mut first = String::new();
-    // Reading on would make the kernel ask every CPU for its frequency.
-    let read = File::open(proc.join("cpuinfo"))
+    // Reading on would make the kernel ask every CPU for its frequency. What cannot be read is empty.
+    let _ = File::open(proc.join("cpuinfo"))
         .and_then(|file| file.take(16 << 10).read_to_string(&mut first));
-    read.is_ok() && uses_five_levels(&first)
+    first
 }
 
 fn privileges(proc: &Path) -> Privileges {
@@ -238,7 +248,7 @@ mod tests {
         let lockdown = "none [integrity] confidentiality\n";
         write(root.path(), "sys/kernel/security/lockdown", lockdown);
         write(root.path(), "sys/kernel/btf/vmlinux", "");
-        let System { facts, layout } = System::read(&roots(root.path()));
+        let System { facts, layout, .. } = System::read(&roots(root.path()));
         assert_eq!(facts.kernel_release, "5.15.0-91-generic");
         assert_eq!(facts.privileges.perf_event_paranoid, Some(4));
         assert_eq!(facts.privileges.kptr_restrict, Some(1));

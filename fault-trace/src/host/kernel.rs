@@ -12,32 +12,6 @@ use crate::model::run::{ClockBase, Host};
 /// The kernel's list of online CPUs.
 pub const CPUS_ONLINE: &str = "/sys/devices/system/cpu/online";
 
-/// A kernel's version: the first two numbers of its release.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Version {
-    pub major: u32,
-    pub minor: u32,
-}
-
-impl Version {
-    /// The oldest kernel supported.
-    pub const OLDEST: Self = Self {
-        major: 5,
-        minor: 15,
-    };
-
-    /// The version in a release such as `6.18.4-rc1+custom`.
-    #[must_use]
-    pub fn parse(release: &str) -> Option<Self> {
-        let (major, rest) = release.split_once('.')?;
-        let digits = rest.find(|c: char| !c.is_ascii_digit());
-        Some(Self {
-            major: major.parse().ok()?,
-            minor: rest[..digits.unwrap_or(rest.len())].parse().ok()?,
-        })
-    }
-}
-
 /// The lockdown mode (`kernel_lockdown(7)`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lockdown {
@@ -90,10 +64,15 @@ pub fn online_cpus(path: &Path) -> io::Result<Vec<u32>> {
 /// (`early_identify_cpu`, arch/x86/kernel/cpu/common.c).
 #[must_use]
 pub fn uses_five_levels(cpuinfo: &str) -> bool {
+    has_cpu_flag(cpuinfo, "la57")
+}
+
+/// Whether the first CPU in `cpuinfo` has a flag.
+pub(super) fn has_cpu_flag(cpuinfo: &str, flag: &str) -> bool {
     cpuinfo
         .lines()
         .find_map(|line| line.strip_prefix("flags")?.split_once(':'))
-        .is_some_and(|(_, flags)| flags.split_whitespace().any(|flag| flag == "la57"))
+        .is_some_and(|(_, flags)| flags.split_whitespace().any(|one| one == flag))
 }
 
 /// Where this run is made.
@@ -143,17 +122,7 @@ fn clock_ns(clock: libc::clockid_t) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_order_as_numbers() {
-        let version = |release| Version::parse(release).expect(release);
-        assert!(version("5.9.16") < Version::OLDEST);
-        assert_eq!(version("5.15.0-91-generic"), Version::OLDEST);
-        assert!(version("6.1-rc3") < version("6.18+"));
-        for nonsense in ["", "6", "6.", "six.one", ".1"] {
-            assert_eq!(Version::parse(nonsense), None, "{nonsense}");
-        }
-    }
+    use crate::model::version::Version;
 
     #[test]
     fn the_lockdown_mode_is_the_one_in_brackets() {

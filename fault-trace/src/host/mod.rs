@@ -7,6 +7,7 @@ pub mod checks;
 pub mod devices;
 pub mod doctor;
 pub mod faults;
+mod features;
 pub mod findings;
 pub mod huge;
 pub mod kernel;

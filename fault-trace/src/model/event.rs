@@ -1,6 +1,10 @@
 //! What a source of faults yields, one at a time.
 
-use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, error_code::Access};
+use fault_trace_common::{
+    Class, Confidence, ErrorCode, Evidence,
+    error_code::Access,
+    phase::{MEASURED, Phase, Spent},
+};
 
 use super::attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow};
 
@@ -25,6 +29,8 @@ pub struct Fault {
     pub pages: u32,
     pub class: Class,
     pub confidence: Confidence,
+    /// Time spent off the CPU's own work, by number of the [`Phase`], ns: at most the latency.
+    pub phases_ns: Spent,
     /// Base pages that fault-around may have mapped; 0 if it did not run or the kernel does not tell.
     pub around_pages: u32,
     /// The mapping the address lies in, see [`MappingRow`].
@@ -50,11 +56,24 @@ impl Fault {
         pages: 0,
         class: Class::Unknown,
         confidence: Confidence::Inferred,
+        phases_ns: [0; MEASURED],
         around_pages: 0,
         mapping_id: None,
         location_id: None,
         stack_id: None,
     };
+
+    /// The time spent in a phase, ns; 0 where the latency is unknown.
+    #[must_use]
+    pub fn phase_ns(&self, phase: Phase) -> u64 {
+        let Some(latency_ns) = self.latency_ns else {
+            return 0;
+        };
+        match self.phases_ns.get(phase as usize) {
+            Some(&spent_ns) => spent_ns,
+            None => latency_ns.saturating_sub(self.phases_ns.iter().sum()),
+        }
+    }
 
     /// Read, write or instruction fetch.
     #[must_use]

@@ -71,6 +71,31 @@ pub(super) mod buckets {
     }
 }
 
+/// The time in each measured phase by its name, ns; a newer version's phases are passed over.
+pub(super) mod phases {
+    use fault_trace_common::phase::{MEASURED, Phase, Spent};
+
+    use super::{BTreeMap, Deserialize, Deserializer, Serializer};
+
+    pub(in crate::model) fn serialize<S: Serializer>(
+        spent_ns: &Spent,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(Phase::ALL.iter().map(|phase| phase.name()).zip(spent_ns))
+    }
+
+    pub(in crate::model) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Spent, D::Error> {
+        let by_name = BTreeMap::<String, u64>::deserialize(deserializer)?;
+        let mut spent_ns = [0; MEASURED];
+        for (spent_ns, phase) in spent_ns.iter_mut().zip(Phase::ALL) {
+            *spent_ns = by_name.get(phase.name()).copied().unwrap_or(0);
+        }
+        Ok(spent_ns)
+    }
+}
+
 /// A class by its name; a newer version's class reads as [`Class::Unknown`].
 pub(super) fn class_or_unknown<'de, D: Deserializer<'de>>(
     deserializer: D,

@@ -15,7 +15,9 @@ pub mod refinement;
 pub mod run;
 pub mod space_event;
 pub mod spaces;
+pub mod support;
 pub mod totals;
+pub mod version;
 
 pub use accounting::{Accounting, Loss};
 pub use cause::Cause;

@@ -1,11 +1,14 @@
 //! What the mapping adds to the class that the kernel side found (DESIGN section 4, classes marked V).
 //!
-//! Refining stays within the family, so that the kernel's totals stay true, with one exception: what
-//! looked like `anon-alloc` is `cow-file` when the mapping is a private file's.
+//! Refining stays within the family, so that the kernel's totals stay true, with two exceptions: what
+//! looked like `anon-alloc` is `cow-file` when the mapping is a private file's, and where the kernel
+//! side could only guess, the mapping decides.
 //!
 //! An uncertain mapping never overrules what the kernel side proved, and makes nothing exact. Where
 //! mapping and evidence contradict each other, the mapping is out of date (`mremap` and `munmap` leave
 //! no record) and the evidence stands.
+
+mod guess;
 
 use fault_trace_common::{Class, Confidence, Evidence, Hook, Hooks, Verdict, error_code::Access};
 
@@ -94,7 +97,9 @@ impl Case<'_> {
             Class::CowAnon => self.shared_file().then(|| exact(Class::WriteNotify)),
             Class::CowFile => self
                 .private_copy()
-                .filter(|copy| *copy == exact(Class::CowFile)),
+                .filter(|copy| *copy == exact(Class::CowFile))
+                .or_else(|| self.guess()),
+            Class::SwapIn => self.guess(),
             Class::WriteReuse => self.write_reuse(),
             Class::SegvAccess => self
                 .found

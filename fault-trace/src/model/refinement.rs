@@ -53,6 +53,9 @@ impl Refinement {
             Some(latency_ns) => {
                 totals.buckets[bucket_of(latency_ns)] += 1;
                 totals.sum_ns += latency_ns;
+                for (sum, spent_ns) in totals.phases_ns.iter_mut().zip(fault.phases_ns) {
+                    *sum += spent_ns;
+                }
             }
             None => totals.untimed += 1,
         }
@@ -73,7 +76,7 @@ impl Refinement {
             let class = classes
                 .entry(after)
                 .or_insert_with(|| ClassTotals::empty(after));
-            add(class, &moved.totals);
+            class.add(&moved.totals);
         }
         for (name, class) in &mut classes {
             let known = self.extremes.get(name).copied();
@@ -100,19 +103,11 @@ fn subtract(class: &mut ClassTotals, moved: &Moved) {
     class.untimed = class.untimed.saturating_sub(totals.untimed);
     class.pages = class.pages.saturating_sub(totals.pages);
     class.sum_ns = class.sum_ns.saturating_sub(totals.sum_ns);
+    for (sum, moved) in class.phases_ns.iter_mut().zip(&totals.phases_ns) {
+        *sum = sum.saturating_sub(*moved);
+    }
     for (bucket, moved) in class.buckets.iter_mut().zip(&totals.buckets) {
         *bucket = bucket.saturating_sub(*moved);
-    }
-}
-
-fn add(class: &mut ClassTotals, moved: &ClassTotals) {
-    class.inferred += moved.inferred;
-    class.major += moved.major;
-    class.untimed += moved.untimed;
-    class.pages += moved.pages;
-    class.sum_ns += moved.sum_ns;
-    for (bucket, moved) in class.buckets.iter_mut().zip(&moved.buckets) {
-        *bucket += moved;
     }
 }
 

@@ -4,9 +4,8 @@
 use fault_trace_common::Hooks;
 use serde::{Deserialize, Serialize};
 
-use super::interner::Unnamed;
-use super::spaces::SpaceCounts;
 use super::totals::{KernelCounts, Totals};
+use super::{interner::Unnamed, spaces::SpaceCounts, support::Support};
 
 /// A run: complete, or as far as it was known when last written.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -20,6 +19,9 @@ pub struct Run {
     pub options: RunOptions,
     /// The hooks that were attached.
     pub hooks: HookSet,
+    /// What became of every hook, and how sure each class could be.
+    #[serde(default)]
+    pub support: Support,
     pub clock: ClockBase,
     /// First and last moment of tracing, ns of CLOCK_MONOTONIC; the last is that of the last write
     /// while the run is not complete.

@@ -1,7 +1,11 @@
 //! What the kernel side counted: exact, whatever became of the raw events.
 
 pub use fault_trace_common::wire::Counts;
-use fault_trace_common::{Class, Counter, histogram::BUCKETS};
+use fault_trace_common::{
+    Class, Counter,
+    histogram::BUCKETS,
+    phase::{MEASURED, Spent},
+};
 use serde::{Deserialize, Serialize};
 
 use super::json;
@@ -22,6 +26,9 @@ pub struct ClassTotals {
     /// Of the known latencies, ns; `None` if there is none.
     pub min_ns: Option<u64>,
     pub max_ns: Option<u64>,
+    /// Sum over the known latencies of what was not the CPU's, by number of the phase, ns.
+    #[serde(with = "json::phases", default)]
+    pub phases_ns: Spent,
     /// Faults a latency bucket, see `fault_trace_common::histogram`; `BUCKETS` long.
     #[serde(with = "json::buckets")]
     pub buckets: Vec<u64>,
@@ -40,6 +47,7 @@ impl ClassTotals {
             sum_ns: 0,
             min_ns: None,
             max_ns: None,
+            phases_ns: [0; MEASURED],
             buckets: vec![0; BUCKETS],
         }
     }
@@ -66,6 +74,10 @@ impl ClassTotals {
             (&mut self.sum_ns, other.sum_ns),
         ] {
             *sum = sum.saturating_add(more);
+        }
+        let phases = self.phases_ns.iter_mut().zip(&other.phases_ns);
+        for (sum, more) in phases {
+            *sum = sum.saturating_add(*more);
         }
         for (sum, more) in self.buckets.iter_mut().zip(&other.buckets) {
             *sum = sum.saturating_add(*more);

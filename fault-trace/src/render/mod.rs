@@ -10,6 +10,7 @@ pub mod histogram;
 pub mod json;
 pub mod line;
 pub mod markdown;
+mod phases;
 mod processes;
 pub mod sanitize;
 pub mod style;

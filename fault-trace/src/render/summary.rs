@@ -5,7 +5,7 @@ use super::{
     classes,
     headline::headline,
     histogram::{Series, histogram},
-    processes,
+    phases, processes,
     style::{Paint, Style},
 };
 use crate::analysis::{Report, report::ClassRow};
@@ -37,6 +37,7 @@ pub fn summary(report: &Report, options: SummaryOptions) -> String {
     let mut sections = vec![headline(report, style), accounting(report, options)];
     if report.total.count > 0 {
         sections.push(classes::table(report, width, style));
+        sections.push(phases::table(report, width, style));
         sections.push(histograms(report, width, style));
     }
     if report.processes.len() > 1 {

@@ -13,6 +13,7 @@ mod spaces;
 mod stat;
 mod trace;
 mod tracee;
+mod trial;
 
 use crate::{exit::Exit, options::Command};
 

@@ -4,20 +4,23 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use fault_trace_common::{
-    Class, Hook, Hooks,
+    Class, Hooks,
     wire::{ALL_CLASSES, COMM_LEN},
 };
 
-use super::tracee::Tracee;
+use super::{
+    tracee::Tracee,
+    trial::{self, Trial},
+};
 use crate::{
-    capture::{self, Capture, CaptureError, Selection, Settings, TargetKind},
+    capture::{Capture, CaptureError, Selection, Settings, TargetKind},
     exit::{self, NotAllowed},
     host::{
         cgroups::Hierarchy,
         checks,
         doctor::{Roots, System},
         findings::Findings,
-        kernel::{self, Version},
+        kernel,
         proc::Proc,
         users,
     },
@@ -46,33 +49,29 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
     let system = System::read(&Roots::default());
     let findings = checks::evaluate(&system.facts);
     refuse(&findings)?;
-    let version = Version::parse(&system.facts.kernel_release)
-        .context("cannot tell the version of the running kernel")?;
     let wanted = wanted(&options.filter, records_faults)?;
     let offsets = system.facts.task_offsets;
     let settings = Settings {
         target: target_kind(&options.target)?,
         selection: selection(&options.filter, wanted, records_faults),
         ring_bytes: options.ring_bytes,
-        regions: system.layout.regions,
-        task_offsets: capture::TaskOffsets {
-            pid: offsets.pid.unwrap_or(0),
-            tgid: offsets.tgid.unwrap_or(0),
-            min_flt: offsets.min_flt.unwrap_or(0),
-            maj_flt: offsets.maj_flt.unwrap_or(0),
-        },
-        kernel: (version.major, version.minor),
         hooks: match options.evidence {
             Evidence::Full => Hooks::ALL,
             Evidence::Core => Hooks::CORE,
         },
         stacks: options.stacks,
+        ..trial::settings(&system)?
     };
     let mut notes: Vec<String> = findings
         .degraded()
         .map(|finding| format!("{}: {}", finding.subject, finding.detail))
         .collect();
-    let mut capture = load(settings, &mut notes)?;
+    let Trial {
+        mut capture,
+        support,
+        refusals,
+    } = trial::load(settings, &system)?;
+    notes.extend(refusals);
     let tracee = Tracee::new(&options.target, &mut capture)?;
     let run = Run {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -93,6 +92,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
             }),
         },
         hooks: HookSet::from(capture.hooks()),
+        support,
         clock: ClockBase {
             monotonic_ns: 0,
             unix_ns: 0,
@@ -160,37 +160,9 @@ fn refuse(findings: &Findings) -> anyhow::Result<()> {
     Err(NotAllowed(format!("page faults cannot be traced here:\n  {lines}")).into())
 }
 
-/// Loads and attaches the programs, without the optional ones that this kernel does not take.
-/// Nothing counts before [`Capture::start`].
-fn load(mut settings: Settings, notes: &mut Vec<String>) -> anyhow::Result<Capture> {
-    let cpus = online_cpus()?;
-    loop {
-        let attached = Capture::load(&settings)
-            .and_then(|mut capture| capture.attach(&cpus).map(|()| capture));
-        match attached {
-            Ok(capture) => return Ok(capture),
-            Err(error) => match error.optional_hook() {
-                Some(hook) => {
-                    notes.push(without(hook));
-                    settings.hooks = settings.hooks.without(hook);
-                }
-                None => return Err(not_allowed(error)),
-            },
-        }
-    }
-}
-
 /// The CPUs to attach to.
 pub(super) fn online_cpus() -> anyhow::Result<Vec<u32>> {
     kernel::online_cpus(Path::new(kernel::CPUS_ONLINE)).context("cannot list the CPUs")
-}
-
-fn without(hook: Hook) -> String {
-    let info = hook.info();
-    format!(
-        "this kernel has no {}: {} is missing from the evidence",
-        info.name, info.gives
-    )
 }
 
 /// An error of the capture, as one of privileges where it is one.

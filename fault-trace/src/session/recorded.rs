@@ -8,6 +8,8 @@ mod tables;
 pub(super) use diff::diff;
 pub(super) use export::export;
 
+use std::path::PathBuf;
+
 use super::output;
 use crate::{
     analysis::{
@@ -28,8 +30,8 @@ pub(super) fn report(options: &ReportOptions) -> anyhow::Result<Exit> {
     let notes = recording.completeness.notes();
     recording.run.notes.extend(notes);
     let mut report = Report::new(&recording.run);
-    if let Some(options) = view_options(options, &recording.run)? {
-        report.view = Some(view(options, &recording)?);
+    if let Some(wanted) = view_options(options, &recording.run)? {
+        report.view = Some(view(wanted, &options.debug_directories, &recording)?);
     }
     output::report(&report, options.format)?;
     Ok(Exit::Fine)
@@ -43,6 +45,7 @@ fn view_options(options: &ReportOptions, run: &Run) -> anyhow::Result<Option<Vie
         sort,
         limit,
         selection,
+        debug_directories: _,
         format: _,
     } = options;
     let by = by.unwrap_or(By::Class);
@@ -66,8 +69,12 @@ fn view_options(options: &ReportOptions, run: &Run) -> anyhow::Result<Option<Vie
     }))
 }
 
-fn view(options: ViewOptions, recording: &Recording) -> anyhow::Result<View> {
-    let tables = tables::read(recording)?;
+fn view(
+    options: ViewOptions,
+    debug_directories: &[PathBuf],
+    recording: &Recording,
+) -> anyhow::Result<View> {
+    let tables = tables::read(recording, debug_directories)?;
     if recording.completeness.fault_rows > 0 {
         view::require(options.by, &tables)?;
     }

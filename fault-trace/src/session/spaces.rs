@@ -11,7 +11,7 @@ use fault_trace_common::{Class, Hooks, Region, Verdict};
 use super::attribution::Attribution;
 use crate::{
     capture::sideband::{self, OpenError, Sideband},
-    decode::{Record, StackIds},
+    decode::{RawPhases, Record, StackIds},
     host::{devices, huge, kernel, numa::NumaHints, proc::Proc},
     model::{
         Event, Fault, Refinement, Run,
@@ -95,7 +95,12 @@ pub(super) struct Refiner {
     attribution: Attribution,
     /// Processes that exited since the last batch: their last faults may be in the next.
     exited: Vec<u32>,
+    /// Phases whose fault comes next, by thread: as many as there are CPUs, unless faults are lost.
+    phases: HashMap<u32, RawPhases>,
 }
+
+/// Bound: phases that wait for their fault.
+const PHASES_MAX: usize = 1 << 12;
 
 struct LastSnapshot {
     time_ns: u64,
@@ -132,6 +137,7 @@ impl Refiner {
             undecodable: 0,
             attribution: Attribution::new(live_symbols),
             exited: Vec::new(),
+            phases: HashMap::new(),
         })
     }
 
@@ -208,10 +214,19 @@ impl Refiner {
         let exited = std::mem::take(&mut self.exited);
         self.read();
         self.numa_hints.next_batch();
+        if self.phases.len() > PHASES_MAX {
+            self.phases.clear();
+        }
         let mut events = Vec::with_capacity(records.len());
         for record in records {
             match record {
+                Record::Phases(phases) => _ = self.phases.insert(phases.tid, phases),
                 Record::Fault(mut fault, stacks) => {
+                    if let Some(phases) = self.phases.remove(&fault.tid)
+                        && phases.time_ns == fault.time_ns
+                    {
+                        fault.phases_ns = phases.spent_ns;
+                    }
                     if self.fault(&mut fault, stacks, &mut events) {
                         events.push(Event::Fault(fault));
                     }

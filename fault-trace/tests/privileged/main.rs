@@ -6,6 +6,7 @@ mod attribution;
 mod bad_access;
 mod counts;
 mod crash;
+mod degradation;
 mod ending;
 mod filters;
 mod hostile;

@@ -7,15 +7,21 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::series::{Kernel, kernels};
-use crate::command;
+use crate::command::{self, say};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const MIRROR: &str = "http://deb.debian.org/debian";
-/// 5.10; 6.1; 6.12; from 6.16 on.
-const SUITES: [&str; 4] = ["bullseye", "bookworm", "trixie", "trixie-backports"];
+/// 5.10; 6.1; QEMU 10; 6.12; from 6.16 on.
+const SUITES: [&str; 5] = [
+    "bullseye",
+    "bookworm",
+    "bookworm-backports",
+    "trixie",
+    "trixie-backports",
+];
 
 pub(super) struct Apt {
     configuration: PathBuf,
@@ -50,16 +56,20 @@ impl Apt {
 
     /// Asks the archive which kernels there are, oldest first.
     pub(super) fn kernels(&self) -> Result<Vec<Kernel>> {
-        command::stdout(self.tool("apt-get").args(["update", "--quiet=2"]))?;
+        if let Err(error) = command::stdout(self.tool("apt-get").args(["update", "--quiet=2"])) {
+            say(&format!("the lists of packages are old: {error:#}"));
+        }
         let names = command::stdout(self.tool("apt-cache").args(["pkgnames", "linux-"]))?;
         let names: Vec<&str> = names.lines().collect();
+        ensure!(!names.is_empty(), "no list of packages");
         Ok(kernels(&names))
     }
 
-    /// Downloads what is not there yet, and returns the files.
-    pub(super) fn download(&self, kernel: &Kernel) -> Result<Vec<PathBuf>> {
+    /// Downloads what is not there yet, and returns the files. A package is `NAME` or `NAME/SUITE`.
+    pub(super) fn download(&self, packages: &[impl AsRef<str>]) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
-        for package in &kernel.packages {
+        for package in packages {
+            let package = package.as_ref();
             let file = match self.cached(package)? {
                 Some(file) => file,
                 None => {
@@ -77,7 +87,8 @@ impl Apt {
 
     /// The file of a package: `NAME_VERSION_amd64.deb`.
     fn cached(&self, package: &str) -> Result<Option<PathBuf>> {
-        let prefix = format!("{package}_");
+        let name = package.split('/').next().unwrap_or(package);
+        let prefix = format!("{name}_");
         let files = fs::read_dir(&self.packages)?.collect::<std::io::Result<Vec<_>>>()?;
         Ok(files
             .iter()

@@ -20,7 +20,8 @@ pub(super) const COMMANDS: [(&str, &str); 5] = [
     ("kernel-efault", "workloads kernel-efault"),
 ];
 
-const STEP: &str = "\
+/// The shell function that makes a step of a command.
+pub(super) const STEP: &str = "\
 step() {
     name=$1
     shift
@@ -37,16 +38,33 @@ pub(super) const DOCTOR: &str = "doctor";
 pub(super) const REFUSED: &str = "refused";
 pub(super) const RECORD: &str = "record";
 pub(super) const RECORDING: &str = "recording";
+pub(super) const REPORT: &str = "report";
+/// The recording itself.
+pub(super) const ARCHIVE: &str = "archive";
+pub(super) const RECORDING_NAME: &str = "hooks.ftrace";
+const CAPTURE: &str = "capture";
+/// Tests of known faults: what is counted, recorded, filtered, lost, and when nothing is left out.
+const CAPTURE_TESTS: [&str; 5] = [
+    "bad_access::",
+    "counts::",
+    "degradation::",
+    "filters::",
+    "overflow::",
+];
 pub(super) const SCENARIOS: &str = "scenarios";
 pub(super) const PROOF: &str = "proof";
+/// What a file system may have its own way with.
+const ON_FILE_SYSTEMS: &str =
+    "file-read,file-cached-shared,file-cached-write,cow-file,write-notify";
 pub(super) const RECONCILE: &str = "reconcile ";
 
 pub(super) fn is_supported(series: Series) -> bool {
     series >= OLDEST
 }
 
-/// The script for a kernel: what it must refuse, or all that it must get right.
-pub(super) fn script(series: Series) -> String {
+/// The script for a kernel: what it must refuse, or all that it must get right. `scenarios` are those to
+/// prove, with commas between; empty for all. `file_systems` are mounted.
+pub(super) fn script(series: Series, scenarios: &str, file_systems: &[&str]) -> String {
     let mut script = STEP.to_owned();
     let mut step = |name: &str, command: &str| {
         script += &format!("step '{name}' {command}\n");
@@ -58,6 +76,11 @@ pub(super) fn script(series: Series) -> String {
     }
     step(RECORD, "fault-trace record -o hooks.ftrace -- busybox true");
     step(RECORDING, "busybox cat hooks.ftrace/recording.json");
+    step(REPORT, "fault-trace report --format json hooks.ftrace");
+    step(
+        ARCHIVE,
+        "busybox sh -c 'busybox tar c hooks.ftrace | busybox base64'",
+    );
     for (name, command) in COMMANDS {
         let name = format!("{RECONCILE}{name}");
         step(
@@ -65,8 +88,21 @@ pub(super) fn script(series: Series) -> String {
             &format!("fault-trace stat --format json -- {command}"),
         );
     }
+    let capture = CAPTURE_TESTS.join(" ");
+    step(CAPTURE, &format!("privileged --test-threads=1 {capture}"));
     step(SCENARIOS, "workloads list");
-    step(PROOF, "privileged --test-threads=1 proof::");
+    let selection = match scenarios {
+        "" => String::new(),
+        names => format!("busybox env FAULT_TRACE_SCENARIOS={names} "),
+    };
+    let proof = "privileged --test-threads=1 proof::";
+    step(PROOF, &format!("{selection}{proof}"));
+    for name in file_systems {
+        let place = format!("FAULT_TRACE_DIR=/mnt/{name}");
+        let selection = format!("FAULT_TRACE_SCENARIOS={ON_FILE_SYSTEMS}");
+        let command = format!("busybox env {place} {selection} {proof}");
+        step(&format!("{PROOF} {name}"), &command);
+    }
     script
 }
 
@@ -115,10 +151,23 @@ mod tests {
 
     #[test]
     fn an_old_kernel_is_only_asked_to_refuse() {
-        let script = script(series("5.10"));
-        assert!(script.contains(&format!("step '{REFUSED}' ")));
-        assert!(!script.contains(PROOF));
-        assert!(super::script(series("5.15")).contains(PROOF));
+        let refusing = script(series("5.10"), "", &[]);
+        assert!(refusing.contains(&format!("step '{REFUSED}' ")));
+        assert!(!refusing.contains(PROOF));
+        assert!(script(series("5.15"), "", &[]).contains(PROOF));
+    }
+
+    #[test]
+    fn scenarios_can_be_chosen() {
+        let script = |scenarios| script(series("6.12"), scenarios, &[]);
+        assert!(script("a,b").contains("FAULT_TRACE_SCENARIOS=a,b privileged"));
+        assert!(!script("").contains("FAULT_TRACE_SCENARIOS"));
+    }
+
+    #[test]
+    fn each_file_system_is_a_proof_of_its_own() {
+        let script = script(series("6.12"), "", &["xfs"]);
+        assert!(script.contains("step 'proof xfs' busybox env FAULT_TRACE_DIR=/mnt/xfs "));
     }
 
     #[test]

@@ -15,10 +15,10 @@ use super::{modules, programs::Programs};
 use crate::command;
 
 /// What the scenarios need where it is not built in; zram's compressors differ between kernels.
-const MODULES: [&str; 5] = ["zram", "lzo-rle", "lz4", "fuse", "xfs"];
+const MODULES: [&str; 6] = ["zram", "lzo-rle", "lz4", "fuse", "xfs", "btrfs"];
 const SIZE: &str = "768M";
-const FOLDERS: [&str; 9] = [
-    "bin", "dev", "modules", "proc", "root", "run", "sys", "tmp", "var/tmp",
+const FOLDERS: [&str; 10] = [
+    "bin", "dev", "mnt", "modules", "proc", "root", "run", "sys", "tmp", "var/tmp",
 ];
 
 /// Makes the image for a kernel whose packages are unpacked in `kernel`, and returns its path.
@@ -40,6 +40,9 @@ pub(super) fn build(
         (&programs.fault_trace, "fault-trace"),
         (&programs.workloads, "workloads"),
         (&programs.privileged, "privileged"),
+        (&programs.floor, "floor"),
+        (&programs.touch, "touch"),
+        (&programs.known, "known"),
     ] {
         let inside = Path::new("/bin").join(name);
         copy(program, &within(&root, &inside))?;

@@ -2,9 +2,15 @@
 //! emulation, one after the other.
 
 mod apt;
+mod cost;
+mod disks;
+mod elsewhere;
+mod emulator;
 mod guest;
 mod image;
+mod lab;
 mod modules;
+mod options;
 mod outcome;
 mod programs;
 mod proof;
@@ -16,32 +22,33 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::ExitCode,
 };
 
 use anyhow::{Context as _, Result};
 
-use crate::{
-    command::{self, say},
-    help,
-    setup::Build,
-};
+use crate::{command::say, help, setup::Build};
 
 use apt::Apt;
+use emulator::Emulator;
+use lab::Lab;
+use options::NEWEST;
 use outcome::Outcome;
 use programs::Programs;
-use qemu::Guest;
+use qemu::Purpose;
 use series::{Kernel, Series};
 
-/// The newest series that there is.
-const NEWEST: &str = "newest";
-const DEFAULT: [&str; 3] = ["6.1", "6.12", NEWEST];
 const DOCUMENT: &str = "docs/kernels.md";
 /// What follows this line of the document is written by the task.
 const MARK: &str = "<!-- Written by `cargo xtask kernels --write`. -->\n";
 
 pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
-    let (write, wanted) = parse(args)?;
+    if let Some((first, rest)) = args.split_first()
+        && first == "cost"
+    {
+        return count(rest);
+    }
+    let options = options::parse(args)?;
     programs::need()?;
     let build = Build::prepare()?;
     let folder = build.workspace.target_dir.join("kernels");
@@ -54,36 +61,78 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
+    let lab = Lab {
+        emulator: Emulator::prepare(&apt, &folder)?,
+        programs,
+        purpose: Purpose::Proof,
+        disks: if options.scenarios.is_empty() {
+            disks::prepare(&apt, &folder)
+        } else {
+            Vec::new()
+        },
+        folder,
+    };
+    let file_systems: Vec<&str> = lab.disks.iter().map(|disk| disk.file_system).collect();
     let mut outcomes = Vec::new();
-    for name in &wanted {
+    for name in &options.series {
         if let Some((kernel, packages)) = fetch(&apt, &kernels, name)? {
-            outcomes.push(prove(&folder, kernel, &packages, &programs)?);
+            let series = kernel.series().context("a kernel has a version")?;
+            let script = guest::script(series, &options.scenarios, &file_systems);
+            let result = if options.again {
+                lab.last(kernel)
+            } else {
+                lab.boot(kernel, &packages, &script)
+            };
+            let result = result.unwrap_or_else(|error| {
+                say(&format!("{error:#}"));
+                String::new()
+            });
+            let steps = guest::steps(&result);
+            let mut outcome = outcome::judge(&kernel.release, series, &steps);
+            // The program may be another one than the last guest's.
+            if guest::is_supported(series) && !options.again {
+                let folder = lab.folder.join(&kernel.release);
+                let problem = elsewhere::problem(&steps, &lab.programs.fault_trace, &folder);
+                outcome.problems.extend(problem);
+            }
+            outcomes.push(outcome);
         }
     }
     let tables = table::markdown(&outcomes);
     print!("{tables}");
-    if write {
+    if options.write {
         write_document(&build.workspace.root.join(DOCUMENT), &tables)?;
     }
     Ok(verdict(&outcomes))
 }
 
-/// Whether to write the document, and the series wanted.
-fn parse(args: &[OsString]) -> Result<(bool, Vec<String>)> {
-    let mut write = false;
-    let mut wanted = Vec::new();
-    for arg in args {
-        match arg.to_str() {
-            Some("--write") => write = true,
-            Some(NEWEST) => wanted.push(NEWEST.to_owned()),
-            Some(series) if Series::parse(series).is_ok() => wanted.push(series.to_owned()),
-            _ => return Err(help::unexpected(arg)),
-        }
-    }
-    if wanted.is_empty() {
-        wanted = DEFAULT.map(str::to_owned).to_vec();
-    }
-    Ok((write, wanted))
+/// `cost`: the instructions that tracing adds, against the budget.
+fn count(args: &[OsString]) -> Result<ExitCode> {
+    let write = match args {
+        [] => false,
+        [arg] if arg == "--write" => true,
+        [arg, ..] => return Err(help::unexpected(arg)),
+    };
+    programs::need()?;
+    let build = Build::prepare()?;
+    let folder = build.workspace.target_dir.join("kernels");
+    let programs = Programs::build(&build)?;
+    let apt = Apt::prepare(&folder)?;
+    let kernels = apt.kernels()?;
+    let Some((kernel, packages)) = fetch(&apt, &kernels, cost::SERIES)? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let lab = Lab {
+        emulator: Emulator::prepare(&apt, &folder)?,
+        // The logs of the proof stay.
+        folder: folder.join("cost"),
+        programs,
+        purpose: Purpose::Counting,
+        disks: Vec::new(),
+    };
+    let result = lab.boot(kernel, &packages, &cost::script())?;
+    let added = cost::added(&guest::steps(&result))?;
+    cost::verdict(&build.workspace.root, &kernel.release, &added, write)
 }
 
 /// The kernel wanted and its packages; none, and loudly, where they cannot be had.
@@ -99,7 +148,7 @@ fn fetch<'a>(
     };
     let packages = kernel
         .context("the archive has no such kernel")
-        .and_then(|kernel| Ok((kernel, apt.download(kernel)?)));
+        .and_then(|kernel| Ok((kernel, apt.download(&kernel.packages)?)));
     match packages {
         Ok(found) => Ok(Some(found)),
         Err(error) => {
@@ -116,49 +165,6 @@ fn skip(what: &str, error: &anyhow::Error) {
         "WARNING: {what} SKIPPED, nothing was proven there: {error:#}"
     ));
     say(&rule);
-}
-
-/// Unpacks the kernel, boots it, and judges what it shows.
-fn prove(
-    folder: &Path,
-    kernel: &Kernel,
-    packages: &[PathBuf],
-    programs: &Programs,
-) -> Result<Outcome> {
-    let series = kernel.series().context("a kernel has a version")?;
-    let folder = folder.join(&kernel.release);
-    let unpacked = folder.join("kernel");
-    fs::create_dir_all(&unpacked)?;
-    for package in packages {
-        command::run(
-            Command::new("dpkg-deb")
-                .arg("-x")
-                .arg(package)
-                .arg(&unpacked),
-        )?;
-    }
-    let guest = Guest {
-        kernel: boot_image(&unpacked, &kernel.release)?,
-        image: image::build(programs, &unpacked, &guest::script(series), &folder)?,
-        folder,
-    };
-    say(&format!("booting {} ...", kernel.release));
-    let result = guest.run().unwrap_or_else(|error| {
-        say(&format!("{error:#}"));
-        String::new()
-    });
-    Ok(outcome::judge(&kernel.release, series, &result))
-}
-
-fn boot_image(unpacked: &Path, release: &str) -> Result<PathBuf> {
-    [
-        format!("boot/vmlinuz-{release}"),
-        format!("usr/lib/modules/{release}/vmlinuz"),
-    ]
-    .map(|path| unpacked.join(path))
-    .into_iter()
-    .find(|path| path.exists())
-    .with_context(|| format!("the packages of {release} hold no vmlinuz"))
 }
 
 fn write_document(path: &Path, tables: &str) -> Result<()> {
@@ -187,29 +193,5 @@ fn verdict(outcomes: &[Outcome]) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(args: &[&str]) -> Option<(bool, Vec<String>)> {
-        let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        parse(&args).ok()
-    }
-
-    #[test]
-    fn series_are_given_or_the_default() {
-        let default = || DEFAULT.map(str::to_owned).to_vec();
-        assert_eq!(parsed(&[]), Some((false, default())));
-        assert_eq!(parsed(&["--write"]), Some((true, default())));
-        assert_eq!(
-            parsed(&["5.10", "newest"]),
-            Some((false, vec!["5.10".to_owned(), NEWEST.to_owned()]))
-        );
-        for wrong in [&["all"][..], &["6"], &["--fast"]] {
-            assert_eq!(parsed(wrong), None, "{wrong:?}");
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Deserializer, Value};
 
 use super::{
     guest::{self, Step},
@@ -16,6 +16,8 @@ pub(super) enum HookState {
     Attached,
     /// The kernel does not have it.
     Missing,
+    /// The kernel has it, and did not take the program.
+    Refused,
     /// The kernel has it, and it was left out: it would mislead.
     LeftOut,
 }
@@ -28,6 +30,8 @@ pub(super) struct Outcome {
     pub(super) refused: bool,
     /// By name, in the order of `doctor`.
     pub(super) hooks: Vec<(String, HookState)>,
+    /// The classes that cannot show there, with the reason.
+    pub(super) impossible: BTreeMap<String, String>,
     pub(super) proof: Proof,
     /// The class of each scenario.
     pub(super) scenarios: BTreeMap<String, String>,
@@ -37,28 +41,40 @@ pub(super) struct Outcome {
     pub(super) problems: Vec<String>,
 }
 
-pub(super) fn judge(release: &str, series: Series, result: &str) -> Outcome {
-    let steps = guest::steps(result);
+pub(super) fn judge(release: &str, series: Series, steps: &[Step]) -> Outcome {
     let mut outcome = Outcome {
         release: release.to_owned(),
         ..Outcome::default()
     };
     if guest::is_supported(series) {
-        judge_supported(&steps, &mut outcome);
+        judge_supported(steps, &mut outcome);
     } else {
-        judge_refused(&steps, series, &mut outcome);
+        judge_refused(steps, series, &mut outcome);
     }
     outcome
 }
 
-fn find<'a>(steps: &'a [Step], name: &str) -> Option<&'a Step> {
+pub(super) fn find<'a>(steps: &'a [Step], name: &str) -> Option<&'a Step> {
     steps.iter().find(|step| step.name == name)
 }
 
-/// The JSON object in what a step wrote, which may say other things around it.
-fn json(step: &Step) -> Option<Value> {
-    let (start, end) = (step.output.find('{')?, step.output.rfind('}')?);
-    serde_json::from_str(step.output.get(start..=end)?).ok()
+/// The last JSON object in what a step wrote, which may say other things around it.
+pub(super) fn json(step: &Step) -> Option<Value> {
+    let mut rest = step.output.as_str();
+    let mut last = None;
+    while let Some(start) = rest.find('{') {
+        rest = &rest[start..];
+        let mut objects = Deserializer::from_str(rest).into_iter::<Value>();
+        let end = match objects.next() {
+            Some(Ok(object)) => {
+                last = Some(object);
+                objects.byte_offset()
+            }
+            _ => 1,
+        };
+        rest = &rest[end..];
+    }
+    last
 }
 
 fn judge_refused(steps: &[Step], series: Series, outcome: &mut Outcome) {
@@ -93,11 +109,37 @@ fn judge_supported(steps: &[Step], outcome: &mut Outcome) {
     let doctor = find(steps, guest::DOCTOR).and_then(json);
     match (doctor, recording) {
         (Some(doctor), Some(recording)) => {
-            outcome.hooks = hooks(&doctor, &recording["run"]["hooks"]);
+            outcome.hooks = hooks(&doctor);
+            outcome.impossible = impossible(&doctor);
+            let support = &recording["run"]["support"];
+            if support["hooks"] != doctor["hooks"] || support["classes"] != doctor["classes"] {
+                let problem = "a recording says other things of hooks and classes than doctor";
+                outcome.problems.push(problem.to_owned());
+            }
         }
         _ => outcome
             .problems
             .push("doctor or the recording cannot be read".to_owned()),
+    }
+    let refused = outcome
+        .hooks
+        .iter()
+        .filter(|(_, state)| *state == HookState::Refused);
+    let refused: Vec<String> = refused
+        .map(|(name, _)| format!("{name} is refused"))
+        .collect();
+    outcome.problems.extend(refused);
+    let notes = find(steps, guest::RECORD).map_or("", |step| &step.output);
+    for (name, _) in outcome
+        .hooks
+        .iter()
+        .filter(|(_, state)| *state == HookState::Missing)
+    {
+        let times = notes.matches(&format!(":{name}:")).count();
+        if times != 1 {
+            let problem = format!("`record` notes {times} times that {name} is missing");
+            outcome.problems.push(problem);
+        }
     }
     for step in steps {
         if let Some(command) = step.name.strip_prefix(guest::RECONCILE) {
@@ -106,9 +148,11 @@ fn judge_supported(steps: &[Step], outcome: &mut Outcome) {
     }
     let list = find(steps, guest::SCENARIOS).map_or("", |step| &step.output);
     outcome.scenarios = proof::classes_of_scenarios(list);
-    outcome.proof = find(steps, guest::PROOF)
-        .map(|step| proof::parse(&step.output))
-        .unwrap_or_default();
+    for step in steps {
+        if let Some(file_system) = step.name.strip_prefix(guest::PROOF) {
+            outcome.proof.add(proof::parse(&step.output), file_system);
+        }
+    }
     if outcome.proof.classes.is_empty() {
         outcome.problems.push("the proof shows nothing".to_owned());
     }
@@ -137,101 +181,42 @@ fn reconcile(command: &str, report: Option<Value>, outcome: &mut Outcome) {
             .problems
             .push(format!("`{command}` does not add up: {accounting}"));
     }
+    let has_cause = accounting["causes"]
+        .as_array()
+        .is_some_and(|all| !all.is_empty());
+    if unexplained != 0 && !has_cause {
+        outcome.problems.push(format!(
+            "`{command}`: {unexplained} of the kernel's faults are unexplained, and no cause is named"
+        ));
+    }
     outcome
         .reconciled
         .push((command.to_owned(), started, unexplained));
 }
 
-/// `doctor` names a tracepoint as `category:name`; the recording has just the names of those attached.
-fn hooks(doctor: &Value, attached: &Value) -> Vec<(String, HookState)> {
-    let is_attached = |name: &str| {
-        attached
-            .as_array()
-            .is_some_and(|all| all.iter().any(|one| one == name))
-    };
-    let findings = doctor["findings"].as_array();
-    findings
-        .into_iter()
-        .flatten()
-        .filter_map(|finding| {
-            let subject = finding["subject"].as_str()?;
-            let name = match subject.split_once(':') {
-                Some((_, name)) => name,
-                None if subject.ends_with("-faults") => subject,
-                None => return None,
-            };
-            let detail = finding["detail"].as_str().unwrap_or_default();
-            let state = if is_attached(name) {
-                HookState::Attached
-            } else if detail.starts_with("not in this kernel") {
-                HookState::Missing
-            } else {
-                HookState::LeftOut
-            };
-            Some((name.to_owned(), state))
+fn hooks(doctor: &Value) -> Vec<(String, HookState)> {
+    let hooks = doctor["hooks"].as_array().into_iter().flatten();
+    let state = |hook: &Value| {
+        Some(match hook["state"].as_str()? {
+            "attached" => HookState::Attached,
+            "missing" => HookState::Missing,
+            "refused" => HookState::Refused,
+            _ => HookState::LeftOut,
         })
+    };
+    hooks
+        .filter_map(|hook| Some((hook["hook"].as_str()?.to_owned(), state(hook)?)))
+        .collect()
+}
+
+fn impossible(doctor: &Value) -> BTreeMap<String, String> {
+    let classes = doctor["classes"].as_array().into_iter().flatten();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    classes
+        .filter(|class| class["best"] == "impossible")
+        .map(|class| (text(&class["class"]), text(&class["reason"])))
         .collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn series(text: &str) -> Series {
-        Series::parse(text).expect("a series")
-    }
-
-    #[test]
-    fn an_old_kernel_must_refuse_clearly() {
-        let refused = "@begin doctor\n{\"can_trace\": false}\n\n@end 3\n\
-                       @begin refused\nfault-trace: 5.10 is older than 5.15\n@end 3\n";
-        let outcome = judge("5.10.0", series("5.10"), refused);
-        assert!(outcome.refused && outcome.problems.is_empty());
-        let ran = refused
-            .replace("@end 3\n@begin", "@end 0\n@begin")
-            .replace("older", "x");
-        let outcome = judge("5.10.0", series("5.10"), &ran);
-        assert!(!outcome.refused && !outcome.problems.is_empty());
-    }
-
-    #[test]
-    fn hooks_are_attached_missing_or_left_out() {
-        let result = r#"@begin doctor
-{"can_trace": true, "findings": [
- {"subject": "kernel", "detail": "6.1"},
- {"subject": "minor-faults", "detail": "end"},
- {"subject": "kmem:rss_stat", "detail": "reports in batches"},
- {"subject": "filemap:mm_filemap_fault", "detail": "not in this kernel; …"}]}
-@end 0
-@begin recording
-{"run": {"hooks": ["minor-faults"]}}
-@end 0
-"#;
-        let outcome = judge("6.1.0", series("6.1"), result);
-        let hook = |name: &str, state| (name.to_owned(), state);
-        assert_eq!(
-            outcome.hooks,
-            [
-                hook("minor-faults", HookState::Attached),
-                hook("rss_stat", HookState::LeftOut),
-                hook("mm_filemap_fault", HookState::Missing),
-            ]
-        );
-        assert_eq!(outcome.problems, ["the proof shows nothing"]);
-    }
-
-    #[test]
-    fn what_fails_or_does_not_add_up_is_a_problem() {
-        let result = "@begin reconcile ls\nnote\n{\"accounting\": {\"started\": 9, \
-                      \"unexplained\": 2, \"adds_up\": false}}\n@end 0\n\
-                      @begin reconcile threads\nkilled\n";
-        let outcome = judge("6.12.1", series("6.12"), result);
-        assert_eq!(outcome.reconciled, [("ls".to_owned(), 9, 2)]);
-        let all = outcome.problems.join("\n");
-        assert!(all.contains("`ls` does not add up"), "{all}");
-        assert!(
-            all.contains("`reconcile threads` did not end:\nkilled"),
-            "{all}"
-        );
-    }
-}
+mod tests;

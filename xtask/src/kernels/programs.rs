@@ -16,6 +16,9 @@ pub(super) struct Programs {
     pub(super) fault_trace: PathBuf,
     pub(super) workloads: PathBuf,
     pub(super) privileged: PathBuf,
+    pub(super) floor: PathBuf,
+    pub(super) touch: PathBuf,
+    pub(super) known: PathBuf,
 }
 
 /// Program and Debian package of what the host must have.
@@ -63,12 +66,18 @@ impl Programs {
             cargo
         };
         let binary = &mut cargo("build", &["--bin", MAIN_PACKAGE]);
-        let example = &mut cargo("build", &["--example", "workloads"]);
+        let example = |name: &str| {
+            let build = &mut cargo("build", &["--example", name]);
+            Ok::<_, anyhow::Error>(artifact::build(build, "example", name)?.path)
+        };
         let test = &mut cargo("test", &["--no-run", "--test", PRIVILEGED_TEST]);
         Ok(Self {
             busybox: command::find("busybox").context("`busybox` is missing")?,
             privileged: artifact::build(test, "test", PRIVILEGED_TEST)?.path,
-            workloads: artifact::build(example, "example", "workloads")?.path,
+            workloads: example("workloads")?,
+            floor: example("floor")?,
+            touch: example("touch")?,
+            known: example("known")?,
             fault_trace: artifact::build(binary, "bin", MAIN_PACKAGE)?.path,
         })
     }

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 pub(super) struct Faults {
     pub(super) exact: u64,
     pub(super) inferred: u64,
-    /// Recorded as another class: as that class does not prove it, inferred, too.
+    /// Recorded, and rightly, as another class, since nothing on this kernel tells them apart.
     pub(super) elsewhere: u64,
+    /// Recorded as another class without such a reason.
+    pub(super) wrong: u64,
 }
 
 #[derive(PartialEq, Eq, Default, Debug)]
@@ -18,6 +20,28 @@ pub(super) struct Proof {
     pub(super) not_provoked: Vec<(String, String)>,
     pub(super) wrong: Vec<(String, String)>,
     pub(super) classes: BTreeMap<String, Faults>,
+}
+
+impl Proof {
+    /// Takes in what was shown on a file system, which marks its scenarios.
+    pub(super) fn add(&mut self, other: Self, file_system: &str) {
+        let marked = |pairs: Vec<(String, String)>| {
+            pairs
+                .into_iter()
+                .map(|(scenario, reason)| (scenario + file_system, reason))
+                .collect::<Vec<_>>()
+        };
+        self.scenarios += other.scenarios;
+        self.not_provoked.extend(marked(other.not_provoked));
+        self.wrong.extend(marked(other.wrong));
+        for (class, faults) in other.classes {
+            let sum = self.classes.entry(class).or_default();
+            sum.exact += faults.exact;
+            sum.inferred += faults.inferred;
+            sum.elsewhere += faults.elsewhere;
+            sum.wrong += faults.wrong;
+        }
+    }
 }
 
 const SCENARIOS: &str = "scenario ";
@@ -59,13 +83,15 @@ fn scenario(line: &str, proof: &mut Proof) {
 fn class(line: &str, proof: &mut Proof) -> Option<()> {
     let mut words = line.split_whitespace();
     let (expected, recorded) = (words.next()?, words.next()?);
-    let (exact, inferred): (u64, u64) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let mut count = || words.next()?.parse::<u64>().ok();
+    let (exact, inferred, elsewhere) = (count()?, count()?, count()?);
     let faults = proof.classes.entry(expected.to_owned()).or_default();
     if expected == recorded {
         faults.exact += exact;
         faults.inferred += inferred;
+        faults.elsewhere += elsewhere;
     } else {
-        faults.elsewhere += exact + inferred;
+        faults.wrong += exact + inferred;
     }
     Some(())
 }
@@ -90,9 +116,10 @@ mod tests {
         segv-pkey                not provoked: no protection keys\n\
         numa-hint                WRONG: 3 too few; 2 too many\n\
         \n\
-        expected class           recorded class              exact inferred\n\
-        anon-alloc               anon-alloc                     64        2\n\
-        cow-zero                 cow-anon                        0       64\n\
+        expected class           recorded class              exact inferred elsewhere\n\
+        anon-alloc               anon-alloc                     64        2         0\n\
+        cow-zero                 cow-zero                        0        0        64\n\
+        numa-hint                unknown                         0        3         0  OFF\n\
         ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored\n";
 
     #[test]
@@ -110,11 +137,21 @@ mod tests {
             Faults {
                 exact: 64,
                 inferred: 2,
-                elsewhere: 0
+                ..Faults::default()
             }
         );
         assert_eq!(proof.classes["cow-zero"].elsewhere, 64);
-        assert_eq!(proof.classes.len(), 2);
+        assert_eq!(proof.classes["numa-hint"].wrong, 3);
+        assert_eq!(proof.classes.len(), 3);
+    }
+
+    #[test]
+    fn what_a_file_system_shows_is_marked() {
+        let mut proof = parse(OUTPUT);
+        proof.add(parse(OUTPUT), " xfs");
+        assert_eq!(proof.scenarios, 6);
+        assert_eq!(proof.wrong[1].0, "numa-hint xfs");
+        assert_eq!(proof.classes["anon-alloc"].exact, 128);
     }
 
     #[test]

@@ -3,38 +3,47 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
 
-use super::guest;
+use super::{disks::Disk, emulator::Emulator, guest};
 use crate::command::{self, say};
 
-const PROGRAM: &str = "qemu-system-x86_64";
 /// Scenarios take seconds each under emulation.
-const TIME_LIMIT: Duration = Duration::from_secs(20 * 60);
+const TIME_LIMIT: Duration = Duration::from_secs(40 * 60);
 /// The emulator breaks a guest now and then before it has started anything of ours.
 const ATTEMPTS: u32 = 3;
 
-pub(super) struct Guest {
+/// What a guest is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Purpose {
+    /// As many CPUs as the emulator is good for.
+    Proof,
+    /// One CPU, whose clock counts its instructions: one a nanosecond, and none while it is idle.
+    Counting,
+}
+
+pub(super) struct Guest<'a> {
+    pub(super) purpose: Purpose,
+    pub(super) emulator: &'a Emulator,
+    pub(super) disks: &'a [Disk],
     pub(super) kernel: PathBuf,
     pub(super) image: PathBuf,
     /// Where the logs go.
     pub(super) folder: PathBuf,
 }
 
-impl Guest {
+impl Guest<'_> {
     /// Boots the guest, waits for its end, and returns what it wrote to its second serial port.
     pub(super) fn run(&self) -> Result<String> {
-        let result = self.folder.join("result.log");
+        let result = self.folder.join(RESULT);
         for attempt in 1..=ATTEMPTS {
             let ended = wait(&mut self.start(&result)?)?;
-            let text = fs::read(&result)
-                .with_context(|| format!("{PROGRAM} wrote no {}", result.display()))?;
-            let text = String::from_utf8_lossy(&text).into_owned();
+            let text = read_result(&self.folder)?;
             if guest::is_complete(&text) {
                 return Ok(text);
             }
@@ -54,31 +63,78 @@ impl Guest {
         self.folder.join("console.log")
     }
 
+    fn shape(&self) -> &'static [&'static str] {
+        match (self.purpose, self.emulator.cpus) {
+            (Purpose::Counting, _) => &COUNTING,
+            (Purpose::Proof, 1) => &SMALL,
+            (Purpose::Proof, _) => &TWO_NODES,
+        }
+    }
+
     fn start(&self, result: &Path) -> Result<Child> {
         let file = |path: &Path| format!("file:{}", path.display());
-        let mut qemu = Command::new(PROGRAM);
+        let mut qemu = self.emulator.command();
         qemu.args(["-accel", "tcg", "-machine", "q35", "-cpu", "max"])
-            .args(["-smp", "1", "-m", "1G", "-nodefaults", "-display", "none"])
+            .args(self.shape())
+            .args(["-nodefaults", "-display", "none"])
             .arg("-no-reboot")
-            .arg("-drive")
-            .arg(format!(
-                "file={},if=none,id=root,format=raw,snapshot=on",
-                self.image.display()
-            ))
-            .args(["-device", "nvme,drive=root,serial=root"])
             .args(["-serial", &file(&self.console()), "-serial", &file(result)])
             .arg("-kernel")
             .arg(&self.kernel)
             .args(["-append", COMMAND_LINE])
             .stdin(Stdio::null());
+        // The kernel's first disk is the root's.
+        qemu.args(disk("root", &self.image));
+        for Disk { file_system, image } in self.disks {
+            qemu.args(disk(file_system, image));
+        }
         qemu.spawn()
             .with_context(|| format!("cannot run `{}`", command::line(&qemu)))
     }
 }
 
+const RESULT: &str = "result.log";
+
+/// What the guest of a folder wrote to its second serial port.
+pub(super) fn read_result(folder: &Path) -> Result<String> {
+    let path = folder.join(RESULT);
+    let text = fs::read(&path).with_context(|| format!("there is no {}", path.display()))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// A disk that forgets what is written to it.
+fn disk(name: &str, image: &Path) -> [String; 4] {
+    let file = image.display();
+    [
+        "-drive".to_owned(),
+        format!("file={file},if=none,id={name},format=raw,snapshot=on"),
+        "-device".to_owned(),
+        format!("nvme,drive={name},serial={name}"),
+    ]
+}
+
+const SMALL: [&str; 4] = ["-smp", "1", "-m", "2G"];
+const COUNTING: [&str; 6] = ["-smp", "1", "-m", "2G", "-icount", "shift=0,sleep=off"];
+/// A CPU and half of the memory on each.
+const TWO_NODES: [&str; 12] = [
+    "-smp",
+    "2",
+    "-m",
+    "2G",
+    "-object",
+    "memory-backend-ram,id=near,size=1G",
+    "-object",
+    "memory-backend-ram,id=far,size=1G",
+    "-numa",
+    "node,nodeid=0,cpus=0,memdev=near",
+    "-numa",
+    "node,nodeid=1,cpus=1,memdev=far",
+];
+
 /// NVMe and ext4 are built into Debian's kernels: no initramfs is needed.
 const COMMAND_LINE: &str = "console=ttyS0 panic=-1 quiet cryptomgr.notests \
-                            root=/dev/nvme0n1 rw init=/init vsyscall=xonly";
+                            root=/dev/nvme0n1 rw init=/init vsyscall=xonly \
+                            numa_balancing=disable";
 
 /// Whether the emulator ended by itself in time.
 fn wait(qemu: &mut Child) -> Result<bool> {

@@ -65,50 +65,46 @@ fn classes(outcomes: &[&Outcome]) -> String {
                 .classes
                 .keys()
                 .chain(outcome.scenarios.values())
+                .chain(outcome.impossible.keys())
         })
         .filter(|class| *class != "none")
         .cloned()
         .collect();
     table("class", outcomes, rows, |outcome, class| {
         let wrong = outcome.proof.wrong.iter().any(|(scenario, _)| {
+            let scenario = scenario.split(' ').next().unwrap_or_default();
             outcome
                 .scenarios
                 .get(scenario)
                 .is_some_and(|of| of == class)
         });
         let faults = outcome.proof.classes.get(class).copied();
-        let shown = confidence(faults.unwrap_or_default()).to_owned();
+        let shown = match faults {
+            None if outcome.impossible.contains_key(class) => "impossible",
+            faults => confidence(faults.unwrap_or_default()),
+        };
         if wrong {
             format!("**wrong**, {shown}")
         } else {
-            shown
+            shown.to_owned()
         }
     })
 }
 
 fn confidence(faults: Faults) -> &'static str {
-    match faults {
-        Faults {
-            exact: 0,
-            inferred: 0,
-            elsewhere: 0,
-        } => "not provoked",
-        Faults {
-            inferred: 0,
-            elsewhere: 0,
-            ..
-        } => "exact",
-        Faults {
-            exact: 0,
-            inferred: 0,
-            ..
-        } => "as another class",
-        Faults { exact: 0, .. } => "inferred",
-        Faults {
-            exact,
-            inferred,
-            elsewhere,
-        } if exact >= inferred + elsewhere => "mostly exact",
+    let Faults {
+        exact,
+        inferred,
+        elsewhere,
+        wrong: _,
+    } = faults;
+    match (exact, inferred, elsewhere) {
+        (0, 0, 0) => "not provoked",
+        (_, 0, 0) => "exact",
+        (0, _, 0) => "inferred",
+        (0, 0, _) => "as another class",
+        (0, ..) => "inferred, some as another class",
+        _ if exact >= inferred + elsewhere => "mostly exact",
         _ => "mostly inferred",
     }
 }
@@ -151,6 +147,7 @@ fn hooks(outcomes: &[&Outcome]) -> String {
         match state.map(|(_, state)| state) {
             Some(HookState::Attached) => "attached",
             Some(HookState::LeftOut) => "left out",
+            Some(HookState::Refused) => "**refused**",
             Some(HookState::Missing) | None => "missing",
         }
         .to_owned()
@@ -176,6 +173,7 @@ mod tests {
             exact,
             inferred,
             elsewhere,
+            wrong: 0,
         };
         let mut outcome = Outcome {
             release: format!("{release}-cloud-amd64"),
@@ -231,10 +229,15 @@ mod tests {
             exact,
             inferred,
             elsewhere,
+            wrong: 0,
         };
         assert_eq!(confidence(faults(9, 0, 0)), "exact");
         assert_eq!(confidence(faults(9, 1, 0)), "mostly exact");
         assert_eq!(confidence(faults(1, 1, 3)), "mostly inferred");
-        assert_eq!(confidence(faults(0, 1, 3)), "inferred");
+        assert_eq!(confidence(faults(0, 1, 0)), "inferred");
+        assert_eq!(
+            confidence(faults(0, 1, 3)),
+            "inferred, some as another class"
+        );
     }
 }

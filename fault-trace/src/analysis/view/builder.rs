@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 
-use fault_trace_common::Hooks;
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -65,7 +64,7 @@ impl<'a> ViewBuilder<'a> {
         let page_size_bytes = run.host.page_size_bytes;
         let inclusive = options.by == By::Function && tables.has_stacks();
         Self {
-            sources: Hooks::from(run.hooks).into(),
+            sources: run.into(),
             keys: Keys::new(options.by, tables, window, page_size_bytes),
             groups: Groups::new(capacity),
             callers: inclusive.then(Callers::default),

@@ -8,7 +8,7 @@ use super::{By, SortBy, View, ViewBuilder, ViewOptions};
 use crate::{
     analysis::{FaultFilter, Tables, sample},
     model::{
-        Fault, TaskChange, TaskEvent,
+        Fault, Run, TaskChange, TaskEvent,
         attribution::{
             CgroupRow, LocationKind, LocationRow, MappingKind, MappingRow, StackRow, SymbolRow,
         },
@@ -185,8 +185,15 @@ pub(crate) fn options(by: By, sort: SortBy, limit: usize) -> ViewOptions {
     }
 }
 
+/// On a kernel whose fault-around bounds what is mapped.
+pub(crate) fn run() -> Run {
+    let mut run = sample::database();
+    run.host.kernel_release = "6.12.0".to_owned();
+    run
+}
+
 pub(crate) fn view_of(options: ViewOptions, faults: &[Fault]) -> View {
-    let (tables, run) = (tables(), sample::database());
+    let (tables, run) = (tables(), run());
     let mut builder = ViewBuilder::new(options, &tables, &run);
     for fault in faults {
         builder.fault(fault);

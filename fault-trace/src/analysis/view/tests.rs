@@ -2,11 +2,11 @@ use fault_trace_common::{Class, Confidence, histogram::bucket_of};
 use proptest::prelude::*;
 
 use super::{
-    made_up::{ALL, fault, faults, options, tables, view, view_of},
+    made_up::{ALL, fault, faults, options, run, tables, view, view_of},
     *,
 };
 use crate::{
-    analysis::{Latency, Tally, sample},
+    analysis::{Latency, Tally},
     model::{ClassTotals, Fault, attribution::MappingKind},
 };
 
@@ -159,7 +159,7 @@ fn a_filter_leaves_out_what_it_does_not_admit_and_says_of_how_many() {
 
 #[test]
 fn groups_beyond_the_bound_share_one_that_is_told() {
-    let (tables, run) = (tables(), sample::database());
+    let (tables, run) = (tables(), run());
     let options = options(By::Page, SortBy::Count, 4);
     let mut builder = ViewBuilder::with_capacity(options, &tables, &run, 10);
     for fault in faults() {

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A kernel with everything, and root.
-fn facts() -> Facts {
+pub(super) fn facts() -> Facts {
     Facts {
         machine: "x86_64".to_owned(),
         kernel_release: "6.18.4-generic".to_owned(),

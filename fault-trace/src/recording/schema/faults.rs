@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use arrow_array::types::{UInt16Type, UInt32Type, UInt64Type};
-use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, error_code::Access};
+use fault_trace_common::{
+    Class, Confidence, ErrorCode, Evidence, error_code::Access, phase::Phase,
+};
 
 use super::{
     super::column::{
@@ -92,6 +94,12 @@ fn fault_columns() -> Vec<Column<Fault>> {
             |f: &Fault| (f.around_pages != 0).then_some(f.around_pages),
             |f, v| f.around_pages = v.unwrap_or(0),
         ),
+        phase("lock_ns", Phase::Lock),
+        phase("io_ns", Phase::Io),
+        phase("sleep_ns", Phase::Sleep),
+        phase("preempted_ns", Phase::Preempted),
+        phase("reclaim_ns", Phase::Reclaim),
+        phase("compaction_ns", Phase::Compaction),
         Column::optional_number::<UInt32Type>(
             "mapping_id",
             Delta,
@@ -111,4 +119,15 @@ fn fault_columns() -> Vec<Column<Fault>> {
             |f, v| f.stack_id = v,
         ),
     ]
+}
+
+/// The time in a phase; null for none.
+fn phase(name: &'static str, phase: Phase) -> Column<Fault> {
+    let index = phase as usize;
+    Column::optional_number::<UInt64Type>(
+        name,
+        Delta,
+        move |f: &Fault| Some(f.phases_ns[index]).filter(|&spent_ns| spent_ns != 0),
+        move |f, v| f.phases_ns[index] = v.unwrap_or(0),
+    )
 }

@@ -16,6 +16,7 @@ use crate::model::{
     Fault, Run, TaskChange, TaskEvent, Totals,
     interner::Unnamed,
     run::{ClockBase, Host, RunOptions},
+    support::Support,
 };
 
 /// A directory that vanishes with the test, and the path of a recording in it.
@@ -48,6 +49,7 @@ fn run(recorded: u64) -> Run {
             call_graph: None,
         },
         hooks: Hooks::ALL.into(),
+        support: Support::default(),
         clock: ClockBase {
             monotonic_ns: 5,
             unix_ns: -6,
@@ -108,14 +110,14 @@ fn any_fault() -> impl Strategy<Value = Fault> {
     let confidence = prop::sample::select(vec![Confidence::Exact, Confidence::Inferred]);
     let words = any::<(u64, Option<u64>, u64, u64, u64)>();
     let ids = any::<(u32, u32, u32, u16, u32)>();
-    let references = any::<(Option<u32>, Option<u32>, Option<u32>, u32)>();
+    let references = any::<(Option<u32>, Option<u32>, Option<u32>, u32, [u64; 6])>();
     (class, confidence, words, ids, references).prop_map(
         |(
             class,
             confidence,
             (time_ns, latency_ns, address, ip, evidence),
             (error_code, pid, tid, cpu, pages),
-            (mapping_id, location_id, stack_id, around_pages),
+            (mapping_id, location_id, stack_id, around_pages, phases_ns),
         )| Fault {
             time_ns,
             latency_ns,
@@ -129,6 +131,7 @@ fn any_fault() -> impl Strategy<Value = Fault> {
             pages,
             class,
             confidence,
+            phases_ns,
             around_pages,
             mapping_id,
             location_id,

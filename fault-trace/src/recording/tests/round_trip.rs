@@ -156,12 +156,11 @@ fn what_faults_refer_to_survives_with_odd_names() {
     }
     writer.finish(&run(0)).expect("finishes");
     let recording = Recording::open(&path).expect("opens");
-    let only = |what: &str| format!("one {what}");
     assert_eq!(
         recording
             .mappings()
             .next()
-            .expect(&only("mapping"))
+            .expect("one mapping")
             .expect("reads"),
         mapping
     );
@@ -169,7 +168,7 @@ fn what_faults_refer_to_survives_with_odd_names() {
         recording
             .locations()
             .next()
-            .expect(&only("location"))
+            .expect("one location")
             .expect("reads"),
         location
     );
@@ -177,7 +176,7 @@ fn what_faults_refer_to_survives_with_odd_names() {
         recording
             .symbols()
             .next()
-            .expect(&only("symbol"))
+            .expect("one symbol")
             .expect("reads"),
         symbol
     );
@@ -185,7 +184,7 @@ fn what_faults_refer_to_survives_with_odd_names() {
         recording
             .stacks()
             .next()
-            .expect(&only("stack"))
+            .expect("one stack")
             .expect("reads"),
         stack
     );
@@ -193,7 +192,7 @@ fn what_faults_refer_to_survives_with_odd_names() {
         recording
             .cgroups()
             .next()
-            .expect(&only("cgroup"))
+            .expect("one cgroup")
             .expect("reads"),
         cgroup
     );

@@ -59,7 +59,7 @@ fn graph(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let folded = |recording: &Recording| -> anyhow::Result<Folded> {
-        let tables = tables::read(recording)?;
+        let tables = tables::read(recording, &options.debug_directories)?;
         let filter = FaultFilter::default();
         Ok(fold(recording, &tables, options.weight, filter)?)
     };

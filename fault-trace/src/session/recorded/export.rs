@@ -56,7 +56,7 @@ fn write(
     filter: FaultFilter,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let tables = tables::read(recording)?;
+    let tables = tables::read(recording, &options.debug_directories)?;
     match options.format {
         ExportFormat::Jsonl => {
             let mut writer = JsonlWriter::new(out);

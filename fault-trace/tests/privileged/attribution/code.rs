@@ -1,11 +1,12 @@
 //! Functions and calls.
 
-use std::fs;
+use std::{fs, process::Command};
 
+use fault_trace::model::{Fault, attribution::LocationKind};
 use tempfile::tempdir;
 
 use super::{Recorded, compile, record, text};
-use crate::support::is_root;
+use crate::support::{has, is_root, run};
 
 /// Optimised leaf functions go without, whatever gcc is told.
 const FRAME_POINTERS: [&str; 2] = ["-O0", "-fno-omit-frame-pointer"];
@@ -103,6 +104,74 @@ fn a_program_that_is_deleted_while_it_runs_keeps_its_names() {
         .iter()
         .filter_map(|fault| recorded.function(fault));
     assert_eq!(touching.filter(|name| name == "touch").count(), 1300);
+}
+
+#[test]
+fn a_recording_is_named_elsewhere_from_a_folder_of_debug_information() {
+    if !is_root() || !has("objcopy") {
+        return;
+    }
+    let folder = tempdir().expect("a folder");
+    let program = compile("touch", folder.path(), &["-O1", "-g", "-Wl,--build-id"]);
+    let debug = folder.path().join("debug");
+    let separate = debug.join(text(&program).trim_start_matches('/'));
+    fs::create_dir_all(separate.parent().expect("has one")).expect("creates");
+    let separate = separate.with_extension("debug");
+    objcopy(&["--only-keep-debug", text(&program), text(&separate)]);
+    objcopy(&["--strip-all", text(&program)]);
+    let path = folder.path().join("r.ftrace");
+    record(folder.path(), &[], &[text(&program)]);
+    // Elsewhere there is no such program.
+    fs::remove_file(&program).expect("removes");
+    let by_function = |options: &[&str]| {
+        let mut arguments = vec!["report", text(&path), "--by", "function", "--format", "csv"];
+        arguments.extend(options);
+        let output = run(arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let without = by_function(&[]);
+    assert!(!without.contains("touch.c"), "{without}");
+    let with = by_function(&["--debug-dir", text(&debug)]);
+    assert!(with.contains("touch.c"), "{with}");
+}
+
+fn objcopy(arguments: &[&str]) {
+    let output = Command::new("objcopy").args(arguments).output();
+    let output = output.expect("binutils come with the compiler");
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// The functions of compiled code that took faults, as the perf map of the run-time names them.
+fn compiled(recorded: &Recorded) -> Vec<String> {
+    let is_jit = |fault: &&Fault| {
+        let location = fault
+            .location_id
+            .and_then(|id| recorded.tables.location_of(id));
+        location.is_some_and(|location| location.kind == LocationKind::Jit)
+    };
+    let faults = recorded.faults.iter().filter(is_jit);
+    faults
+        .filter_map(|fault| recorded.function(fault))
+        .collect()
+}
+
+#[test]
+fn code_made_at_run_time_is_named_by_its_perf_map() {
+    if !is_root() || !has("node") {
+        return;
+    }
+    let folder = tempdir().expect("a folder");
+    // Touches 8,000 fresh pages in a function that is hot enough to be compiled.
+    let script = "function touchPages(a) { for (let i = 0; i < a.length; i += 4096) a[i] = 1; }
+        for (let n = 0; n < 400; n++) touchPages(new Uint8Array(1 << 16));
+        touchPages(new Uint8Array(8000 * 4096));";
+    let command = ["node", "--perf-basic-prof", "-e", script];
+    let recorded = record(folder.path(), &[], &command);
+    let functions = compiled(&recorded);
+    let touching = functions.iter().filter(|name| name.contains("touchPages"));
+    let touching = touching.count();
+    assert!(touching >= 7000, "{touching} of {}", functions.len());
 }
 
 #[test]

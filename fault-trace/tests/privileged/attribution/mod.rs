@@ -3,13 +3,18 @@
 mod cgroups;
 mod code;
 mod files;
+mod resident;
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
 
-use fault_trace::{analysis::Tables, model::Fault, recording::Recording};
+use fault_trace::{
+    analysis::Tables,
+    model::{Fault, Run},
+    recording::Recording,
+};
 
 use crate::support::run;
 
@@ -17,6 +22,7 @@ use crate::support::run;
 struct Recorded {
     tables: Tables,
     faults: Vec<Fault>,
+    run: Run,
 }
 
 impl Recorded {
@@ -44,6 +50,7 @@ impl Recorded {
         let faults = recording.faults().map(|fault| fault.expect("reads"));
         Self {
             faults: faults.collect(),
+            run: recording.run,
             tables,
         }
     }

@@ -1,0 +1,92 @@
+//! Loading and attaching the programs, and finding out on the way what this kernel takes.
+
+use anyhow::Context as _;
+use fault_trace_common::{Hook, Hooks};
+
+use super::prepare::{not_allowed, online_cpus};
+use crate::{
+    capture::{self, Capture, Selection, Settings, TargetKind},
+    host::{
+        checks::{self, Facts},
+        doctor::System,
+    },
+    model::{
+        support::{self, Support},
+        version::Version,
+    },
+};
+
+/// Programs that are loaded and attached, without those that this kernel does not take.
+pub(super) struct Trial {
+    pub(super) capture: Capture,
+    pub(super) support: Support,
+    /// What was refused, for people.
+    pub(super) refusals: Vec<String>,
+}
+
+/// The settings that the machine gives: those of a run that traces nothing.
+pub(super) fn settings(system: &System) -> anyhow::Result<Settings> {
+    let version = Version::parse(&system.facts.kernel_release)
+        .context("cannot tell the version of the running kernel")?;
+    let offsets = system.facts.task_offsets;
+    Ok(Settings {
+        target: TargetKind::Threads,
+        selection: Selection::default(),
+        ring_bytes: None,
+        regions: system.layout.regions,
+        task_offsets: capture::TaskOffsets {
+            pid: offsets.pid.unwrap_or(0),
+            tgid: offsets.tgid.unwrap_or(0),
+            min_flt: offsets.min_flt.unwrap_or(0),
+            maj_flt: offsets.maj_flt.unwrap_or(0),
+        },
+        kernel: (version.major, version.minor),
+        hooks: Hooks::ALL,
+        stacks: None,
+    })
+}
+
+/// Loads and attaches. Nothing counts before [`Capture::start`].
+pub(super) fn load(mut settings: Settings, system: &System) -> anyhow::Result<Trial> {
+    let cpus = online_cpus()?;
+    settings.hooks = checks::worth_trying(&system.facts, settings.hooks);
+    let mut refused: Vec<(Hook, String)> = Vec::new();
+    loop {
+        let attached = Capture::load(&settings)
+            .and_then(|mut capture| capture.attach(&cpus).map(|()| capture));
+        let error = match attached {
+            Ok(capture) => {
+                return Ok(Trial {
+                    support: support(system, capture.hooks(), &refused),
+                    refusals: refused.iter().map(note).collect(),
+                    capture,
+                });
+            }
+            Err(error) => error,
+        };
+        let hooks = error.optional_hooks();
+        if hooks.is_empty() {
+            return Err(not_allowed(error));
+        }
+        for hook in hooks {
+            settings.hooks = settings.hooks.without(hook);
+            refused.push((hook, error.kernels_reason()));
+        }
+    }
+}
+
+fn support(system: &System, attached: Hooks, refused: &[(Hook, String)]) -> Support {
+    let facts: &Facts = &system.facts;
+    Support {
+        hooks: checks::tried(facts, attached, refused),
+        classes: support::classes(attached, &system.features),
+    }
+}
+
+fn note((hook, reason): &(Hook, String)) -> String {
+    let info = hook.info();
+    format!(
+        "this kernel does not take {} ({reason}): {} is missing from the evidence",
+        info.name, info.gives
+    )
+}
