@@ -8,6 +8,7 @@ use crate::analysis::{
     Weight,
     view::{By, SortBy},
 };
+use crate::render::histogram::Scale;
 
 /// A command of fault-trace with its options.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -120,13 +121,18 @@ pub struct StatOptions {
 /// How to report on a recording.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReportOptions {
-    pub recording: PathBuf,
+    /// Several are added up.
+    pub recordings: Vec<PathBuf>,
     /// `None`: the exact totals by class, unless something else asks for single faults.
     pub by: Option<By>,
     pub sort: Option<SortBy>,
     /// Rows at most; 0 for all.
     pub limit: Option<usize>,
     pub selection: Selection,
+    /// List so many of the slowest faults instead.
+    pub slowest: Option<usize>,
+    /// How the latencies of the summary are drawn, if they are.
+    pub histogram: Option<Scale>,
     /// Where to look for names beside the usual folders.
     pub debug_directories: Vec<PathBuf>,
     pub format: Format,
@@ -188,6 +194,7 @@ pub enum ExportFormat {
     Csv,
     Folded,
     Flamegraph,
+    Hgrm,
 }
 
 /// How to compare two recordings.

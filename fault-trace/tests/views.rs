@@ -40,6 +40,7 @@ fn run() -> Run {
             counts: Counts::default(),
             cpu_ns: None,
             kernel: None,
+            cpu_ns: None,
         });
     }
     run

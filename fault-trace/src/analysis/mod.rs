@@ -9,6 +9,7 @@ pub mod report;
 pub mod resident;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod slowest;
 pub mod tables;
 pub mod tally;
 pub mod view;
@@ -20,6 +21,7 @@ pub use filter::FaultFilter;
 pub use folded::{Folded, FoldedSummary, Folder};
 pub use latency::Latency;
 pub use report::Report;
+pub use slowest::SlowFault;
 pub use tables::Tables;
 pub use tally::Tally;
 pub use view::{View, ViewBuilder};

@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 
 use super::{
     cost::{Cost, share},
+    slowest::SlowFault,
     tally::Tally,
     view::View,
 };
@@ -55,6 +56,9 @@ pub struct Report {
     /// The recorded faults grouped by something, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub view: Option<View>,
+    /// The slowest recorded faults, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slowest: Option<Vec<SlowFault>>,
 }
 
 /// One family's totals.
@@ -138,6 +142,7 @@ impl Report {
             processes: run.totals.processes.iter().map(process_row).collect(),
             threads: run.totals.threads.iter().map(thread_row).collect(),
             view: None,
+            slowest: None,
         }
     }
 }

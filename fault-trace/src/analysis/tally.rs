@@ -78,7 +78,7 @@ impl Tally {
     }
 }
 
-fn phases<S: Serializer>(
+pub(super) fn phases<S: Serializer>(
     spent_ns: &[u64; Phase::ALL.len()],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {

@@ -16,7 +16,10 @@ use fault_trace_common::{
 use super::CaptureError;
 use crate::{
     decode,
-    model::{ClassTotals, CounterTotals, Counts, ProcessTotals, Totals, totals::KernelCounts},
+    model::{
+        ClassTotals, CounterTotals, Counts, ProcessTotals, Totals,
+        totals::{KernelCounts, add_counts},
+    },
 };
 
 /// What was counted, and by whom that still lives.
@@ -79,7 +82,7 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Snapshot, CaptureError> {
     let processes = processes(ebpf, &threads)?;
     let mut counts = Counts::default();
     for process in &processes {
-        add(&mut counts, &process.counts);
+        add_counts(&mut counts, &process.counts);
     }
     let totals = Totals {
         counts,
@@ -117,13 +120,13 @@ fn processes(ebpf: &Ebpf, live: &[ThreadStats]) -> Result<Vec<ProcessTotals>, Ca
             source,
         })?;
         let process = process(&mut processes, pid);
-        add(&mut process.counts, &stats.counts);
+        add_counts(&mut process.counts, &stats.counts);
         process.comm = decode::comm(&stats.comm);
     }
     for thread in live {
         let process = process(&mut processes, thread.pid);
         let kernel = process.counts;
-        add(&mut process.counts, &thread.counts);
+        add_counts(&mut process.counts, &thread.counts);
         // Of a live thread these are something else, see `LiveThread`.
         process.counts.kernel_minor = kernel.kernel_minor;
         process.counts.kernel_major = kernel.kernel_major;
@@ -213,18 +216,4 @@ pub(super) fn counters(ebpf: &Ebpf) -> Result<CounterTotals, CaptureError> {
         counters.0[counter as usize] = values.iter().sum();
     }
     Ok(counters)
-}
-
-fn add(sum: &mut Counts, counts: &Counts) {
-    sum.started += counts.started;
-    sum.minor += counts.minor;
-    sum.major += counts.major;
-    sum.failed += counts.failed;
-    sum.recorded += counts.recorded;
-    sum.dropped += counts.dropped;
-    sum.filtered += counts.filtered;
-    sum.gup += counts.gup;
-    sum.latency_ns += counts.latency_ns;
-    sum.kernel_minor += counts.kernel_minor;
-    sum.kernel_major += counts.kernel_major;
 }

@@ -7,7 +7,8 @@ use fault_trace_common::{Class, Family};
 
 use super::{
     selection::{
-        ExportName, GraphName, SelectionArguments, SymbolArguments, ViewArguments, WeightName,
+        ExportName, GraphName, HistogramName, SelectionArguments, SymbolArguments, ViewArguments,
+        WeightName,
     },
     values,
 };
@@ -75,11 +76,20 @@ enum Subcommands {
   fault-trace report service.ftrace
   fault-trace report service.ftrace --by function --sort time
   fault-trace report service.ftrace --by file --family demand --from 10s --until 20s
-  fault-trace report service.ftrace --process postgres --min-latency 1ms --by stack")]
+  fault-trace report service.ftrace --process postgres --min-latency 1ms --by stack
+  fault-trace report service.ftrace --slowest 10
+  fault-trace report monday.ftrace tuesday.ftrace --histogram linear")]
     Report {
-        /// The recording's directory
-        #[arg(value_name = "DIR")]
-        recording: PathBuf,
+        /// The recording's directory; the totals of several are added up
+        #[arg(value_name = "DIR", required = true)]
+        recordings: Vec<PathBuf>,
+        /// List the N slowest faults, and what their threads did at the time
+        #[arg(long, value_name = "N", conflicts_with_all = ["by", "sort", "limit"],
+            value_parser = values::faults)]
+        slowest: Option<usize>,
+        /// How the summary draws the latencies
+        #[arg(long, value_enum, default_value_t = HistogramName::Log)]
+        histogram: HistogramName,
         #[command(flatten)]
         view: ViewArguments,
         #[command(flatten)]
@@ -299,13 +309,17 @@ impl Arguments {
                 Command::Trace(capture.into_options(Some(&events)))
             }
             Subcommands::Report {
-                recording,
+                recordings,
+                slowest,
+                histogram,
                 view,
                 selection,
                 symbols,
                 format,
             } => Command::Report(ReportOptions {
-                recording,
+                recordings,
+                slowest,
+                histogram: histogram.into(),
                 by: view.by.map(Into::into),
                 sort: view.sort.map(Into::into),
                 limit: view.limit,

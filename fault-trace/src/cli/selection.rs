@@ -12,6 +12,7 @@ use crate::{
         view::{By, SortBy},
     },
     options::{ExportFormat, GraphFormat, ProcessName, Selection},
+    render::histogram::Scale,
 };
 
 #[derive(Args)]
@@ -152,6 +153,8 @@ pub(super) enum ExportName {
     Folded,
     /// An SVG, interactive in a browser
     Flamegraph,
+    /// Latencies by percentile, for HdrHistogram's plotter; to a folder, a file a class
+    Hgrm,
 }
 
 impl From<ExportName> for ExportFormat {
@@ -161,6 +164,7 @@ impl From<ExportName> for ExportFormat {
             ExportName::Csv => Self::Csv,
             ExportName::Folded => Self::Folded,
             ExportName::Flamegraph => Self::Flamegraph,
+            ExportName::Hgrm => Self::Hgrm,
         }
     }
 }
@@ -178,6 +182,26 @@ impl From<GraphName> for GraphFormat {
         match name {
             GraphName::Folded => Self::Folded,
             GraphName::Flamegraph => Self::Flamegraph,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum HistogramName {
+    /// Rows are powers of two, or halves of them
+    Log,
+    /// Rows are equally high
+    Linear,
+    /// Not at all
+    None,
+}
+
+impl From<HistogramName> for Option<Scale> {
+    fn from(name: HistogramName) -> Self {
+        match name {
+            HistogramName::Log => Some(Scale::Log),
+            HistogramName::Linear => Some(Scale::Linear),
+            HistogramName::None => None,
         }
     }
 }

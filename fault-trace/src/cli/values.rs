@@ -88,6 +88,15 @@ pub(super) fn fraction(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "write 1/N, as in 1/64".into())
 }
 
+/// A number of faults to list.
+pub(super) fn faults(text: &str) -> Result<usize, String> {
+    const MOST: usize = 10_000;
+    text.parse()
+        .ok()
+        .filter(|faults| (1..=MOST).contains(faults))
+        .ok_or_else(|| format!("write a number from 1 to {MOST}"))
+}
+
 /// The name of a class.
 pub(super) fn class(text: &str) -> Result<Class, String> {
     Class::from_name(text).ok_or_else(|| {

@@ -3,8 +3,10 @@
 pub mod csv;
 pub mod flamegraph;
 mod folded;
+mod hgrm;
 pub mod jsonl;
 
 pub use csv::CsvWriter;
 pub use folded::folded;
+pub use hgrm::hgrm;
 pub use jsonl::JsonlWriter;

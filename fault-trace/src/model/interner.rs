@@ -34,6 +34,16 @@ pub struct Unnamed {
     pub lost_stacks: u64,
 }
 
+impl Unnamed {
+    /// Adds what another run left out.
+    pub(super) const fn add(&mut self, other: Self) {
+        self.mappings += other.mappings;
+        self.locations += other.locations;
+        self.stacks += other.stacks;
+        self.lost_stacks += other.lost_stacks;
+    }
+}
+
 /// The ids given so far. New rows are appended to a list of events, ahead of the fault that needs
 /// them.
 #[derive(Debug, Default)]

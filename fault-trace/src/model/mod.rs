@@ -9,6 +9,7 @@ pub mod event;
 pub mod interner;
 mod json;
 pub mod mapping;
+pub mod merge;
 pub mod names;
 pub mod refine;
 pub mod refinement;

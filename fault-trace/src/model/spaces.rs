@@ -37,6 +37,17 @@ pub struct SpaceCounts {
     pub dropped: Dropped,
 }
 
+impl SpaceCounts {
+    /// Adds those of another run.
+    pub(super) const fn add(&mut self, other: Self) {
+        self.unknown += other.unknown;
+        self.uncertain += other.uncertain;
+        self.lost += other.lost;
+        self.inversions += other.inversions;
+        self.add_dropped(other.dropped);
+    }
+}
+
 /// All address spaces. Times are ns of CLOCK_MONOTONIC. Memory is bounded by
 /// [`WAITING_MAX`], and per process by the bounds of [`AddressSpace`]; processes that exited are
 /// forgotten after the horizon.
@@ -191,7 +202,7 @@ impl Spaces {
     pub fn counts(&self) -> SpaceCounts {
         let mut counts = self.counts;
         for process in self.processes.values() {
-            counts.add(process.space.dropped());
+            counts.add_dropped(process.space.dropped());
         }
         counts
     }
@@ -251,7 +262,7 @@ impl Spaces {
             process.space.forget_before(cut_ns);
             let gone = process.exited_ns.is_some_and(|exited| exited < cut_ns);
             if gone {
-                counts.add(process.space.dropped());
+                counts.add_dropped(process.space.dropped());
             }
             !gone
         });
@@ -267,7 +278,7 @@ impl Process {
 }
 
 impl SpaceCounts {
-    fn add(&mut self, dropped: Dropped) {
+    const fn add_dropped(&mut self, dropped: Dropped) {
         self.dropped.changes += dropped.changes;
         self.dropped.pieces += dropped.pieces;
     }

@@ -87,6 +87,25 @@ impl ClassTotals {
     }
 }
 
+/// Adds what `more` counted.
+pub(crate) fn add_counts(sum: &mut Counts, more: &Counts) {
+    for (sum, more) in [
+        (&mut sum.started, more.started),
+        (&mut sum.minor, more.minor),
+        (&mut sum.major, more.major),
+        (&mut sum.failed, more.failed),
+        (&mut sum.recorded, more.recorded),
+        (&mut sum.dropped, more.dropped),
+        (&mut sum.filtered, more.filtered),
+        (&mut sum.gup, more.gup),
+        (&mut sum.latency_ns, more.latency_ns),
+        (&mut sum.kernel_minor, more.kernel_minor),
+        (&mut sum.kernel_major, more.kernel_major),
+    ] {
+        *sum = sum.saturating_add(more);
+    }
+}
+
 /// The totals of one process.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ProcessTotals {

@@ -96,12 +96,19 @@ fn faults(block: &mut Block, report: &Report) {
         count(total.major)
     );
     block.line(Paint::Plain, "faults", &text);
-    let text = format!(
+    let mut text = format!(
         "{} over all threads, {} of the run's {}",
         units::duration(total.time_ns()),
         units::share(total.time_ns(), report.duration_ns),
         units::duration(report.duration_ns),
     );
+    if let Some(cpu_ns) = report.cost.cpu_ns.filter(|&ns| ns > 0) {
+        text += &format!(
+            "; with its waiting {} of {} CPU time",
+            units::share(report.cost.latency_ns, cpu_ns),
+            units::duration(cpu_ns)
+        );
+    }
     block.line(Paint::Plain, "fault time", &text);
 }
 

@@ -2,7 +2,6 @@
 
 mod accounting;
 mod classes;
-mod cost;
 pub mod csv;
 pub mod diff;
 pub mod doctor;
@@ -14,6 +13,7 @@ pub mod markdown;
 mod phases;
 mod processes;
 pub mod sanitize;
+pub mod slowest;
 pub mod style;
 pub mod summary;
 pub mod table;
@@ -25,6 +25,7 @@ pub use diff::diff;
 pub use json::json;
 pub use line::{LineOptions, Place, line, line_header};
 pub use sanitize::{sanitize, sanitize_lines};
+pub use slowest::slowest;
 pub use style::{Paint, Style};
-pub use summary::{SummaryOptions, summary};
+pub use summary::{SummaryOptions, summary, summary_scaled};
 pub use view::view;

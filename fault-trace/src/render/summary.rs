@@ -3,9 +3,8 @@
 use super::{
     accounting::accounting,
     classes,
-    cost::cost,
     headline::headline,
-    histogram::{Series, histogram},
+    histogram::{Scale, Series, histogram},
     phases, processes,
     style::{Paint, Style},
 };
@@ -32,14 +31,22 @@ pub struct SummaryOptions {
 /// latencies, the processes.
 #[must_use]
 pub fn summary(report: &Report, options: SummaryOptions) -> String {
+    summary_scaled(report, Some(Scale::Log), options)
+}
+
+/// [`summary`] with the latencies drawn to a scale, or not at all.
+#[must_use]
+pub fn summary_scaled(report: &Report, scale: Option<Scale>, options: SummaryOptions) -> String {
     let width = options.width.clamp(NARROWEST, WIDEST);
     let style = options.style;
     let options = SummaryOptions { width, ..options };
     let mut sections = vec![headline(report, style), accounting(report, options)];
     if report.total.count > 0 {
-        sections.push(classes::table(report, width, style) + &cost(report, width, style));
+        sections.push(classes::table(report, width, style));
         sections.push(phases::table(report, width, style));
-        sections.push(histograms(report, width, style));
+        if let Some(scale) = scale {
+            sections.push(histograms(report, scale, width, style));
+        }
     }
     if report.processes.len() > 1 {
         sections.push(processes::table(report, width, style));
@@ -48,7 +55,7 @@ pub fn summary(report: &Report, options: SummaryOptions) -> String {
     sections.join("\n")
 }
 
-fn histograms(report: &Report, width: usize, style: Style) -> String {
+fn histograms(report: &Report, scale: Scale, width: usize, style: Style) -> String {
     let mut rows: Vec<&ClassRow> = classes::by_count(report);
     rows.retain(|row| row.tally.latency_ns.is_some());
     let series: Vec<Series<'_>> = rows
@@ -59,7 +66,7 @@ fn histograms(report: &Report, width: usize, style: Style) -> String {
             buckets: &row.tally.buckets,
         })
         .collect();
-    let drawn = histogram(&series, width, style);
+    let drawn = histogram(&series, scale, width, style);
     if drawn.is_empty() {
         return drawn;
     }

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use crate::{
     analysis::Report,
     options::Format,
-    render::{self, Style, SummaryOptions},
+    render::{self, Style, SummaryOptions, histogram::Scale},
 };
 
 /// Columns assumed where there is no terminal to ask.
@@ -36,6 +36,20 @@ pub(super) fn style() -> Style {
 /// Prints a final report in the form asked for.
 pub(super) fn report(report: &Report, format: Format) -> anyhow::Result<()> {
     print(&text(report, format, false)?)
+}
+
+/// Prints the report of recordings; `scale` is that of the latencies in a summary.
+pub(super) fn report_scaled(
+    report: &Report,
+    scale: Option<Scale>,
+    format: Format,
+) -> anyhow::Result<()> {
+    print(&match format {
+        Format::Text if report.view.is_none() && report.slowest.is_none() => {
+            render::summary_scaled(report, scale, on_terminal(false))
+        }
+        _ => text(report, format, false)?,
+    })
 }
 
 /// Where reports on a run go that are not for the terminal alone.
@@ -81,12 +95,24 @@ pub(super) fn plain() -> SummaryOptions {
     }
 }
 
-fn text(report: &Report, format: Format, live: bool) -> anyhow::Result<String> {
-    let options = SummaryOptions {
+fn on_terminal(live: bool) -> SummaryOptions {
+    SummaryOptions {
         width: width(),
         style: style(),
         live,
-    };
+    }
+}
+
+fn text(report: &Report, format: Format, live: bool) -> anyhow::Result<String> {
+    let options = on_terminal(live);
+    if let Some(slowest) = &report.slowest {
+        match format {
+            Format::Text => return Ok(render::slowest(report, slowest, options)),
+            Format::Csv => return Ok(String::from_utf8(render::slowest::csv(slowest)?)?),
+            Format::Markdown => return Ok(render::slowest::markdown(slowest)),
+            Format::Json => {}
+        }
+    }
     Ok(match (format, &report.view) {
         (Format::Text, None) => render::summary(report, options),
         (Format::Text, Some(view)) => render::view(report, view, options),

@@ -2,13 +2,16 @@
 
 mod diff;
 mod export;
+mod hgrm;
+mod merged;
 mod selection;
+mod slowest;
 mod tables;
 
 pub(super) use diff::diff;
 pub(super) use export::export;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::output;
 use crate::{
@@ -19,32 +22,52 @@ use crate::{
     exit::Exit,
     model::Run,
     options::ReportOptions,
-    recording::Recording,
+    recording::{Recording, RecordingError},
 };
 
 /// A screenful.
 const DEFAULT_LIMIT: usize = 20;
 
 pub(super) fn report(options: &ReportOptions) -> anyhow::Result<Exit> {
-    let mut recording = Recording::open(&options.recording)?;
-    let notes = recording.completeness.notes();
-    recording.run.notes.extend(notes);
+    let report = match options.recordings.as_slice() {
+        [path] => single(path, options)?,
+        paths => merged::report(paths, options)?,
+    };
+    output::report_scaled(&report, options.histogram, options.format)?;
+    Ok(Exit::Fine)
+}
+
+fn single(path: &Path, options: &ReportOptions) -> anyhow::Result<Report> {
+    let recording = open(path)?;
     let mut report = Report::new(&recording.run);
-    if let Some(wanted) = view_options(options, &recording.run)? {
+    if let Some(limit) = options.slowest {
+        let filter = selection::filter(&options.selection, &recording.run)?;
+        let tables = tables::read(&recording, &options.debug_directories)?;
+        report.slowest = Some(slowest::slowest(&recording, &tables, limit, filter)?);
+    } else if let Some(wanted) = view_options(options, &recording.run)? {
         report.view = Some(view(wanted, &options.debug_directories, &recording)?);
     }
-    output::report(&report, options.format)?;
-    Ok(Exit::Fine)
+    Ok(report)
+}
+
+/// A recording that says itself what is missing in it.
+fn open(path: &Path) -> Result<Recording, RecordingError> {
+    let mut recording = Recording::open(path)?;
+    let notes = recording.completeness.notes();
+    recording.run.notes.extend(notes);
+    Ok(recording)
 }
 
 /// What view is asked for; `None` for the totals by class, which are exact.
 fn view_options(options: &ReportOptions, run: &Run) -> anyhow::Result<Option<ViewOptions>> {
     let ReportOptions {
-        recording: _,
+        recordings: _,
         by,
         sort,
         limit,
         selection,
+        slowest: _,
+        histogram: _,
         debug_directories: _,
         format: _,
     } = options;

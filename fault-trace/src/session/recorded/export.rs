@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{selection, tables};
+use super::{hgrm, selection, tables};
 use crate::{
     analysis::{FaultFilter, Folded, Folder, Tables, Weight},
     exit::Exit,
@@ -23,10 +23,21 @@ pub(in crate::session) fn export(options: &ExportOptions) -> anyhow::Result<Exit
     let recording = Recording::open(&options.recording)?;
     say_notes(&recording);
     let filter = selection::filter(&options.selection, &recording.run)?;
+    if let Some(folder) = options.output.as_deref().filter(|path| is_folder(path))
+        && options.format == ExportFormat::Hgrm
+    {
+        hgrm::to_folder(&recording, &filter, folder)?;
+        return Ok(Exit::Fine);
+    }
     to_output(options.output.as_deref(), |out| {
         write(&recording, options, filter, out)
     })?;
     Ok(Exit::Fine)
+}
+
+/// Whether a path names a folder: one that is there, or by its end.
+fn is_folder(path: &Path) -> bool {
+    path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 
 /// What is missing in the recording, to standard error.
@@ -71,6 +82,10 @@ fn write(
         ExportFormat::Folded => {
             let folded = fold(recording, &tables, options.weight, filter)?;
             export::folded(&folded, io::BufWriter::new(out))?;
+        }
+        ExportFormat::Hgrm => {
+            let tallies = hgrm::tallies(recording, &filter)?;
+            out.write_all(hgrm::all(&tallies).as_bytes())?;
         }
         ExportFormat::Flamegraph => {
             let title = title(recording);

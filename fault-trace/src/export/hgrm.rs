@@ -1,0 +1,108 @@
+//! HdrHistogram's text form of a distribution by percentile (`.hgrm`), which its plotter reads.
+//!
+//! Rows of value, percentile, faults up to it, and 1/(1-percentile); readers take rows of four numbers
+//! and leave out what begins with `#`. Values are ns.
+
+use std::fmt::Write as _;
+
+use fault_trace_common::histogram::BUCKETS;
+
+use crate::analysis::{Tally, latency};
+
+/// Rows for each halving of the distance to 100 %, as HdrHistogram's own programs have them.
+const TICKS_PER_HALF: u32 = 5;
+/// Sub-buckets a power of two, as the kernel counts them.
+const SUB_BUCKETS: usize = 16;
+
+/// The latencies of `tally`, ending in a newline; `None` if none is known. A value lies in the same
+/// bucket as the exact percentile; the mean and both ends are exact.
+#[must_use]
+pub fn hgrm(tally: &Tally) -> Option<String> {
+    let latency = tally.latency_ns?;
+    let (min, max) = (latency.min, latency.max);
+    let histogram = latency::histogram(&tally.buckets, min, max).ok()?;
+    let mut out = format!(
+        "{:>12} {:>14} {:>10} {:>14}\n\n",
+        "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
+    );
+    let mut up_to = 0;
+    for step in histogram.iter_quantiles(TICKS_PER_HALF) {
+        up_to += step.count_since_last_iteration();
+        let quantile = step.quantile_iterated_to();
+        // The ends are known exactly.
+        let value = match quantile {
+            ..=0.0 => min,
+            1.0.. => max,
+            _ => step.value_iterated_to().clamp(min, max),
+        } as f64;
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{value:>12.3} {quantile:>2.12} {up_to:>10}");
+        if quantile < 1.0 {
+            let _ = write!(out, " {:>14.2}", 1.0 / (1.0 - quantile));
+        }
+        out.push('\n');
+    }
+    let deviation = histogram.stdev();
+    let total = histogram.len();
+    let powers = BUCKETS / SUB_BUCKETS;
+    let _ = writeln!(
+        out,
+        "#[Mean    = {:>12.3}, StdDeviation   = {deviation:>12.3}]\n\
+         #[Max     = {:>12.3}, Total count    = {total:>12}]\n\
+         #[Buckets = {powers:>12}, SubBuckets     = {SUB_BUCKETS:>12}]",
+        latency.mean, max as f64
+    );
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::{Report, sample::database};
+
+    /// The points (1/(1-percentile), value) as HdrHistogram's plotter reads them: rows of four fields
+    /// of which the first and the last are numbers.
+    fn plotted(text: &str) -> Vec<(f64, f64)> {
+        let point = |line: &str| {
+            let line = line.trim();
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let [value, _, _, inverse] = fields.as_slice() else {
+                return None;
+            };
+            let is_row = !line.starts_with('#');
+            is_row.then_some((inverse.parse().ok()?, value.parse().ok()?))
+        };
+        text.lines().filter_map(point).collect()
+    }
+
+    #[test]
+    fn the_plotter_finds_the_reports_percentiles() {
+        let report = Report::new(&database());
+        for row in &report.classes {
+            let Some(latency) = row.tally.latency_ns else {
+                assert_eq!(hgrm(&row.tally), None);
+                continue;
+            };
+            let text = hgrm(&row.tally).expect("latencies are known");
+            let points = plotted(&text);
+            assert!(points.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1));
+            let at = |inverse: f64| {
+                let point = points.iter().find(|point| point.0 == inverse);
+                point.map(|point| point.1)
+            };
+            assert_eq!(at(1.0), Some(latency.min as f64), "{text}");
+            if row.tally.count > 10 {
+                assert_eq!(at(2.0), Some(latency.p50 as f64), "{text}");
+                assert_eq!(at(10.0), Some(latency.p90 as f64), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_rows_are_aligned() {
+        let report = Report::new(&database());
+        let swap = report.classes.last().expect("there are classes");
+        assert_eq!(hgrm(&swap.tally), None, "without a latency");
+        insta::assert_snapshot!(hgrm(&report.classes[1].tally).expect("latencies are known"));
+    }
+}

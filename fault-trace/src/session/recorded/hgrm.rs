@@ -1,0 +1,84 @@
+//! Latencies by percentile, of all faults or a file a class.
+
+use std::{fs, path::Path};
+
+use anyhow::Context as _;
+use fault_trace_common::histogram::bucket_of;
+
+use crate::{
+    analysis::{FaultFilter, Tally},
+    export,
+    model::{ClassTotals, Fault},
+    recording::{Recording, RecordingError},
+};
+
+/// The totals of the classes that pass the filter: the kernel's, which are exact, or those of the
+/// recorded faults where the filter asks for more than classes.
+pub(super) fn tallies(
+    recording: &Recording,
+    filter: &FaultFilter,
+) -> Result<Vec<ClassTotals>, RecordingError> {
+    let only_classes = FaultFilter {
+        class_mask: None,
+        ..filter.clone()
+    };
+    if only_classes.is_empty() {
+        let mut classes = recording.run.totals.classes.clone();
+        classes.retain(|totals| {
+            filter
+                .class_mask
+                .is_none_or(|mask| mask & totals.class.bit() != 0)
+        });
+        return Ok(classes);
+    }
+    let mut classes: Vec<ClassTotals> = Vec::new();
+    for fault in recording.faults() {
+        let fault = fault?;
+        if filter.admits(&fault) {
+            let index = classes.binary_search_by_key(&fault.class, |totals| totals.class);
+            let index = index.unwrap_or_else(|place| {
+                classes.insert(place, ClassTotals::empty(fault.class));
+                place
+            });
+            add(&mut classes[index], &fault);
+        }
+    }
+    Ok(classes)
+}
+
+fn add(totals: &mut ClassTotals, fault: &Fault) {
+    let Some(latency_ns) = fault.latency_ns else {
+        totals.untimed += 1;
+        return;
+    };
+    totals.buckets[bucket_of(latency_ns)] += 1;
+    totals.sum_ns = totals.sum_ns.saturating_add(latency_ns);
+    totals.min_ns = totals.min_ns.into_iter().chain([latency_ns]).min();
+    totals.max_ns = totals.max_ns.max(Some(latency_ns));
+}
+
+/// The distribution of all classes together; empty without a known latency.
+pub(super) fn all(classes: &[ClassTotals]) -> String {
+    export::hgrm(&Tally::new(classes)).unwrap_or_default()
+}
+
+/// Writes `all.hgrm` and a file for each class that has latencies.
+pub(super) fn to_folder(
+    recording: &Recording,
+    filter: &FaultFilter,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    let classes = tallies(recording, filter)?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let write = |name: &str, text: String| {
+        let path = folder.join(format!("{name}.hgrm"));
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    };
+    write("all", all(&classes))?;
+    for totals in &classes {
+        if let Some(text) = export::hgrm(&Tally::new([totals])) {
+            write(totals.class.name(), text)?;
+        }
+    }
+    Ok(())
+}
