@@ -40,7 +40,6 @@ fn run() -> Run {
             counts: Counts::default(),
             cpu_ns: None,
             kernel: None,
-            cpu_ns: None,
         });
     }
     run
