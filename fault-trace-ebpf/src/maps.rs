@@ -55,6 +55,19 @@ impl<T> TaskStorage<T> {
     }
 }
 
+/// Index 0: not 0 once every hook is attached. A thread that is counted earlier would miss faults.
+#[map]
+static COUNTING: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Whether threads are counted already.
+#[inline(always)]
+pub(crate) fn is_counting() -> bool {
+    COUNTING
+        .get_ptr(0)
+        // SAFETY: a live, aligned map value.
+        .is_some_and(|counting| unsafe { counting.read_volatile() } != 0)
+}
+
 /// Open faults and slot of each thread that has faulted. Exact across sleep and migration.
 #[btf_map]
 pub(crate) static TASKS: TaskStorage<TaskState> = TaskStorage::new();

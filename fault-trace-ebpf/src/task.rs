@@ -21,7 +21,7 @@ use fault_trace_common::{
 use crate::{
     config, emit,
     maps::{
-        FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, TASKS, THREAD_SLOTS, THREADS, TaskStorage,
+        self, FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, TASKS, THREAD_SLOTS, THREADS, TaskStorage,
         add_shared, count, fetch_add_shared, may_be_target,
     },
 };
@@ -126,6 +126,9 @@ pub(crate) fn note_cgroup(state: &mut TaskState) {
 
 #[inline(never)]
 fn create() -> Option<&'static mut TaskState> {
+    if !maps::is_counting() {
+        return None;
+    }
     let Some(state) = storage(&TASKS) else {
         count(Counter::TaskStateFailed);
         return None;

@@ -38,8 +38,8 @@ fn run() -> Run {
             pid,
             comm: comm.into(),
             counts: Counts::default(),
-            kernel: None,
             cpu_ns: None,
+            kernel: None,
         });
     }
     run

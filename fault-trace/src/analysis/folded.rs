@@ -171,7 +171,7 @@ impl<'a> Folder<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{sample, view::tests as made_up};
+    use crate::analysis::{sample, view::made_up};
 
     fn folded(weight: Weight, filter: FaultFilter) -> Folded {
         let (tables, run) = (made_up::tables(), sample::database());

@@ -159,12 +159,17 @@ impl Capture {
         attach::attach(self, cpus)
     }
 
-    /// Attaches START: from now on faults count.
+    /// Attaches START; from then on faults count, of all threads from the same moment.
     ///
     /// # Errors
     /// The hook that the kernel refused.
     pub fn start(&mut self) -> Result<(), CaptureError> {
         attach::start(self)?;
+        let mut counting: Array<_, u64> = totals::map_mut(&mut self.ebpf, "COUNTING")?;
+        counting.set(0, &1, 0).map_err(|source| CaptureError::Map {
+            name: "COUNTING",
+            source,
+        })?;
         // ENDs seen before START was attached belong to no run.
         self.before = totals::counters(&self.ebpf)?;
         Ok(())

@@ -104,7 +104,7 @@ impl<W: Write> CsvWriter<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{analysis::view::tests as made_up, export::jsonl};
+    use crate::{analysis::view::made_up, export::jsonl};
 
     #[test]
     fn a_line_a_fault() {

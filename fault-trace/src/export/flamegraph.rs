@@ -169,7 +169,7 @@ const fn colour(family: Family) -> Color {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{FaultFilter, Folder, sample, view::tests as made_up};
+    use crate::analysis::{FaultFilter, Folder, sample, view::made_up};
 
     fn folded(weight: Weight, faults: usize) -> Folded {
         let (tables, run) = (made_up::tables(), sample::database());

@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     use crate::{
-        analysis::view::tests as made_up,
+        analysis::view::made_up,
         model::{TaskChange, TaskEvent},
     };
 

@@ -1,6 +1,9 @@
 //! Real programs: every fault that the kernel counted was seen.
 
-use std::{fs, process::Output};
+use std::{
+    fs,
+    process::{Command, Output, Stdio},
+};
 
 use tempfile::tempdir;
 
@@ -134,4 +137,40 @@ fn a_thousand_short_lived_processes_are_all_counted() {
     let ours = crate::support::faults_in(&faults, 3);
     assert_eq!(ours.len(), 3000);
     assert!(ours.iter().all(|(_, fault)| fault["class"] == "anon-alloc"));
+}
+
+#[test]
+fn a_process_that_faults_while_the_tracer_attaches_is_counted_from_one_moment() {
+    if !is_root() {
+        return;
+    }
+    let touch = known_path().with_file_name("touch");
+    for _ in 0..3 {
+        let mut busy = Command::new(&touch)
+            .args(["10000", "100000"])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("touch starts");
+        let pid = busy.id().to_string();
+        let report = Report::of_run(&[
+            "stat",
+            "--format",
+            "json",
+            "-p",
+            &pid,
+            "--duration",
+            "300ms",
+        ]);
+        busy.kill().expect("it runs");
+        busy.wait().expect("a child");
+        assert!(report.accounting("ended") > 0);
+        // Each of its faults is an exception.
+        assert_eq!(report.accounting("gup"), 0, "{report:#?}");
+        report.assert_balanced();
+        // One may have been in progress at that moment.
+        let in_progress = report.0["losses"]["end_unmatched"].as_i64().unwrap_or(0);
+        assert!(in_progress <= 1, "{report:#?}");
+        let unexplained = report.accounting("unexplained");
+        assert!((0..=in_progress).contains(&unexplained), "{report:#?}");
+    }
 }

@@ -66,6 +66,7 @@ fn hooks_that_were_not_asked_for_make_their_classes_less_sure() {
     assert_eq!(switch["state"], "left-out");
     let class = |name: &str| entry(&support["classes"], "class", name);
     assert_eq!(class("file-wait")["best"], "impossible");
-    assert_eq!(class("file-read")["reason"], "without sched_switch");
+    let reason = class("file-read")["reason"].as_str().expect("a reason");
+    assert!(reason.contains("sched_switch"), "{reason}");
     assert_eq!(class("segv-unmapped")["best"], "exact");
 }

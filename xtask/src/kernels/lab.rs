@@ -13,7 +13,7 @@ use super::{
     emulator::Emulator,
     image,
     programs::Programs,
-    qemu::{self, Guest, Purpose},
+    qemu::{Guest, Purpose},
     series::Kernel,
 };
 use crate::command::{self, say};
@@ -56,11 +56,6 @@ impl Lab {
         };
         say(&format!("booting {} ...", kernel.release));
         guest.run()
-    }
-
-    /// What the last guest with this kernel wrote.
-    pub(super) fn last(&self, kernel: &Kernel) -> Result<String> {
-        qemu::read_result(&self.folder.join(&kernel.release))
     }
 }
 

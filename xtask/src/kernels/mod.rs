@@ -32,7 +32,7 @@ use crate::{command::say, help, setup::Build};
 use apt::Apt;
 use emulator::Emulator;
 use lab::Lab;
-use options::NEWEST;
+use options::{NEWEST, Options};
 use outcome::Outcome;
 use programs::Programs;
 use qemu::Purpose;
@@ -52,7 +52,6 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     programs::need()?;
     let build = Build::prepare()?;
     let folder = build.workspace.target_dir.join("kernels");
-    let programs = Programs::build(&build)?;
     let apt = Apt::prepare(&folder)?;
     let kernels = match apt.kernels() {
         Ok(kernels) => kernels,
@@ -61,12 +60,28 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
+    let outcomes = if options.again {
+        judge_again(&folder, &kernels, &options.series)?
+    } else {
+        prove(&build, &apt, &kernels, &options)?
+    };
+    let tables = table::markdown(&outcomes);
+    print!("{tables}");
+    if options.write {
+        write_document(&build.workspace.root.join(DOCUMENT), &tables)?;
+    }
+    Ok(verdict(&outcomes))
+}
+
+/// Boots the kernels one after the other.
+fn prove(build: &Build, apt: &Apt, kernels: &[Kernel], options: &Options) -> Result<Vec<Outcome>> {
+    let folder = build.workspace.target_dir.join("kernels");
     let lab = Lab {
-        emulator: Emulator::prepare(&apt, &folder)?,
-        programs,
+        programs: Programs::build(build)?,
+        emulator: Emulator::prepare(apt, &folder)?,
         purpose: Purpose::Proof,
         disks: if options.scenarios.is_empty() {
-            disks::prepare(&apt, &folder)
+            disks::prepare(apt, &folder)
         } else {
             Vec::new()
         },
@@ -75,22 +90,18 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     let file_systems: Vec<&str> = lab.disks.iter().map(|disk| disk.file_system).collect();
     let mut outcomes = Vec::new();
     for name in &options.series {
-        if let Some((kernel, packages)) = fetch(&apt, &kernels, name)? {
+        if let Some((kernel, packages)) = fetch(apt, kernels, name)? {
             let series = kernel.series().context("a kernel has a version")?;
             let script = guest::script(series, &options.scenarios, &file_systems);
-            let result = if options.again {
-                lab.last(kernel)
-            } else {
-                lab.boot(kernel, &packages, &script)
-            };
-            let result = result.unwrap_or_else(|error| {
-                say(&format!("{error:#}"));
-                String::new()
-            });
+            let result = lab
+                .boot(kernel, &packages, &script)
+                .unwrap_or_else(|error| {
+                    say(&format!("{error:#}"));
+                    String::new()
+                });
             let steps = guest::steps(&result);
             let mut outcome = outcome::judge(&kernel.release, series, &steps);
-            // The program may be another one than the last guest's.
-            if guest::is_supported(series) && !options.again {
+            if guest::is_supported(series) {
                 let folder = lab.folder.join(&kernel.release);
                 let problem = elsewhere::problem(&steps, &lab.programs.fault_trace, &folder);
                 outcome.problems.extend(problem);
@@ -98,12 +109,31 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
             outcomes.push(outcome);
         }
     }
-    let tables = table::markdown(&outcomes);
-    print!("{tables}");
-    if options.write {
-        write_document(&build.workspace.root.join(DOCUMENT), &tables)?;
-    }
-    Ok(verdict(&outcomes))
+    Ok(outcomes)
+}
+
+/// Judges what the last guests wrote. Their recordings are not reported here: the program may be
+/// another one by now.
+fn judge_again(folder: &Path, kernels: &[Kernel], wanted: &[String]) -> Result<Vec<Outcome>> {
+    let judge = |name: &String| {
+        let kernel = find(kernels, name)?.with_context(|| format!("there is no kernel {name}"))?;
+        let series = kernel.series().context("a kernel has a version")?;
+        let result = qemu::read_result(&folder.join(&kernel.release))?;
+        Ok(outcome::judge(
+            &kernel.release,
+            series,
+            &guest::steps(&result),
+        ))
+    };
+    wanted.iter().map(judge).collect()
+}
+
+fn find<'a>(kernels: &'a [Kernel], wanted: &str) -> Result<Option<&'a Kernel>> {
+    Ok(if wanted == NEWEST {
+        kernels.last()
+    } else {
+        series::newest(kernels, Series::parse(wanted)?)
+    })
 }
 
 /// `cost`: the instructions that tracing adds, against the budget.
@@ -141,11 +171,7 @@ fn fetch<'a>(
     kernels: &'a [Kernel],
     wanted: &str,
 ) -> Result<Option<(&'a Kernel, Vec<PathBuf>)>> {
-    let kernel = if wanted == NEWEST {
-        kernels.last()
-    } else {
-        series::newest(kernels, Series::parse(wanted)?)
-    };
+    let kernel = find(kernels, wanted)?;
     let packages = kernel
         .context("the archive has no such kernel")
         .and_then(|kernel| Ok((kernel, apt.download(&kernel.packages)?)));

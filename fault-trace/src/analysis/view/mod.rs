@@ -222,4 +222,6 @@ impl Window {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod made_up;
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,8 @@
 //! The columns that tell what a row of a view stands for.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
+use super::names::{UNKNOWN, base, head, seconds, shown, source, tail, task};
 use crate::{
-    analysis::view::{By, FileRow, FrameRow, MappingSubject, Name, Subject},
-    model::attribution::LocationKind,
+    analysis::view::{By, FileRow, MappingSubject, Name, Subject},
     render::{
         sanitize::sanitize,
         style::Paint,
@@ -164,19 +162,6 @@ pub(super) fn cells(subject: &Subject, width: usize) -> Vec<Cell> {
     }
 }
 
-/// Seconds with as many decimals as steps of `step_ns` need.
-fn seconds(ns: u64, step_ns: u64) -> String {
-    let mut unit_ns = 1_000_000_000;
-    let mut decimals = 0;
-    while unit_ns > 1 && !step_ns.is_multiple_of(unit_ns) {
-        unit_ns /= 10;
-        decimals += 1;
-    }
-    format!("{:.decimals$} s", ns as f64 / 1e9)
-}
-
-const UNKNOWN: &str = "(unknown)";
-
 fn file_cells(file: &FileRow, room: usize) -> Vec<Cell> {
     let offsets = file.first_offset_bytes.zip(file.last_offset_bytes);
     let deleted = if file.deleted { " (deleted)" } else { "" };
@@ -215,34 +200,6 @@ fn mapping_cells(
     ]
 }
 
-/// A frame of a stack: function, module, source; the kernel's and inlined ones are marked.
-pub(super) fn frame(frame: &FrameRow) -> String {
-    let mut line = sanitize(frame.function.as_bytes()).into_owned();
-    if frame.kind == LocationKind::Kernel {
-        line += " [kernel]";
-    } else if !frame.module.0.is_empty() && !line.contains('+') {
-        line += &format!(" ({})", base(&frame.module));
-    }
-    if let Some(source) = source(frame) {
-        line += &format!(" {source}");
-    }
-    if frame.inlined {
-        line += " [inlined]";
-    }
-    line
-}
-
-/// `file.c:12`, without the folders.
-fn source(frame: &FrameRow) -> Option<String> {
-    let path = frame.source_file.as_ref()?;
-    let file = path.rsplit('/').next().unwrap_or_default();
-    let file = sanitize(file.as_bytes());
-    Some(match frame.source_line {
-        Some(line) => format!("{file}:{line}"),
-        None => file.into_owned(),
-    })
-}
-
 fn id(id: u32) -> Cell {
     Cell::painted(Paint::Dim, id.to_string())
 }
@@ -251,65 +208,5 @@ fn count(number: u64) -> Cell {
     match number {
         0 => Cell::none(),
         _ => Cell::new(units::count(number)),
-    }
-}
-
-fn task(pid: Option<u32>, comm: Option<&Name>) -> String {
-    let pid = pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
-    comm.map_or_else(
-        || pid.clone(),
-        |comm| format!("{}/{pid}", sanitize(&comm.0)),
-    )
-}
-
-fn shown(name: Option<&Name>) -> String {
-    name.map_or_else(|| UNKNOWN.to_owned(), |name| sanitize(&name.0).into_owned())
-}
-
-/// The last part of a path.
-fn base(name: &Name) -> String {
-    let last = name.0.rsplit(|&byte| byte == b'/').next();
-    sanitize(last.unwrap_or_default()).into_owned()
-}
-
-fn head(text: &str, width: usize) -> String {
-    crate::render::table::cut(text, width).into_owned()
-}
-
-/// The end of `text` in at most `width` columns, beginning with `…` where it was cut: paths differ in
-/// their ends.
-fn tail(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut used = 1;
-    let mut start = text.len();
-    for (index, char) in text.char_indices().rev() {
-        used += char.width().unwrap_or(0);
-        if used > width {
-            break;
-        }
-        start = index;
-    }
-    format!("…{}", &text[start..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_the_decimals_that_their_steps_need() {
-        assert_eq!(seconds(3_000_000_000, 1_000_000_000), "3 s");
-        assert_eq!(seconds(1_500_000_000, 500_000_000), "1.5 s");
-        assert_eq!(seconds(40_000, 20_000), "0.00004 s");
-    }
-
-    #[test]
-    fn a_long_path_shows_its_end() {
-        assert_eq!(tail("/usr/lib/libc.so.6", 20), "/usr/lib/libc.so.6");
-        assert_eq!(tail("/usr/lib/libc.so.6", 10), "…libc.so.6");
-        assert_eq!(tail("数据库", 5), "…据库");
-        assert_eq!(tail("x", 0), "…");
     }
 }

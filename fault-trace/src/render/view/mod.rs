@@ -4,6 +4,7 @@ mod columns;
 pub mod csv;
 mod figures;
 pub mod markdown;
+mod names;
 mod notes;
 
 use super::{
@@ -107,7 +108,7 @@ fn footer(
 fn frames_below(frames: &[FrameRow], options: SummaryOptions) -> String {
     let mut out = String::new();
     for frame in frames {
-        let line = format!("      {}", columns::frame(frame));
+        let line = format!("      {}", names::frame(frame));
         let line = table::cut(&line, options.width);
         out += &options.style.paint(Paint::Dim, &line);
         out.push('\n');

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     analysis::{
         sample,
-        view::{By, FileRow, Name, SortBy, tests as made_up},
+        view::{By, FileRow, Name, SortBy, made_up},
     },
     render::Style,
 };

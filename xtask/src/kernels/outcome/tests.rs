@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn series(text: &str) -> Series {
