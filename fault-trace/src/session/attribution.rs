@@ -57,6 +57,8 @@ pub(super) struct Attribution {
 struct Known {
     /// By where the mapping is kept; holding it keeps that from being used again.
     mappings: HashMap<*const Mapping, (Arc<Mapping>, Option<u32>)>,
+    /// Those of code, likewise held.
+    code: HashMap<*const Mapping, Arc<Mapping>>,
     /// By address, as of the mapping that was there.
     locations: HashMap<u64, (Option<*const Mapping>, Option<u32>)>,
     stacks: HashMap<StackIds, Option<u32>>,
@@ -176,13 +178,13 @@ impl Attribution {
         {
             return *id;
         }
-        if let Some(mapping) = mapping {
-            // Kept, so that nothing else comes to lie where it does.
-            let kept = known.mappings.entry(Arc::as_ptr(mapping));
-            kept.or_insert_with(|| (Arc::clone(mapping), None));
-        }
-        if known.locations.len() >= KNOWN_MAX {
+        if known.locations.len().max(known.code.len()) >= KNOWN_MAX {
             known.locations.clear();
+            known.code.clear();
+        }
+        if let Some(mapping) = mapping {
+            let held = known.code.entry(Arc::as_ptr(mapping));
+            held.or_insert_with(|| Arc::clone(mapping));
         }
         let place = self
             .modules
@@ -344,4 +346,52 @@ impl Attribution {
 struct Moment {
     pid: u32,
     time_ns: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        mapping::{Kind, Protection},
+        spaces::HORIZON_NS,
+    };
+
+    #[test]
+    fn a_mapping_seen_as_code_first_is_named_when_it_is_faulted_on() {
+        const PID: u32 = u32::MAX;
+        let mapping = |start, execute| Mapping {
+            start,
+            end: start + 0x1000,
+            offset_bytes: 0,
+            protection: Protection {
+                read: true,
+                write: !execute,
+                execute,
+            },
+            shared: false,
+            kind: Kind::Anonymous,
+        };
+        let (code, data) = (0x1000, 0x8000);
+        let mut spaces = Spaces::new(HORIZON_NS);
+        spaces.snapshot(PID, 1, vec![mapping(code, true), mapping(data, false)]);
+        let mut attribution = Attribution::new(false);
+        let mut rows = Vec::new();
+        let mut ids = |address| {
+            let mut fault = Fault {
+                time_ns: 2,
+                pid: PID,
+                address,
+                ip: code,
+                ..Fault::BLANK
+            };
+            let found = spaces.lookup(PID, address, 2).expect("is mapped");
+            let mapping = Some((Arc::clone(found.mapping), found.since_ns));
+            let stacks = StackIds::default();
+            attribution.fault(&mut fault, stacks, mapping, &mut spaces, &mut rows);
+            (fault.mapping_id, fault.location_id)
+        };
+        assert_eq!(ids(data), (Some(1), Some(1)));
+        assert_eq!(ids(code), (Some(2), Some(1)));
+        assert_eq!(ids(data), (Some(1), Some(1)));
+    }
 }
