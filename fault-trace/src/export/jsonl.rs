@@ -5,7 +5,10 @@ use std::{
     io::{self, Write},
 };
 
-use fault_trace_common::{Class, Confidence, Evidence, Family};
+use fault_trace_common::{
+    Class, Confidence, Evidence, Family,
+    phase::{MEASURED, Phase},
+};
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -77,6 +80,9 @@ struct Row<'a> {
     confidence: Confidence,
     major: bool,
     latency_ns: Option<u64>,
+    /// Only of faults that were not the CPU's all the time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phases_ns: Option<Phases>,
     pages: u32,
     evidence: Flags,
     region: &'static str,
@@ -99,6 +105,23 @@ struct Row<'a> {
     source: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stack: Option<Stack<'a>>,
+}
+
+/// A map from the name of a phase to its time, ns; those without any are left out.
+struct Phases([u64; Phase::ALL.len()]);
+
+impl Phases {
+    fn of(fault: &Fault) -> Option<Self> {
+        let is_measured = fault.latency_ns.is_some() && fault.phases_ns != [0; MEASURED];
+        is_measured.then(|| Self(Phase::ALL.map(|phase| fault.phase_ns(phase))))
+    }
+}
+
+impl Serialize for Phases {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let spent = Phase::ALL.iter().map(|phase| phase.name()).zip(&self.0);
+        serializer.collect_map(spent.filter(|&(_, &ns)| ns != 0))
+    }
 }
 
 #[expect(
@@ -135,6 +158,7 @@ impl<'a> Row<'a> {
             confidence: fault.confidence,
             major: fault.is_major(),
             latency_ns: fault.latency_ns,
+            phases_ns: Phases::of(fault),
             pages: fault.pages,
             evidence: Flags(evidence),
             region: evidence.region().name(),
@@ -218,6 +242,7 @@ pub(crate) fn sample() -> Vec<(Fault, Option<&'static [u8]>)> {
     let read = Fault {
         time_ns: 1_000_200_000,
         latency_ns: Some(96_700),
+        phases_ns: [0, 90_000, 0, 700, 0, 0],
         evidence: Evidence(Evidence::ENDED | Evidence::MAJOR | Evidence::CACHE_ADD)
             .with_closer(Closer::End),
         error_code: ErrorCode(ErrorCode::USER | ErrorCode::INSTRUCTION),

@@ -7,7 +7,6 @@ pub mod checks;
 pub mod cpu_time;
 pub mod devices;
 pub mod doctor;
-pub mod faults;
 mod features;
 pub mod findings;
 pub mod huge;

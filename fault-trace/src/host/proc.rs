@@ -1,8 +1,7 @@
 //! Processes, threads and their fault counters, from /proc.
 
 use std::{
-    collections::HashMap,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, HashMap},
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -13,7 +12,6 @@ use procfs::{
     process::{Stat, Status},
 };
 
-use super::faults::{Snapshot, ThreadFaults};
 use crate::model::totals::KernelCounts;
 
 /// A mounted proc file system.
@@ -78,21 +76,6 @@ impl Proc {
         Ok(comm)
     }
 
-    /// The process itself and all its descendants at this moment, ascending.
-    ///
-    /// # Errors
-    /// If the file system cannot be listed.
-    pub fn descendants(&self, pid: u32) -> io::Result<Vec<u32>> {
-        let mut parents = BTreeMap::new();
-        for process in self.processes()? {
-            // One that has exited meanwhile has no living children either: they moved on.
-            if let Ok(stat) = read_stat(&self.root.join(format!("{process}/stat"))) {
-                parents.insert(process, stat.ppid.cast_unsigned());
-            }
-        }
-        Ok(family(&parents, pid))
-    }
-
     /// A file below the root.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
@@ -116,31 +99,19 @@ impl Proc {
         Ok(counts(&stat))
     }
 
-    /// The fault counters of every thread of `pids`; processes that are gone have none.
+    /// The fault counters of every thread of `pids`, by (pid, tid); processes that are gone have none.
     #[must_use]
-    pub fn snapshot(&self, pids: &[u32]) -> Snapshot {
+    pub fn snapshot(&self, pids: &[u32]) -> BTreeMap<(u32, u32), KernelCounts> {
         let mut threads = BTreeMap::new();
         for &pid in pids {
             for tid in self.threads(pid).unwrap_or_default() {
                 let path = self.root.join(format!("{pid}/task/{tid}/stat"));
                 if let Ok(stat) = read_stat(&path) {
-                    let faults = ThreadFaults {
-                        start_ticks: stat.starttime,
-                        counts: counts(&stat),
-                    };
-                    threads.insert((pid, tid), faults);
+                    threads.insert((pid, tid), counts(&stat));
                 }
             }
         }
-        Snapshot { threads }
-    }
-
-    /// The fault counters of every thread of the machine.
-    ///
-    /// # Errors
-    /// If the file system cannot be listed.
-    pub fn snapshot_all(&self) -> io::Result<Snapshot> {
-        Ok(self.snapshot(&self.processes()?))
+        threads
     }
 
     /// The machine's fault counters since boot, of /proc/vmstat.
@@ -204,22 +175,6 @@ fn numbers(directory: &Path) -> io::Result<Vec<u32>> {
     Ok(numbers)
 }
 
-/// `root` and everything below it, given each process's parent.
-fn family(parents: &BTreeMap<u32, u32>, root: u32) -> Vec<u32> {
-    let mut found = BTreeSet::from([root]);
-    loop {
-        let before = found.len();
-        for (&pid, parent) in parents {
-            if found.contains(parent) {
-                found.insert(pid);
-            }
-        }
-        if found.len() == before {
-            return found.into_iter().collect();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::process;
@@ -276,30 +231,19 @@ mod tests {
             let fixture = Fixture::new();
             fixture.thread(pid, pid, name, 1, (123, 4));
             fixture.thread(pid, pid + 50, name, 1, (5, 0));
-            let snapshot = fixture.proc().snapshot_all().expect("snapshot");
-            assert_eq!(snapshot.threads.len(), 2, "{name:?}");
-            assert_eq!(snapshot.threads[&(pid, pid)].counts, minor_major(123, 4));
-            assert_eq!(snapshot.threads[&(pid, pid)].start_ticks, 9000);
-            assert_eq!(snapshot.threads[&(pid, pid + 50)].counts, minor_major(5, 0));
+            let snapshot = fixture.proc().snapshot(&[pid]);
+            assert_eq!(snapshot.len(), 2, "{name:?}");
+            assert_eq!(snapshot[&(pid, pid)], minor_major(123, 4));
+            assert_eq!(snapshot[&(pid, pid + 50)], minor_major(5, 0));
         }
     }
 
     #[test]
     fn a_process_that_is_gone_has_no_threads() {
         let fixture = Fixture::new();
-        assert_eq!(fixture.proc().snapshot(&[7]), Snapshot::default());
+        assert!(fixture.proc().snapshot(&[7]).is_empty());
         assert!(fixture.proc().threads(7).is_err());
         assert!(!fixture.proc().has_process(7));
-    }
-
-    #[test]
-    fn descendants_are_found_whatever_their_order() {
-        let fixture = Fixture::new();
-        for (pid, ppid) in [(1, 0), (50, 1), (9, 50), (60, 9), (61, 1), (8, 60)] {
-            fixture.thread(pid, pid, "x", ppid, (0, 0));
-        }
-        let descendants = fixture.proc().descendants(50).expect("descendants");
-        assert_eq!(descendants, [8, 9, 50, 60]);
     }
 
     #[test]
@@ -331,8 +275,6 @@ mod tests {
         assert!(!proc.has_process(tid));
         assert_eq!(proc.process_of(tid).expect("process"), pid);
         assert!(proc.threads(pid).expect("threads").contains(&tid));
-        assert!(proc.descendants(pid).expect("descendants").contains(&pid));
-        assert!(proc.counts(pid).expect("counts").minor > 0);
         assert!(proc.vmstat().expect("vmstat").minor > 0);
         assert!(!proc.comm(pid).expect("comm").is_empty());
     }
@@ -346,8 +288,7 @@ mod tests {
         let mut memory = vec![0_u8; 64 << 20];
         *std::hint::black_box(&mut memory[0]) = 1;
         let after = proc.snapshot(&[pid]);
-        let counted = after.threads[&key].counts.minor - before.threads[&key].counts.minor;
+        let counted = after[&key].minor - before[&key].minor;
         assert!(counted >= 1, "{counted}");
-        assert!(after.since(&before)[&pid].alive.minor >= counted);
     }
 }

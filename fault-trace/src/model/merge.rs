@@ -6,7 +6,7 @@ use fault_trace_common::Hooks;
 
 use super::{
     run::{HookSet, Host, KernelReading, KernelSource, Run},
-    totals::{ClassTotals, KernelCounts, ProcessTotals, Totals, add_counts},
+    totals::{ClassTotals, ProcessTotals, Totals, add_counts},
 };
 
 /// Why runs cannot be merged.
@@ -194,19 +194,12 @@ fn add(sum: &mut Run, run: Run) {
 
 fn kernel_sum((one, other): (KernelReading, KernelReading)) -> KernelReading {
     KernelReading {
-        counts: plus(one.counts, other.counts),
+        counts: one.counts.plus(other.counts),
         source: if one.source == other.source {
             one.source
         } else {
             KernelSource::Proc
         },
-    }
-}
-
-const fn plus(one: KernelCounts, other: KernelCounts) -> KernelCounts {
-    KernelCounts {
-        minor: one.minor.saturating_add(other.minor),
-        major: one.major.saturating_add(other.major),
     }
 }
 
@@ -246,7 +239,7 @@ fn merge_processes(sum: &mut Vec<ProcessTotals>, more: Vec<ProcessTotals>) {
             Some(known) => {
                 add_counts(&mut known.counts, &process.counts);
                 let kernel = known.kernel.zip(process.kernel);
-                known.kernel = kernel.map(|(one, other)| plus(one, other));
+                known.kernel = kernel.map(|(one, other)| one.plus(other));
                 let cpu_ns = known.cpu_ns.zip(process.cpu_ns);
                 known.cpu_ns = cpu_ns.map(|(one, other)| one + other);
             }

@@ -145,6 +145,28 @@ pub struct KernelCounts {
     pub major: u64,
 }
 
+impl KernelCounts {
+    pub const NONE: Self = Self { minor: 0, major: 0 };
+
+    /// The sum of two counts.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            minor: self.minor.saturating_add(other.minor),
+            major: self.major.saturating_add(other.major),
+        }
+    }
+
+    /// What this counts beyond `other`, at least nothing.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self {
+            minor: self.minor.saturating_sub(other.minor),
+            major: self.major.saturating_sub(other.major),
+        }
+    }
+}
+
 /// Anomalies and losses, by [`Counter`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct CounterTotals(pub [u64; Counter::ALL.len()]);

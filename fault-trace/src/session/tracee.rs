@@ -171,9 +171,11 @@ impl Tracee {
         let mut processes = self.growth(&snapshot.live_threads);
         for process in &snapshot.totals.processes {
             let alive = processes.entry(process.pid).or_insert(Some(NONE));
-            *alive = alive.map(|alive| KernelCounts {
-                minor: alive.minor + process.counts.kernel_minor,
-                major: alive.major + process.counts.kernel_major,
+            *alive = alive.map(|alive| {
+                alive.plus(KernelCounts {
+                    minor: process.counts.kernel_minor,
+                    major: process.counts.kernel_major,
+                })
             });
         }
         Reading {
@@ -249,12 +251,8 @@ impl Tracee {
     /// The machine's counts: tracing started between two readings and stopped between two others.
     fn machine(&self, before: &Reading, after: &Reading, counts: &Counts) -> Option<KernelReading> {
         let (started, start_done) = self.vmstat?;
-        let since = |now: KernelCounts, then: KernelCounts| KernelCounts {
-            minor: now.minor.saturating_sub(then.minor),
-            major: now.major.saturating_sub(then.major),
-        };
-        let least = since(before.vmstat?, start_done);
-        let most = since(after.vmstat?, started);
+        let least = before.vmstat?.minus(start_done);
+        let most = after.vmstat?.minus(started);
         Some(reading(KernelSource::Vmstat, within(least, most, counts)))
     }
 
@@ -268,11 +266,10 @@ impl Tracee {
         let now = self.proc.snapshot(&pids);
         for thread in threads {
             let entry = growth.entry(thread.pid).or_insert(Some(NONE));
-            let counts = now.threads.get(&(thread.pid, thread.tid));
-            *entry = entry.zip(counts).map(|(sum, now)| KernelCounts {
-                minor: sum.minor + now.counts.minor.saturating_sub(thread.first_seen.minor),
-                major: sum.major + now.counts.major.saturating_sub(thread.first_seen.major),
-            });
+            let counts = now.get(&(thread.pid, thread.tid));
+            *entry = entry
+                .zip(counts)
+                .map(|(sum, now)| sum.plus(now.minus(thread.first_seen)));
         }
         growth
     }
@@ -285,7 +282,7 @@ pub(super) struct Reading {
     vmstat: Option<KernelCounts>,
 }
 
-const NONE: KernelCounts = KernelCounts { minor: 0, major: 0 };
+const NONE: KernelCounts = KernelCounts::NONE;
 
 /// The kernel's count when tracing stopped, which lies between two readings: the one of them, or in
 /// between, that is nearest to what was seen.
@@ -302,15 +299,9 @@ fn within(first: KernelCounts, last: KernelCounts, seen: &Counts) -> KernelCount
 /// The sum over all processes, if all are known.
 fn sum(snapshot: &Snapshot) -> Option<KernelReading> {
     let processes = &snapshot.totals.processes;
-    let counts =
-        processes
-            .iter()
-            .try_fold(KernelCounts { minor: 0, major: 0 }, |sum, process| {
-                process.kernel.map(|kernel| KernelCounts {
-                    minor: sum.minor + kernel.minor,
-                    major: sum.major + kernel.major,
-                })
-            })?;
+    let counts = processes
+        .iter()
+        .try_fold(NONE, |sum, process| Some(sum.plus(process.kernel?)))?;
     Some(reading(KernelSource::Proc, counts))
 }
 

@@ -9,10 +9,7 @@ use nix::{
 };
 
 use crate::{
-    host::{
-        cpu_time,
-        faults::{minus, plus},
-    },
+    host::cpu_time,
     model::{
         run::{KernelReading, KernelSource},
         totals::KernelCounts,
@@ -95,7 +92,7 @@ impl Children {
     #[must_use]
     pub const fn kernel(&self) -> KernelReading {
         KernelReading {
-            counts: minus(self.counts, self.baseline.counts),
+            counts: self.counts.minus(self.baseline.counts),
             source: KernelSource::Rusage,
         }
     }
@@ -147,7 +144,7 @@ impl Children {
     }
 
     fn add(&mut self, exited: Exited) {
-        self.counts = plus(self.counts, exited.counts);
+        self.counts = self.counts.plus(exited.counts);
         self.cpu_ns = self.cpu_ns.saturating_add(exited.cpu_ns);
         if let Some(cpu_ns) = exited.own_cpu_ns
             && self.own_cpu_ns.len() < CPU_TIMES_MAX
