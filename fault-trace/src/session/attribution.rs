@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn a_mapping_seen_as_code_first_is_named_when_it_is_faulted_on() {
         const PID: u32 = u32::MAX;
-        let mapping = |start, execute| Mapping {
+        let mapping = |start, execute: bool| Mapping {
             start,
             end: start + 0x1000,
             offset_bytes: 0,
