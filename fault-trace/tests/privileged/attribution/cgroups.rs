@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use tempfile::tempdir;
 
 use super::Recorded;
-use crate::support::{Known, Tracer, is_root, range, run, skip, text};
+use crate::support::{Known, Report, Tracer, is_root, range, run, skip, text};
 
 /// A cgroup of version 2 that is removed with the test.
 struct Cgroup(PathBuf);
@@ -55,6 +55,26 @@ impl Drop for Cgroup {
     }
 }
 
+/// Counts the faults of the target in the first 100 pages, while these programs run to their ends.
+fn counted(target: [&str; 2], programs: impl IntoIterator<Item = Known>) -> Report {
+    let range = range(100);
+    let [option, value] = target;
+    let tracer = Tracer::attached([
+        "stat",
+        "--format",
+        "json",
+        "--address",
+        &range,
+        option,
+        value,
+    ]);
+    programs.into_iter().for_each(Known::finish);
+    tracer.signal(Signal::SIGINT);
+    let report = tracer.report();
+    report.assert_balanced();
+    report
+}
+
 #[test]
 fn a_cgroup_is_traced_with_those_below_it_and_nobody_else() {
     if !is_root() {
@@ -70,23 +90,7 @@ fn a_cgroup_is_traced_with_those_below_it_and_nobody_else() {
         let outside = Known::waiting(&["wait", "touch:50"]);
         one.add(&in_one);
         other.add(&in_other);
-        let range = range(100);
-        let options = [
-            "stat",
-            "--format",
-            "json",
-            "--address",
-            &range,
-            "--cgroup",
-            traced.path(),
-        ];
-        let tracer = Tracer::attached(options);
-        for known in [in_one, in_other, outside] {
-            known.finish();
-        }
-        tracer.signal(Signal::SIGINT);
-        let report = tracer.report();
-        report.assert_balanced();
+        let report = counted(["--cgroup", traced.path()], [in_one, in_other, outside]);
         assert_eq!(report.class("anon-alloc"), expected, "{}", traced.path());
     }
 }
@@ -165,21 +169,7 @@ fn a_user_is_traced_and_nobody_else() {
     }
     let theirs = Known::waiting(&["user:65534", "wait", "touch:30"]);
     let ours = Known::waiting(&["wait", "touch:50"]);
-    let range = range(100);
-    let tracer = Tracer::attached([
-        "stat",
-        "--format",
-        "json",
-        "--address",
-        &range,
-        "-u",
-        "nobody",
-    ]);
-    theirs.finish();
-    ours.finish();
-    tracer.signal(Signal::SIGINT);
-    let report = tracer.report();
-    report.assert_balanced();
+    let report = counted(["--user", "nobody"], [theirs, ours]);
     assert_eq!(report.class("anon-alloc"), 30);
     assert_eq!(report.0["target"], "user nobody");
 }
@@ -191,20 +181,6 @@ fn a_name_is_traced_and_no_other() {
     }
     let one = Known::waiting(&["wait", "touch:30"]);
     let other = Known::waiting(&["name:other-name", "wait", "touch:50"]);
-    let range = range(100);
-    let tracer = Tracer::attached([
-        "stat",
-        "--format",
-        "json",
-        "--address",
-        &range,
-        "--comm",
-        "other-name",
-    ]);
-    one.finish();
-    other.finish();
-    tracer.signal(Signal::SIGINT);
-    let report = tracer.report();
-    report.assert_balanced();
+    let report = counted(["--comm", "other-name"], [one, other]);
     assert_eq!(report.class("anon-alloc"), 50);
 }
