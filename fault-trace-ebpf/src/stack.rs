@@ -97,11 +97,13 @@ extern "C" fn finish_stack(stack: *mut StackRecord) -> u64 {
         return 0;
     };
     let length = (stack.length as usize).min(STACK_FRAMES);
-    stack.id = id_of(stack, length);
-    if STACKS_SENT.get_ptr(&stack.id).is_none() {
-        send(stack, length);
+    // A key must lie on the program's own stack before Linux 6.2.
+    let id = id_of(stack, length);
+    stack.id = id;
+    if STACKS_SENT.get_ptr(&id).is_none() {
+        send(stack, length, id);
     }
-    stack.id
+    id
 }
 
 /// A mixing of the frames: 64 bits, so that different stacks hardly ever share one. Never 0.
@@ -121,7 +123,7 @@ fn id_of(stack: &StackRecord, length: usize) -> u64 {
 }
 
 #[inline(always)]
-fn send(stack: &mut StackRecord, length: usize) {
+fn send(stack: &mut StackRecord, length: usize, id: u64) {
     stack.header = emit::header(KIND_STACK, 0, 0);
     // The mask changes nothing but what the verifier knows.
     let bytes = STACK_HEADER_BYTES + (core::hint::black_box(length) & STACK_FRAMES) * 8;
@@ -130,7 +132,7 @@ fn send(stack: &mut StackRecord, length: usize) {
         unsafe { core::slice::from_raw_parts(core::ptr::from_ref(stack).cast::<u8>(), bytes) };
     if EVENTS.output(record, u64::from(BPF_RB_NO_WAKEUP)).is_err() {
         count(Counter::StacksDropped);
-    } else if STACKS_SENT.insert(&stack.id, &1, 0).is_err() {
+    } else if STACKS_SENT.insert(&id, &1, 0).is_err() {
         count(Counter::StacksFull);
     }
 }
