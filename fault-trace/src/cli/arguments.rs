@@ -1,11 +1,11 @@
 //! The arguments, declared for clap.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use fault_trace_common::{Class, Family};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{
+    capture::{Capture, Events},
     selection::{
         ExportName, GraphName, HistogramName, SelectionArguments, SymbolArguments, ViewArguments,
         WeightName,
@@ -13,8 +13,7 @@ use super::{
     values,
 };
 use crate::options::{
-    CallGraph, CaptureOptions, Command, DiffOptions, Evidence, ExportOptions, Filter, Format, Mode,
-    RecordOptions, ReportOptions, StatOptions, Target,
+    Command, DiffOptions, ExportOptions, Format, RecordOptions, ReportOptions, StatOptions,
 };
 
 /// Traces and explains the page faults of a process, a group of processes or the machine
@@ -176,106 +175,6 @@ enum Subcommands {
     },
 }
 
-#[derive(Args)]
-struct Capture {
-    #[command(flatten)]
-    target: TargetArguments,
-    #[command(flatten)]
-    filter: FilterArguments,
-    /// Stop after T
-    #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Capture")]
-    duration: Option<Duration>,
-    /// How much evidence to gather: core leaves out sleep, I/O, locks and reclaim, and costs less
-    #[arg(long, value_enum, default_value_t = EvidenceName::Full, help_heading = "Capture")]
-    evidence: EvidenceName,
-}
-
-/// What only commands that record single faults take.
-#[derive(Args)]
-struct Events {
-    /// Record only faults that took at least T; totals still hold all
-    #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Filter")]
-    min_latency: Option<Duration>,
-    /// Record only one in N faults; totals still hold all
-    #[arg(long, value_name = "1/N", value_parser = values::fraction, help_heading = "Filter")]
-    sample: Option<u32>,
-    /// Take the stack of each recorded fault: the same as --call-graph fp
-    #[arg(short = 'g', long, help_heading = "Capture")]
-    stacks: bool,
-    /// How to find the callers: fp follows frame pointers; dwarf copies 8 KiB of stack with each
-    /// fault, costs more, and needs no frame pointers
-    #[arg(long, value_enum, value_name = "HOW", help_heading = "Capture")]
-    call_graph: Option<CallGraphName>,
-    /// The size of the buffer between kernel and recorder [default: 16MiB; 128MiB with --call-graph
-    /// dwarf]
-    #[arg(long, value_name = "SIZE", value_parser = values::ring_bytes, help_heading = "Capture")]
-    buffer: Option<u32>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum CallGraphName {
-    Fp,
-    Dwarf,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum EvidenceName {
-    Full,
-    Core,
-}
-
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-struct TargetArguments {
-    /// Trace processes with all their threads, and the children they fork from now on
-    #[arg(short, long, value_name = "PID,…", value_delimiter = ',', help_heading = "Target",
-        value_parser = clap::value_parser!(u32).range(1..))]
-    pid: Vec<u32>,
-    /// Trace single threads
-    #[arg(short, long, value_name = "TID,…", value_delimiter = ',', help_heading = "Target",
-        value_parser = clap::value_parser!(u32).range(1..))]
-    tid: Vec<u32>,
-    /// Trace the threads in a cgroup (version 2) and below it
-    #[arg(long, value_name = "PATH", help_heading = "Target")]
-    cgroup: Option<PathBuf>,
-    /// Trace the threads of a user, by name or number
-    #[arg(short, long, value_name = "USER", help_heading = "Target")]
-    user: Option<String>,
-    /// Trace the threads of this name, as `ps -eLo comm` shows it
-    #[arg(long, value_name = "NAME", help_heading = "Target", value_parser = values::comm)]
-    comm: Option<String>,
-    /// Trace the whole machine
-    #[arg(short, long, help_heading = "Target")]
-    all: bool,
-    /// Launch a command and trace it and its children; its exit status is passed on
-    #[arg(last = true, value_name = "COMMAND", help_heading = "Target")]
-    command: Vec<OsString>,
-}
-
-#[derive(Args)]
-struct FilterArguments {
-    /// Only faults of these classes
-    #[arg(long, value_name = "CLASS,…", value_delimiter = ',', value_parser = values::class,
-        help_heading = "Filter")]
-    class: Vec<Class>,
-    /// Only faults of these families
-    #[arg(long, value_name = "FAMILY,…", value_delimiter = ',', value_parser = values::family,
-        help_heading = "Filter")]
-    family: Vec<Family>,
-    /// Only faults at addresses from LO to below HI
-    #[arg(long, value_name = "LO-HI", value_parser = values::addresses, help_heading = "Filter")]
-    address: Option<(u64, u64)>,
-    /// Only accesses made in this mode
-    #[arg(long, value_enum, help_heading = "Filter")]
-    mode: Option<ModeName>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum ModeName {
-    User,
-    Kernel,
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 enum FormatName {
     Text,
@@ -379,89 +278,6 @@ impl Arguments {
     }
 }
 
-impl Events {
-    fn ring_bytes(&self) -> u32 {
-        const FOR_RECORDS: u32 = 16 << 20;
-        const FOR_COPIES_OF_STACKS: u32 = 128 << 20;
-        self.buffer.unwrap_or(match self.call_graph() {
-            Some(CallGraph::Dwarf) => FOR_COPIES_OF_STACKS,
-            Some(CallGraph::FramePointers) | None => FOR_RECORDS,
-        })
-    }
-
-    fn call_graph(&self) -> Option<CallGraph> {
-        match self.call_graph {
-            Some(CallGraphName::Dwarf) => Some(CallGraph::Dwarf),
-            Some(CallGraphName::Fp) => Some(CallGraph::FramePointers),
-            None => self.stacks.then_some(CallGraph::FramePointers),
-        }
-    }
-}
-
-impl Capture {
-    /// Without `events` nothing is recorded, only counted.
-    fn into_options(self, events: Option<&Events>) -> CaptureOptions {
-        CaptureOptions {
-            target: self.target.into(),
-            filter: Filter {
-                min_latency: events.and_then(|events| events.min_latency),
-                sample: events.and_then(|events| events.sample),
-                ..self.filter.into()
-            },
-            duration: self.duration,
-            ring_bytes: events.map(Events::ring_bytes),
-            stacks: events.and_then(Events::call_graph),
-            evidence: match self.evidence {
-                EvidenceName::Full => Evidence::Full,
-                EvidenceName::Core => Evidence::Core,
-            },
-        }
-    }
-}
-
-impl From<TargetArguments> for Target {
-    /// clap has seen to it that there is exactly one.
-    fn from(target: TargetArguments) -> Self {
-        if !target.command.is_empty() {
-            Self::Launch(target.command)
-        } else if !target.pid.is_empty() {
-            Self::Processes(target.pid)
-        } else if !target.tid.is_empty() {
-            Self::Threads(target.tid)
-        } else if let Some(path) = target.cgroup {
-            Self::Cgroup(path)
-        } else if let Some(user) = target.user {
-            Self::User(user)
-        } else if let Some(comm) = target.comm {
-            Self::Comm(comm)
-        } else {
-            Self::All
-        }
-    }
-}
-
-impl From<FilterArguments> for Filter {
-    fn from(filter: FilterArguments) -> Self {
-        Self {
-            classes: filter.class,
-            families: filter.family,
-            addresses: filter.address,
-            mode: filter.mode.map(Into::into),
-            min_latency: None,
-            sample: None,
-        }
-    }
-}
-
-impl From<ModeName> for Mode {
-    fn from(mode: ModeName) -> Self {
-        match mode {
-            ModeName::User => Self::User,
-            ModeName::Kernel => Self::Kernel,
-        }
-    }
-}
-
 impl From<FormatName> for Format {
     fn from(format: FormatName) -> Self {
         match format {
@@ -475,7 +291,12 @@ impl From<FormatName> for Format {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
+    use fault_trace_common::{Class, Family};
+
     use super::*;
+    use crate::options::Target;
 
     fn parse(line: &str) -> Result<Command, clap::Error> {
         super::super::parse(line.split_whitespace().map(OsString::from))

@@ -1,6 +1,7 @@
 //! The command line: arguments to plain options, nothing else.
 
 mod arguments;
+mod capture;
 mod selection;
 mod values;
 

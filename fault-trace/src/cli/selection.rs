@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 use fault_trace_common::{Class, Family};
 
-use super::{arguments::ModeName, values};
+use super::{capture::ModeName, values};
 use crate::{
     analysis::{
         Weight,

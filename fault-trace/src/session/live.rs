@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     prepare::{self, Prepared},
-    spaces::Refiner,
+    refiner::Refiner,
     tracee::Tracee,
 };
 use crate::{
@@ -102,7 +102,7 @@ async fn run_async(
         None
     };
     if let Some(source) = &mut source {
-        source.refiner.follow(tracee.pids());
+        source.refiner.spaces_mut().follow(tracee.pids());
     }
     tracee.before_start();
     run.clock = kernel::clock_base();
@@ -267,8 +267,9 @@ impl State<'_> {
         let online = prepare::online_cpus()?;
         self.capture.follow_cpus(&online)?;
         if let Some(Source { refiner, .. }) = &mut self.source {
-            refiner.follow_cpus(&online)?;
-            refiner.look();
+            let spaces = refiner.spaces_mut();
+            spaces.follow_cpus(&online)?;
+            spaces.look();
         }
         self.sink.tick(&mut Progress {
             elapsed: began.elapsed(),

@@ -11,6 +11,7 @@ mod prepare;
 mod progress;
 mod record;
 mod recorded;
+mod refiner;
 mod spaces;
 mod stat;
 mod trace;

@@ -1,23 +1,20 @@
-//! Refining live: every fault is looked up in its address space as of its time.
+//! The address spaces of the traced processes as they are now and were a moment ago: the sideband, and
+//! snapshots where it does not tell enough.
 
 use std::{
     collections::{HashMap, HashSet},
-    path::Path,
     sync::Arc,
 };
 
-use fault_trace_common::{Class, Hooks, Region, Verdict};
+use fault_trace_common::Class;
 
-use super::attribution::Attribution;
 use crate::{
     capture::sideband::{self, OpenError, Sideband},
-    decode::{RawPhases, Record, StackIds},
-    host::{devices, huge, kernel, numa::NumaHints, proc::Proc},
+    host::{devices, kernel, proc::Proc},
     model::{
-        Event, Fault, Refinement, Run,
+        Fault, Run,
         address_space::{Certainty, Found},
         mapping::{Devices, Mapping, Names, parse_maps},
-        refine::{Conditions, refine},
         space_event::SpaceChange,
         spaces::{HORIZON_NS, Spaces},
     },
@@ -34,7 +31,7 @@ const SNAPSHOT_REST: u64 = 20;
 const SNAPSHOTS_REMEMBERED: usize = 1 << 16;
 
 /// What is known of where a fault's address lies.
-enum Lookup {
+pub(super) enum Lookup {
     /// Asking would not help.
     Unasked,
     /// Nothing is mapped there as far as is known.
@@ -43,9 +40,9 @@ enum Lookup {
 }
 
 /// A [`Found`] that outlives the look-up.
-struct Kept {
-    mapping: Arc<Mapping>,
-    since_ns: u64,
+pub(super) struct Kept {
+    pub(super) mapping: Arc<Mapping>,
+    pub(super) since_ns: u64,
     certainty: Certainty,
     grew: bool,
 }
@@ -60,7 +57,7 @@ impl Kept {
         }
     }
 
-    const fn found(&self) -> Found<'_> {
+    pub(super) const fn found(&self) -> Found<'_> {
         Found {
             mapping: &self.mapping,
             since_ns: self.since_ns,
@@ -70,8 +67,8 @@ impl Kept {
     }
 }
 
-/// The address spaces of the traced processes, and what they changed in the classes.
-pub(super) struct Refiner {
+/// The address spaces, fed as they change.
+pub(super) struct LiveSpaces {
     sideband: Sideband,
     decoder: Decoder,
     devices: Devices,
@@ -79,43 +76,24 @@ pub(super) struct Refiner {
     spaces: Spaces,
     /// The processes to keep; `None`: all.
     followed: Option<HashSet<u32>>,
-    refinement: Refinement,
     proc: Proc,
-    hooks: Hooks,
-    /// The classes that count, see `Class::bit`; only the refined class tells.
-    wanted: u64,
-    /// Recorded faults of other classes, by process.
-    unwanted: HashMap<u32, u64>,
     cpus: Vec<u32>,
-    numa_hints: NumaHints,
-    huge_zero_page: bool,
     /// The last snapshot of each process.
     snapshots: HashMap<u32, LastSnapshot>,
     undecodable: u64,
-    attribution: Attribution,
-    /// Processes that exited since the last batch: their last faults may be in the next.
+    /// Processes that executed another program, and that exited, and were not asked for yet.
+    executed: Vec<u32>,
     exited: Vec<u32>,
-    /// Phases whose fault comes next, by thread: as many as there are CPUs, unless faults are lost.
-    phases: HashMap<u32, RawPhases>,
 }
-
-/// Bound: phases that wait for their fault.
-const PHASES_MAX: usize = 1 << 12;
 
 struct LastSnapshot {
     time_ns: u64,
     cost_ns: u64,
 }
 
-impl Refiner {
-    /// Opens the sideband. To be called before the first fault. `live_symbols` as for
-    /// [`Attribution::new`].
-    pub(super) fn open(
-        hooks: Hooks,
-        wanted: u64,
-        cpus: &[u32],
-        live_symbols: bool,
-    ) -> Result<Self, OpenError> {
+impl LiveSpaces {
+    /// Opens the sideband. To be called before the first fault.
+    pub(super) fn open(cpus: &[u32]) -> Result<Self, OpenError> {
         let proc = Proc::default();
         let devices = devices::devices(&proc);
         Ok(Self {
@@ -125,19 +103,12 @@ impl Refiner {
             names: Names::default(),
             spaces: Spaces::new(HORIZON_NS),
             followed: None,
-            refinement: Refinement::default(),
             proc,
-            hooks,
-            wanted,
-            unwanted: HashMap::new(),
             cpus: cpus.to_vec(),
-            numa_hints: NumaHints::new(Proc::default()),
-            huge_zero_page: huge::zero_page_in_use(Path::new("/sys")),
             snapshots: HashMap::new(),
             undecodable: 0,
-            attribution: Attribution::new(live_symbols),
+            executed: Vec::new(),
             exited: Vec::new(),
-            phases: HashMap::new(),
         })
     }
 
@@ -208,86 +179,8 @@ impl Refiner {
         true
     }
 
-    /// Turns records just taken from the ring buffer into events, refined and attributed: whatever
-    /// led to them is in the sideband.
-    pub(super) fn refine(&mut self, records: Vec<Record>) -> Vec<Event> {
-        let exited = std::mem::take(&mut self.exited);
-        self.read();
-        self.numa_hints.next_batch();
-        if self.phases.len() > PHASES_MAX {
-            self.phases.clear();
-        }
-        let mut events = Vec::with_capacity(records.len());
-        for record in records {
-            match record {
-                Record::Phases(phases) => _ = self.phases.insert(phases.tid, phases),
-                Record::Fault(mut fault, stacks) => {
-                    if let Some(phases) = self.phases.remove(&fault.tid)
-                        && phases.time_ns == fault.time_ns
-                    {
-                        fault.phases_ns = phases.spent_ns;
-                    }
-                    if self.fault(&mut fault, stacks, &mut events) {
-                        events.push(Event::Fault(fault));
-                    }
-                }
-                Record::Stack(stack) => self.attribution.stack(stack),
-                Record::StackCopy(copy) => self.attribution.stack_copy(copy),
-                Record::Task(task) => {
-                    self.attribution.task(&task, &mut events);
-                    events.push(Event::Task(task));
-                }
-            }
-        }
-        for pid in exited {
-            self.attribution.exited(pid);
-        }
-        events
-    }
-
-    /// The functions of all locations, once everything is recorded.
-    pub(super) fn symbols(&self) -> Vec<Event> {
-        self.attribution.symbols()
-    }
-
-    /// Refines a fault and fills in what it refers to; false if it does not count.
-    fn fault(&mut self, fault: &mut Fault, stacks: StackIds, events: &mut Vec<Event>) -> bool {
-        let before = Verdict {
-            class: fault.class,
-            confidence: fault.confidence,
-        };
-        let mut lookup = Lookup::Unasked;
-        if fault.evidence.in_region(Region::User) {
-            lookup = self.locate(fault);
-            let verdict = self.verdict(fault, before, &lookup);
-            fault.class = verdict.class;
-            fault.confidence = verdict.confidence;
-        }
-        self.refinement.add(before, fault);
-        if self.wanted & fault.class.bit() == 0 {
-            *self.unwanted.entry(fault.pid).or_default() += 1;
-            return false;
-        }
-        let mapping = match lookup {
-            Lookup::Found(kept) => Some((kept.mapping, kept.since_ns)),
-            Lookup::Unasked | Lookup::Unknown => None,
-        };
-        self.attribution
-            .fault(fault, stacks, mapping, &mut self.spaces, events);
-        true
-    }
-
-    fn verdict(&mut self, fault: &Fault, told: Verdict, lookup: &Lookup) -> Verdict {
-        let conditions = self.conditions(told);
-        match lookup {
-            Lookup::Unasked => told,
-            Lookup::Unknown => refine(fault, conditions, None),
-            Lookup::Found(kept) => refine(fault, conditions, Some(&kept.found())),
-        }
-    }
-
     /// Looks up what was mapped at a user address.
-    fn locate(&mut self, fault: &Fault) -> Lookup {
+    pub(super) fn locate(&mut self, fault: &Fault) -> Lookup {
         let (pid, address, time_ns) = (fault.pid, fault.address, fault.time_ns);
         if fault.class == Class::SegvUnmapped {
             let known = self.spaces.peek(pid, address, time_ns);
@@ -311,18 +204,9 @@ impl Refiner {
         found.map_or(Lookup::Unknown, |found| Lookup::Found(Kept::of(found)))
     }
 
-    fn conditions(&mut self, told: Verdict) -> Conditions {
-        Conditions {
-            hooks: self.hooks,
-            huge_zero_page: self.huge_zero_page,
-            // Nobody else asks, so that the counter need not be read.
-            numa_hints: told.class == Class::AnonZero && self.numa_hints.moved(),
-        }
-    }
-
     /// Reads the sideband. A fork and what the child did may be in the rings of different CPUs, so
     /// the order of time is restored before it is decided what to keep.
-    fn read(&mut self) {
+    pub(super) fn read(&mut self) {
         let mut events = Vec::new();
         let counts = self
             .sideband
@@ -336,12 +220,27 @@ impl Refiner {
             match event.change {
                 SpaceChange::Named {
                     pid, exec: true, ..
-                } => self.attribution.executed(pid),
+                } => self.executed.push(pid),
                 SpaceChange::Exited { pid, tid } if pid == tid => self.exited.push(pid),
                 _ => {}
             }
             self.spaces.push(event);
         }
+    }
+
+    /// The processes that have executed another program since the last call.
+    pub(super) fn take_executed(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.executed)
+    }
+
+    /// The processes that have exited since the last call.
+    pub(super) fn take_exited(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.exited)
+    }
+
+    /// What was mapped when.
+    pub(super) const fn spaces_mut(&mut self) -> &mut Spaces {
+        &mut self.spaces
     }
 
     fn is_followed(&mut self, change: &SpaceChange) -> bool {
@@ -358,22 +257,9 @@ impl Refiner {
         change.pid().is_none_or(|pid| followed.contains(&pid))
     }
 
-    /// Puts the refined classes, and what was lost on the way, into the run.
+    /// Puts what was lost on the way into the run.
     pub(super) fn finish(&self, run: &mut Run) {
-        self.refinement.apply(&mut run.totals);
-        let totals = &mut run.totals;
-        totals
-            .classes
-            .retain(|class| self.wanted & class.class.bit() != 0);
-        for process in &mut totals.processes {
-            let count = self.unwanted.get(&process.pid).copied().unwrap_or(0);
-            for counts in [&mut process.counts, &mut totals.counts] {
-                counts.recorded = counts.recorded.saturating_sub(count);
-                counts.filtered += count;
-            }
-        }
         run.spaces = self.spaces.counts();
-        self.attribution.finish(run);
         run.undecodable += self.undecodable;
     }
 }

@@ -1,0 +1,74 @@
+//! What user space sets before the programs are loaded.
+
+use crate::{class::Class, region::Regions};
+
+use super::record::COMM_LEN;
+
+/// [`Config::stacks`]: none are taken.
+pub const STACKS_NONE: u32 = 0;
+/// [`Config::stacks`]: followed by frame pointers in the kernel.
+pub const STACKS_FRAME_POINTERS: u32 = 1;
+/// [`Config::stacks`]: the user's are copied, for user space to unwind.
+pub const STACKS_COPIED: u32 = 2;
+
+/// [`Config::target_kind`]: every thread of the machine.
+pub const TARGET_ALL: u32 = 0;
+/// [`Config::target_kind`]: the map `TARGETS` holds processes.
+pub const TARGET_PROCESSES: u32 = 1;
+/// [`Config::target_kind`]: the map `TARGETS` holds threads.
+pub const TARGET_THREADS: u32 = 2;
+
+/// [`Config::target_kind`]: threads in a cgroup or below it.
+pub const TARGET_CGROUP: u32 = 3;
+/// [`Config::target_kind`]: threads of a user.
+pub const TARGET_USER: u32 = 4;
+/// [`Config::target_kind`]: threads of a name.
+pub const TARGET_COMM: u32 = 5;
+
+/// The length of the map `TARGET_HINTS`; an id's index is its remainder.
+pub const TARGET_HINTS_LEN: u32 = 1 << 16;
+
+/// What user space sets before the programs are loaded.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Config {
+    pub regions: Regions,
+    /// The hooks that will be attached, see [`crate::Hooks`].
+    pub hooks: u32,
+    /// A `TARGET_…` constant.
+    pub target_kind: u32,
+    /// Whether children of target processes become targets; 0 or 1.
+    pub follow_children: u32,
+    /// Whether faults are written to the ring buffer; 0 or 1.
+    pub emit: u32,
+    /// Selection: the classes that count, see [`Class::bit`].
+    pub class_mask: u64,
+    /// Selection: the addresses that count, first and last.
+    pub address_first: u64,
+    pub address_last: u64,
+    /// Selection: 1 user mode, 2 kernel mode, 3 both.
+    pub mode_mask: u32,
+    /// One in so many faults is written to the ring buffer.
+    pub sample: u32,
+    /// Faults faster than this are not written to the ring buffer.
+    pub min_latency_ns: u64,
+    /// Offsets in `struct task_struct`, from BTF; 0 where unknown.
+    pub task_pid_offset: u32,
+    pub task_tgid_offset: u32,
+    pub task_min_flt_offset: u32,
+    pub task_maj_flt_offset: u32,
+    /// Whether `sched_switch` passes the state of the thread that leaves (5.18); 0 or 1.
+    pub has_prev_state: u32,
+    /// How stacks are taken: a `STACKS_…` constant.
+    pub stacks: u32,
+    /// [`TARGET_CGROUP`]: its id, and how far below the root of the hierarchy it is.
+    pub target_cgroup_id: u64,
+    pub target_cgroup_level: u32,
+    /// [`TARGET_USER`]: the real user id.
+    pub target_uid: u32,
+    /// [`TARGET_COMM`]: the name.
+    pub target_comm: [u8; COMM_LEN],
+}
+
+/// [`Config::class_mask`] with every class selected.
+pub const ALL_CLASSES: u64 = (1 << Class::COUNT) - 1;

@@ -1,0 +1,129 @@
+//! Map values.
+
+use crate::{histogram::BUCKETS, open::OpenFaults, phase::Spent};
+
+use super::record::COMM_LEN;
+
+/// What a thread, a process or a run has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(serde::Serialize, serde::Deserialize))]
+#[repr(C)]
+pub struct Counts {
+    pub started: u64,
+    /// Ended, counted by the kernel as minor.
+    pub minor: u64,
+    /// Ended, counted by the kernel as major.
+    pub major: u64,
+    /// Closed without END.
+    pub failed: u64,
+    /// Written to the ring buffer.
+    pub recorded: u64,
+    /// Not written: the ring buffer was full.
+    pub dropped: u64,
+    /// Not written: filtered on request.
+    pub filtered: u64,
+    /// Zeroed user pages allocated while no fault was open: faults without an exception.
+    pub gup: u64,
+    /// Sum of the known latencies, ns.
+    pub latency_ns: u64,
+    /// The kernel's own `min_flt`. Of a live thread: when it was first seen. Of a process: by how
+    /// much it grew from then to the exit, summed over its exited threads.
+    pub kernel_minor: u64,
+    /// The kernel's own `maj_flt`, likewise.
+    pub kernel_major: u64,
+}
+
+/// A value of the map `THREADS`: one live thread that faulted. Only that thread writes to it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct ThreadStats {
+    pub counts: Counts,
+    pub pid: u32,
+    /// 0 marks a free slot.
+    pub tid: u32,
+    pub comm: [u8; COMM_LEN],
+    pub padding: [u64; 2],
+}
+
+/// A value of the map `PROCESSES`: what a process's exited threads had counted. Key: pid.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct ProcessStats {
+    pub counts: Counts,
+    pub comm: [u8; COMM_LEN],
+}
+
+impl ProcessStats {
+    /// A process of which nothing is counted yet.
+    pub const EMPTY: &'static Self = &Self {
+        counts: Counts {
+            started: 0,
+            minor: 0,
+            major: 0,
+            failed: 0,
+            recorded: 0,
+            dropped: 0,
+            filtered: 0,
+            gup: 0,
+            latency_ns: 0,
+            kernel_minor: 0,
+            kernel_major: 0,
+        },
+        comm: [0; COMM_LEN],
+    };
+}
+
+/// A value of the per-CPU map `CLASSES`; the index is the class's number.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct ClassStats {
+    /// Faults whose latency is unknown; the others are counted in `buckets`.
+    pub untimed: u64,
+    pub inferred: u64,
+    pub major: u64,
+    /// Base pages allocated.
+    pub pages: u64,
+    /// Sum of the known latencies, ns.
+    pub sum_ns: u64,
+    /// All ones minus the smallest latency, so that a zeroed value means none; ns.
+    pub min_ns_inverted: u64,
+    pub max_ns: u64,
+    /// Sum over the known latencies, ns.
+    pub phases_ns: Spent,
+    pub padding: [u64; 3],
+    /// Faults a latency bucket, see [`crate::histogram`].
+    pub buckets: [u64; BUCKETS],
+}
+
+/// A value of the task storage `TASKS`: what is known of a thread that faulted.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct TaskState {
+    pub open: OpenFaults,
+    /// The kernel's own `min_flt` and `maj_flt`, up to which they are accounted for.
+    pub kernel_minor: u64,
+    pub kernel_major: u64,
+    /// Index into `THREADS`; 0 is shared by threads that found no free slot.
+    pub slot: u32,
+    /// Whether the thread has exited; 0 or 1. It may still fault while it tears down.
+    pub exited: u32,
+    /// The ids of the stacks of the fault that is being closed; 0 if none was taken.
+    pub user_stack: u64,
+    pub kernel_stack: u64,
+    /// Whether the fault that is being closed is thinned out: a `THINNING_…` constant.
+    pub thinning: u32,
+    /// Whether the thread's stack is being read: faults meanwhile are the tracer's. 0 or 1.
+    pub reading_stack: u32,
+    /// The cgroup the thread was last seen in.
+    pub cgroup_id: u64,
+    /// Whether the thread is in the map `AWAY`; 0 or 1.
+    pub away: u32,
+    pub padding: u32,
+}
+
+/// [`TaskState::thinning`]: not decided yet.
+pub const THINNING_OPEN: u32 = 0;
+/// [`TaskState::thinning`]: the fault is to be recorded.
+pub const THINNING_KEPT: u32 = 1;
+/// [`TaskState::thinning`]: the fault is not to be recorded.
+pub const THINNING_OUT: u32 = 2;

@@ -1,0 +1,57 @@
+//! The layout of what crosses from the eBPF programs to user space: ring-buffer records, map
+//! values and read-only globals. Padding is explicit; numbers, no enums and no bools.
+
+mod config;
+mod map;
+mod record;
+
+pub use config::*;
+pub use map::*;
+pub use record::*;
+
+const _: () = {
+    use core::mem::{offset_of, size_of};
+
+    use crate::{histogram::BUCKETS, phase::Spent};
+
+    assert!(size_of::<RecordHeader>() == 8);
+    assert!(size_of::<FaultRecord>() == 64);
+    assert!(offset_of!(FaultRecord, error_code) == 48);
+    assert!(size_of::<StackedFaultRecord>() == 80);
+    assert!(offset_of!(StackRecord, frames) == STACK_HEADER_BYTES);
+    assert!(size_of::<StackRecord>() == STACK_HEADER_BYTES + 8 * (STACK_FRAMES + 1));
+    assert!(offset_of!(StackCopyRecord, bytes) == STACK_COPY_HEADER_BYTES);
+    assert!(size_of::<StackCopyRecord>() == STACK_COPY_HEADER_BYTES + STACK_COPY_BYTES);
+    assert!(size_of::<TaskRecord>() == 56);
+    assert!(offset_of!(TaskRecord, comm) == 40);
+    assert!(size_of::<Counts>() == 88);
+    assert!(size_of::<ThreadStats>() == 128);
+    assert!(size_of::<ProcessStats>() == 104);
+    assert!(size_of::<ClassStats>() == 128 + 8 * BUCKETS);
+    assert!(size_of::<PhasesRecord>() == 24 + size_of::<Spent>());
+    assert!(size_of::<TaskState>() == 520 + 64);
+    assert!(size_of::<Config>() == 72 + 16 + 24 + 16 + 16 + 8 + 32);
+};
+
+#[cfg(feature = "user")]
+mod pod {
+    //! User space reads these from bytes. Sound: `repr(C)`, no padding (asserted by the sizes
+    //! above), every bit pattern valid.
+    use super::{
+        ClassStats, Config, Counts, FaultRecord, PhasesRecord, ProcessStats, RecordHeader,
+        StackedFaultRecord, TaskRecord, ThreadStats,
+    };
+    use bytemuck::{Pod, Zeroable};
+
+    macro_rules! pod {
+        ($($name:ident)*) => {
+            $(
+                // SAFETY: see the module's comment.
+                unsafe impl Zeroable for $name {}
+                // SAFETY: see the module's comment.
+                unsafe impl Pod for $name {}
+            )*
+        };
+    }
+    pod!(Config RecordHeader FaultRecord StackedFaultRecord PhasesRecord TaskRecord Counts ThreadStats ProcessStats ClassStats);
+}

@@ -1,0 +1,174 @@
+//! Refining live: every fault gets the class that its mapping tells, and what it refers to.
+
+use std::{collections::HashMap, path::Path};
+
+use fault_trace_common::{Class, Hooks, Region, Verdict};
+
+use super::{
+    attribution::Attribution,
+    spaces::{LiveSpaces, Lookup},
+};
+use crate::{
+    capture::sideband::OpenError,
+    decode::{RawPhases, Record, StackIds},
+    host::{huge, numa::NumaHints, proc::Proc},
+    model::{
+        Event, Fault, Refinement, Run,
+        refine::{Conditions, refine},
+    },
+};
+
+/// Bound: phases that wait for their fault.
+const PHASES_MAX: usize = 1 << 12;
+
+/// What the address spaces changed in the classes, and what faults belong to.
+pub(super) struct Refiner {
+    spaces: LiveSpaces,
+    attribution: Attribution,
+    refinement: Refinement,
+    hooks: Hooks,
+    /// The classes that count, see `Class::bit`; only the refined class tells.
+    wanted: u64,
+    /// Recorded faults of other classes, by process.
+    unwanted: HashMap<u32, u64>,
+    numa_hints: NumaHints,
+    huge_zero_page: bool,
+    /// Phases whose fault comes next, by thread: as many as there are CPUs, unless faults are lost.
+    phases: HashMap<u32, RawPhases>,
+}
+
+impl Refiner {
+    /// To be called before the first fault. `live_symbols` as for [`Attribution::new`].
+    pub(super) fn open(
+        hooks: Hooks,
+        wanted: u64,
+        cpus: &[u32],
+        live_symbols: bool,
+    ) -> Result<Self, OpenError> {
+        Ok(Self {
+            spaces: LiveSpaces::open(cpus)?,
+            attribution: Attribution::new(live_symbols),
+            refinement: Refinement::default(),
+            hooks,
+            wanted,
+            unwanted: HashMap::new(),
+            numa_hints: NumaHints::new(Proc::default()),
+            huge_zero_page: huge::zero_page_in_use(Path::new("/sys")),
+            phases: HashMap::new(),
+        })
+    }
+
+    /// The address spaces, to be kept up to date.
+    pub(super) const fn spaces_mut(&mut self) -> &mut LiveSpaces {
+        &mut self.spaces
+    }
+
+    /// Turns records just taken from the ring buffer into events, refined and attributed: whatever
+    /// led to them is in the sideband.
+    pub(super) fn refine(&mut self, records: Vec<Record>) -> Vec<Event> {
+        let exited = self.spaces.take_exited();
+        self.spaces.read();
+        self.numa_hints.next_batch();
+        if self.phases.len() > PHASES_MAX {
+            self.phases.clear();
+        }
+        let mut events = Vec::with_capacity(records.len());
+        for record in records {
+            match record {
+                Record::Phases(phases) => _ = self.phases.insert(phases.tid, phases),
+                Record::Fault(mut fault, stacks) => {
+                    if let Some(phases) = self.phases.remove(&fault.tid)
+                        && phases.time_ns == fault.time_ns
+                    {
+                        fault.phases_ns = phases.spent_ns;
+                    }
+                    if self.fault(&mut fault, stacks, &mut events) {
+                        events.push(Event::Fault(fault));
+                    }
+                }
+                Record::Stack(stack) => self.attribution.stack(stack),
+                Record::StackCopy(copy) => self.attribution.stack_copy(copy),
+                Record::Task(task) => {
+                    self.attribution.task(&task, &mut events);
+                    events.push(Event::Task(task));
+                }
+            }
+        }
+        for pid in exited {
+            self.attribution.exited(pid);
+        }
+        events
+    }
+
+    /// The functions of all locations, once everything is recorded.
+    pub(super) fn symbols(&self) -> Vec<Event> {
+        self.attribution.symbols()
+    }
+
+    /// Refines a fault and fills in what it refers to; false if it does not count.
+    fn fault(&mut self, fault: &mut Fault, stacks: StackIds, events: &mut Vec<Event>) -> bool {
+        let before = Verdict {
+            class: fault.class,
+            confidence: fault.confidence,
+        };
+        let mut lookup = Lookup::Unasked;
+        if fault.evidence.in_region(Region::User) {
+            lookup = self.spaces.locate(fault);
+            let verdict = self.verdict(fault, before, &lookup);
+            fault.class = verdict.class;
+            fault.confidence = verdict.confidence;
+        }
+        self.refinement.add(before, fault);
+        if self.wanted & fault.class.bit() == 0 {
+            *self.unwanted.entry(fault.pid).or_default() += 1;
+            return false;
+        }
+        let mapping = match lookup {
+            Lookup::Found(kept) => Some((kept.mapping, kept.since_ns)),
+            Lookup::Unasked | Lookup::Unknown => None,
+        };
+        for pid in self.spaces.take_executed() {
+            self.attribution.executed(pid);
+        }
+        let spaces = self.spaces.spaces_mut();
+        self.attribution
+            .fault(fault, stacks, mapping, spaces, events);
+        true
+    }
+
+    fn verdict(&mut self, fault: &Fault, told: Verdict, lookup: &Lookup) -> Verdict {
+        let conditions = self.conditions(told);
+        match lookup {
+            Lookup::Unasked => told,
+            Lookup::Unknown => refine(fault, conditions, None),
+            Lookup::Found(kept) => refine(fault, conditions, Some(&kept.found())),
+        }
+    }
+
+    fn conditions(&mut self, told: Verdict) -> Conditions {
+        Conditions {
+            hooks: self.hooks,
+            huge_zero_page: self.huge_zero_page,
+            // Nobody else asks, so that the counter need not be read.
+            numa_hints: told.class == Class::AnonZero && self.numa_hints.moved(),
+        }
+    }
+
+    /// Puts the refined classes, and what was lost on the way, into the run.
+    pub(super) fn finish(&self, run: &mut Run) {
+        self.refinement.apply(&mut run.totals);
+        let totals = &mut run.totals;
+        totals
+            .classes
+            .retain(|class| self.wanted & class.class.bit() != 0);
+        for process in &mut totals.processes {
+            let count = self.unwanted.get(&process.pid).copied().unwrap_or(0);
+            for counts in [&mut process.counts, &mut totals.counts] {
+                counts.recorded = counts.recorded.saturating_sub(count);
+                counts.filtered += count;
+            }
+        }
+        self.spaces.finish(run);
+        self.attribution.finish(run);
+    }
+}
