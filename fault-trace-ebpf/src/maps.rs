@@ -55,7 +55,8 @@ impl<T> TaskStorage<T> {
     }
 }
 
-/// Index 0: not 0 once every hook is attached. A thread that is counted earlier would miss faults.
+/// Index 0: not 0 while every hook is attached. A thread that is counted earlier would miss faults, and
+/// pages that are allocated later would seem to be allocated without a fault.
 #[map]
 static COUNTING: Array<u64> = Array::with_max_entries(1, 0);
 

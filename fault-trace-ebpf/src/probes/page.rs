@@ -31,8 +31,11 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
         return;
     };
     if state.open.depth == 0 {
-        if zeroed && let Some((counts, shared)) = task::counts(state) {
-            // An anonymous page without an exception: get_user_pages().
+        // An anonymous page without an exception: get_user_pages(). Unless START is detached already.
+        if zeroed
+            && maps::is_counting()
+            && let Some((counts, shared)) = task::counts(state)
+        {
             maps::add(&raw mut counts.gup, 1, shared);
         }
         return;

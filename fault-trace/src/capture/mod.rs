@@ -165,11 +165,7 @@ impl Capture {
     /// The hook that the kernel refused.
     pub fn start(&mut self) -> Result<(), CaptureError> {
         attach::start(self)?;
-        let mut counting: Array<_, u64> = totals::map_mut(&mut self.ebpf, "COUNTING")?;
-        counting.set(0, &1, 0).map_err(|source| CaptureError::Map {
-            name: "COUNTING",
-            source,
-        })?;
+        self.set_counting(true)?;
         // ENDs seen before START was attached belong to no run.
         self.before = totals::counters(&self.ebpf)?;
         Ok(())
@@ -208,14 +204,22 @@ impl Capture {
         Ok(snapshot)
     }
 
+    fn set_counting(&mut self, counting: bool) -> Result<(), CaptureError> {
+        let name = "COUNTING";
+        let mut map: Array<_, u64> = totals::map_mut(&mut self.ebpf, name)?;
+        map.set(0, &counting.into(), 0)
+            .map_err(|source| CaptureError::Map { name, source })
+    }
+
     /// Detaches everything, START first.
     ///
     /// # Errors
-    /// A map cannot be read.
+    /// A map cannot be read or written.
     pub fn detach(&mut self) -> Result<(), CaptureError> {
         // ENDs that come without a START from now on belong to no run.
         let now = totals::counters(&self.ebpf)?;
         self.end_unmatched = Some(now.get(Counter::EndUnmatched));
+        self.set_counting(false)?;
         attach::detach(self);
         Ok(())
     }
