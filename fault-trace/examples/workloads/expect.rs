@@ -4,7 +4,8 @@
 //!
 //! ```json
 //! {"scenario":"cow-zero","class":"cow-zero","also":[],"access":"write","mode":"user","count":64,
-//!  "major":false,"step":1,"start":"0x…","end":"0x…","pid":N,"tid":N,"variant":null,"shows":null}
+//!  "major":false,"step":1,"start":"0x…","end":"0x…","pid":N,"tid":N,"variant":null,"shows":null,
+//!  "spends":{"phase":"sleep","each_at_least_ns":N,"all_at_most_ns":N}}
 //! ```
 //!
 //! - Take the lines with the same `pid`, `start` and `end` together: the faults of that process at
@@ -16,11 +17,15 @@
 //! - `tid`: `null` where any thread of the process may have taken them.
 //! - `variant`: a finer point of the class (`cache` or `device` of `swap-in`).
 //! - `shows`: evidence that some of them have, by its name.
+//! - `spends`: a phase in which some of them spend time, each `each_at_least_ns`, all together no more than
+//!   the program saw all of them take; `null` where that is not known.
 //!
 //! A line `{"scenario":…,"gup":N,"start":…,"end":…,"pid":N,"tid":N}`: the thread's minor faults grew
 //! by N for pages in the range, without an exception.
 
-use fault_trace_common::{class::Class, error_code::Access, region::VSYSCALL};
+use std::time::Duration;
+
+use fault_trace_common::{class::Class, error_code::Access, phase::Phase, region::VSYSCALL};
 use serde_json::{Value, json};
 
 use crate::memory::Pages;
@@ -40,6 +45,47 @@ pub(crate) struct Faults {
     tid: Option<u32>,
     variant: Option<&'static str>,
     shows: Option<&'static str>,
+    spends: Option<Spends>,
+}
+
+/// Where the time of some faults goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spends {
+    phase: Phase,
+    each_at_least: Duration,
+    all_at_most: Option<Duration>,
+}
+
+impl Spends {
+    /// Each spends so long at least.
+    pub(crate) const fn each(phase: Phase, at_least: Duration) -> Self {
+        Self {
+            phase,
+            each_at_least: at_least,
+            all_at_most: None,
+        }
+    }
+
+    /// Some spend time, all of them no more than that.
+    pub(crate) const fn some(phase: Phase, all_at_most: Duration) -> Self {
+        Self {
+            phase,
+            each_at_least: Duration::ZERO,
+            all_at_most: Some(all_at_most),
+        }
+    }
+
+    fn to_json(self) -> Value {
+        json!({
+            "phase": self.phase.name(),
+            "each_at_least_ns": nanoseconds(self.each_at_least),
+            "all_at_most_ns": self.all_at_most.map(nanoseconds),
+        })
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// How a fault of a class is over.
@@ -69,6 +115,7 @@ impl Faults {
             tid: Some(current_tid()),
             variant: None,
             shows: None,
+            spends: None,
         }
     }
 
@@ -136,6 +183,13 @@ impl Faults {
     pub(crate) fn shows(self, evidence: &'static str) -> Self {
         Self {
             shows: Some(evidence),
+            ..self
+        }
+    }
+
+    pub(crate) fn spends(self, spends: Spends) -> Self {
+        Self {
+            spends: Some(spends),
             ..self
         }
     }
@@ -233,6 +287,7 @@ fn faults_to_json(scenario: &str, faults: &Faults) -> Value {
         "tid": faults.tid,
         "variant": faults.variant,
         "shows": faults.shows,
+        "spends": faults.spends.map(Spends::to_json),
     })
 }
 

@@ -23,6 +23,8 @@ const READ: u32 = 15;
 const RELEASE: u32 = 18;
 const FLUSH: u32 = 25;
 const INIT: u32 = 26;
+/// FORGET, INTERRUPT and BATCH_FORGET want no answer.
+const UNANSWERED: [u32; 3] = [2, 36, 42];
 
 const IN_HEADER: usize = 40;
 const OUT_HEADER: u32 = 16;
@@ -81,20 +83,24 @@ impl<F: FnMut(u64) -> anyhow::Result<()>> Server<F> {
             let request = buffer.get(..length).context("a read past its buffer")?;
             let operation = u32_at(request, 4)?;
             let unique = u64_at(request, 8)?;
-            let Some(answer) = self.answer(operation, request.get(IN_HEADER..))? else {
+            if UNANSWERED.contains(&operation) {
                 continue;
-            };
+            }
+            let answer = self.answer(operation, request.get(IN_HEADER..))?;
+            // Whatever else is asked gets an answer, too, or the asker would wait for ever.
+            let error = if answer.is_some() { 0 } else { -libc::ENOSYS };
+            let answer = answer.unwrap_or_default();
             let mut reply = Vec::with_capacity(answer.len() + OUT_HEADER as usize);
             let length = u32::try_from(answer.len())? + OUT_HEADER;
             reply.extend(length.to_ne_bytes());
-            reply.extend(0i32.to_ne_bytes());
+            reply.extend(error.to_ne_bytes());
             reply.extend(unique.to_ne_bytes());
             reply.extend(answer);
             self.device.write_all(&reply).context("/dev/fuse")?;
         }
     }
 
-    /// What to answer; `None` to what wants no answer.
+    /// What to answer; `None` to what this file does not have.
     fn answer(&mut self, operation: u32, body: Option<&[u8]>) -> anyhow::Result<Option<Vec<u8>>> {
         let body = body.context("a short FUSE request")?;
         Ok(Some(match operation {
@@ -113,7 +119,6 @@ impl<F: FnMut(u64) -> anyhow::Result<()>> Server<F> {
                 vec![0x5a; size]
             }
             FLUSH | RELEASE => Vec::new(),
-            // FORGET, INTERRUPT and their like want no answer; nothing else is asked of this file.
             _ => return Ok(None),
         }))
     }

@@ -23,12 +23,14 @@ mod kernel_address;
 mod kernel_mode;
 mod ksm;
 mod limit;
+mod loop_device;
 mod mapped_file;
 mod memory;
 mod meter;
 mod numa;
 mod oom;
 mod perf;
+mod phases;
 mod placement;
 mod process;
 mod reclaim;
@@ -111,6 +113,7 @@ fn scenarios() -> impl Iterator<Item = &'static Scenario> {
         retried::SCENARIOS,
         oom::SCENARIOS,
         reclaim::SCENARIOS,
+        phases::SCENARIOS,
         gup::SCENARIOS,
         scale::SCENARIOS,
         handlers::SCENARIOS,

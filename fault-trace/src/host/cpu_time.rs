@@ -1,28 +1,31 @@
-//! CPU time of other processes and threads, to the nanosecond: their CPU clocks.
+//! CPU time of other processes and threads, to the nanosecond.
 //!
-//! /proc/PID/stat has the same sums in ticks of 10 ms, and /proc/PID/schedstat that of one thread only.
+//! A process has a CPU clock, which knows its exited threads, too; /proc/PID/stat has the same in ticks of
+//! 10 ms. The clock of a thread is only for its own process; others have /proc/PID/task/TID/schedstat.
+
+use std::fs;
+
+use super::proc::Proc;
 
 /// The kernel's number of the CPU clock of something: see `include/uapi/linux/posix-timers_types.h`.
 const CPUCLOCK_SCHED: libc::clockid_t = 2;
-const CPUCLOCK_PERTHREAD: libc::clockid_t = 4;
 
 /// User and system time of a process since its start, ns: of all its threads, exited ones included.
 /// Still known of a zombie; `None` once it was waited for.
 #[must_use]
 pub fn of_process(pid: u32) -> Option<u64> {
-    read(clock(pid, CPUCLOCK_SCHED)?)
-}
-
-/// User and system time of a thread since its start, ns. `None` if it is gone.
-#[must_use]
-pub fn of_thread(tid: u32) -> Option<u64> {
-    read(clock(tid, CPUCLOCK_SCHED | CPUCLOCK_PERTHREAD)?)
-}
-
-fn clock(id: u32, which: libc::clockid_t) -> Option<libc::clockid_t> {
     // Number 0 would be the caller itself.
-    let id = libc::clockid_t::try_from(id).ok().filter(|&id| id > 0)?;
-    Some((!id << 3) | which)
+    let pid = libc::clockid_t::try_from(pid).ok().filter(|&pid| pid > 0)?;
+    read((!pid << 3) | CPUCLOCK_SCHED)
+}
+
+/// User and system time of a thread since its start, ns; while it runs, as of the last tick. `None` if
+/// it is gone, or the kernel has no such statistics.
+#[must_use]
+pub fn of_thread(proc: &Proc, pid: u32, tid: u32) -> Option<u64> {
+    let path = proc.path(&format!("{pid}/task/{tid}/schedstat"));
+    let text = fs::read_to_string(path).ok()?;
+    text.split_whitespace().next()?.parse().ok()
 }
 
 fn read(clock: libc::clockid_t) -> Option<u64> {
@@ -54,27 +57,40 @@ mod tests {
 
     use super::*;
 
-    fn own_thread() -> u32 {
-        nix::unistd::gettid().as_raw().cast_unsigned()
-    }
-
-    /// Until this thread's clock has moved on.
+    /// Until this process's clock has moved on by 2 ms.
     fn burn() {
-        let before = of_thread(own_thread()).expect("alive");
-        while of_thread(own_thread()).expect("alive") < before + 2_000_000 {}
+        let before = of_process(process::id()).expect("alive");
+        while of_process(process::id()).expect("alive") < before + 2_000_000 {}
     }
 
     #[test]
     fn a_process_keeps_the_time_of_its_exited_threads() {
         let before = of_process(process::id()).expect("alive");
-        let tid = thread::spawn(|| {
-            burn();
-            own_thread()
-        })
-        .join()
-        .expect("ends");
-        assert_eq!(of_thread(tid), None);
+        thread::spawn(burn).join().expect("ends");
         assert!(of_process(process::id()).expect("alive") >= before + 2_000_000);
+    }
+
+    #[test]
+    fn a_thread_has_less_than_its_process() {
+        let tid = nix::unistd::gettid().as_raw().cast_unsigned();
+        let proc = Proc::default();
+        burn();
+        if let Some(thread_ns) = of_thread(&proc, process::id(), tid) {
+            assert!(thread_ns <= of_process(process::id()).expect("alive"));
+        }
+        assert_eq!(of_thread(&proc, process::id(), u32::MAX), None);
+    }
+
+    #[test]
+    fn the_first_number_of_schedstat_counts() {
+        let root = tempfile::TempDir::new().expect("temporary directory");
+        let folder = root.path().join("7/task/8");
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join("schedstat"), "123456789 42 3\n").expect("a file");
+        let proc = Proc::new(root.path());
+        assert_eq!(of_thread(&proc, 7, 8), Some(123_456_789));
+        fs::write(folder.join("schedstat"), "").expect("a file");
+        assert_eq!(of_thread(&proc, 7, 8), None);
     }
 
     #[test]
@@ -93,7 +109,7 @@ mod tests {
 
     #[test]
     fn nobody_has_no_time() {
-        assert_eq!((of_process(0), of_thread(0)), (None, None));
+        assert_eq!(of_process(0), None);
         assert_eq!(of_process(u32::MAX), None);
     }
 }

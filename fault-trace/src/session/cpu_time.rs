@@ -38,7 +38,7 @@ impl CpuTimes {
             times.processes.extend(of_process(pid).map(|ns| (pid, ns)));
             let clocks = tids
                 .into_iter()
-                .filter_map(|tid| Some((tid, of_thread(tid)?)));
+                .filter_map(|tid| Some((tid, of_thread(proc, pid, tid)?)));
             times.threads.extend(clocks);
         }
         times
@@ -49,8 +49,8 @@ impl CpuTimes {
         self.since(&self.processes, pid, of_process(pid)?)
     }
 
-    fn of_thread(&self, tid: u32) -> Option<u64> {
-        self.since(&self.threads, tid, of_thread(tid)?)
+    fn of_thread(&self, proc: &Proc, pid: u32, tid: u32) -> Option<u64> {
+        self.since(&self.threads, tid, of_thread(proc, pid, tid)?)
     }
 
     /// `None` also for a clock that went back: the number has come again.
@@ -67,14 +67,14 @@ impl CpuTimes {
         let mut sum_ns = 0;
         for &tid in tids {
             if proc.process_of(tid).ok()? == pid {
-                sum_ns += self.of_thread(tid)?;
+                sum_ns += self.of_thread(proc, pid, tid)?;
             }
         }
         Some(sum_ns)
     }
 
     /// The live threads with the most fault time.
-    pub(super) fn threads(&self, live: &[LiveThread]) -> Vec<ThreadTotals> {
+    pub(super) fn threads(&self, proc: &Proc, live: &[LiveThread]) -> Vec<ThreadTotals> {
         let mut most: Vec<&LiveThread> = live.iter().collect();
         most.sort_by_key(|thread| (Reverse(thread.latency_ns), thread.tid));
         most.truncate(THREADS_LISTED);
@@ -84,7 +84,7 @@ impl CpuTimes {
             comm: thread.comm.clone(),
             started: thread.started,
             latency_ns: thread.latency_ns,
-            cpu_ns: self.of_thread(thread.tid),
+            cpu_ns: self.of_thread(proc, thread.pid, thread.tid),
         };
         most.into_iter().map(totals).collect()
     }

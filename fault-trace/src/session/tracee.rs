@@ -38,7 +38,10 @@ enum Kind {
     Processes(Vec<u32>),
     Threads(Vec<u32>),
     /// Whoever is in the cgroup, of the user, or of the name at the time of a fault.
-    Matching,
+    Matching {
+        /// Whether a process is traced with all its threads, or not at all.
+        whole_processes: bool,
+    },
     All,
 }
 
@@ -71,7 +74,12 @@ impl Tracee {
                 }
                 Kind::Threads(tids.clone())
             }
-            Target::Cgroup(_) | Target::User(_) | Target::Comm(_) => Kind::Matching,
+            Target::Cgroup(_) | Target::User(_) => Kind::Matching {
+                whole_processes: true,
+            },
+            Target::Comm(_) => Kind::Matching {
+                whole_processes: false,
+            },
             Target::All => Kind::All,
         };
         Ok(Self {
@@ -93,7 +101,7 @@ impl Tracee {
                     .filter_map(|&tid| self.proc.process_of(tid).ok())
                     .collect(),
             ),
-            Kind::Matching | Kind::All => None,
+            Kind::Matching { .. } | Kind::All => None,
         }
     }
 
@@ -127,7 +135,7 @@ impl Tracee {
     /// Whether there is nothing left to trace.
     pub(super) fn is_over(&mut self) -> anyhow::Result<bool> {
         Ok(match &mut self.kind {
-            Kind::Blocked(_) | Kind::Matching | Kind::All => false,
+            Kind::Blocked(_) | Kind::Matching { .. } | Kind::All => false,
             Kind::Launched(children) => {
                 children.reap_all().context("cannot wait for the command")?;
                 children.exit_status().is_some()
@@ -218,7 +226,7 @@ impl Tracee {
                     Some(children.kernel())
                 }
             }
-            Kind::Blocked(_) | Kind::Processes(_) | Kind::Threads(_) | Kind::Matching => {
+            Kind::Blocked(_) | Kind::Processes(_) | Kind::Threads(_) | Kind::Matching { .. } => {
                 sum(snapshot)
             }
         })
@@ -228,10 +236,13 @@ impl Tracee {
     /// traced processes; to be called after [`Tracee::read_kernel`].
     pub(super) fn read_cpu(&mut self, snapshot: &mut Snapshot) -> Option<u64> {
         let totals = &mut snapshot.totals;
-        totals.threads = self.cpu.threads(&snapshot.live_threads);
+        totals.threads = self.cpu.threads(&self.proc, &snapshot.live_threads);
         for process in &mut totals.processes {
             process.cpu_ns = match &self.kind {
                 _ if process.pid == 0 => None,
+                Kind::Matching {
+                    whole_processes: false,
+                } => None,
                 Kind::Threads(tids) => self.cpu.of_threads(&self.proc, process.pid, tids),
                 Kind::Launched(children) => children
                     .own_cpu_ns(process.pid)
@@ -241,10 +252,16 @@ impl Tracee {
         }
         match &mut self.kind {
             Kind::Launched(children) if !children.has_any() => Some(children.cpu_ns()),
-            _ => totals
-                .processes
-                .iter()
-                .try_fold(0_u64, |sum, process| Some(sum + process.cpu_ns?)),
+            // Whoever of them took no fault has no row.
+            Kind::Processes(pids) => {
+                let rows = &totals.processes;
+                let without = pids
+                    .iter()
+                    .filter(|pid| !rows.iter().any(|row| row.pid == **pid));
+                let without = without.map(|&pid| self.cpu.of_process(pid));
+                without.chain(rows.iter().map(|row| row.cpu_ns)).sum()
+            }
+            _ => totals.processes.iter().map(|row| row.cpu_ns).sum(),
         }
     }
 

@@ -10,6 +10,7 @@ mod degradation;
 mod ending;
 mod filters;
 mod hostile;
+mod latency;
 mod launching;
 mod overflow;
 mod perf;
