@@ -25,25 +25,27 @@ pub fn hgrm(tally: &Tally) -> Option<String> {
         "{:>12} {:>14} {:>10} {:>14}\n\n",
         "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
     );
-    let mut up_to = 0;
-    for step in histogram.iter_quantiles(TICKS_PER_HALF) {
-        up_to += step.count_since_last_iteration();
-        let quantile = step.quantile_iterated_to();
+    let total = histogram.len();
+    for quantile in levels(total).chain([1.0]) {
+        let found = histogram.value_at_quantile(quantile);
         // The ends are known exactly.
         let value = match quantile {
             ..=0.0 => min,
             1.0.. => max,
-            _ => step.value_iterated_to().clamp(min, max),
-        } as f64;
+            _ => found.clamp(min, max),
+        };
+        let up_to = match quantile {
+            1.0.. => total,
+            _ => histogram.count_between(0, found),
+        };
         // Writing to a String cannot fail.
-        let _ = write!(out, "{value:>12.3} {quantile:>2.12} {up_to:>10}");
+        let _ = write!(out, "{:>12.3} {quantile:>2.12} {up_to:>10}", value as f64);
         if quantile < 1.0 {
             let _ = write!(out, " {:>14.2}", 1.0 / (1.0 - quantile));
         }
         out.push('\n');
     }
     let deviation = histogram.stdev();
-    let total = histogram.len();
     let powers = BUCKETS / SUB_BUCKETS;
     let _ = writeln!(
         out,
@@ -53,6 +55,22 @@ pub fn hgrm(tally: &Tally) -> Option<String> {
         latency.mean, max as f64
     );
     Some(out)
+}
+
+/// The quantiles of the rows but for the last, as far as `total` faults tell them apart: so many, evenly,
+/// in each halving of the distance to 1.
+fn levels(total: u64) -> impl Iterator<Item = f64> {
+    let halvings = 0..64;
+    let levels = halvings.flat_map(|halvings| {
+        let distance = 0.5_f64.powi(halvings);
+        let step = distance / 2.0 / f64::from(TICKS_PER_HALF);
+        // As they are printed, so that what reads like 0.9 is 0.9.
+        (0..TICKS_PER_HALF)
+            .map(move |tick| ((1.0 - distance + step * f64::from(tick)) * 1e12).round() / 1e12)
+    });
+    levels.take_while(move |&quantile| {
+        quantile == 0.0 || (quantile * total as f64).ceil() < total as f64
+    })
 }
 
 #[cfg(test)]
