@@ -166,7 +166,9 @@ fn code_made_at_run_time_is_named_by_its_perf_map() {
     let script = "function touchPages(a) { for (let i = 0; i < a.length; i += 4096) a[i] = 1; }
         for (let n = 0; n < 400; n++) touchPages(new Uint8Array(1 << 16));
         touchPages(new Uint8Array(8000 * 4096));";
-    let command = ["node", "--perf-basic-prof", "-e", script];
+    // It leaves a log of its own where it runs.
+    let mut command = vec!["env", "-C", text(folder.path())];
+    command.extend(["node", "--perf-basic-prof", "-e", script]);
     let recorded = record(folder.path(), &[], &command);
     let functions = compiled(&recorded);
     let touching = functions.iter().filter(|name| name.contains("touchPages"));
