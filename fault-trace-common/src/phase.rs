@@ -57,6 +57,13 @@ impl Phase {
 /// The time spent in each measured phase, ns; the index is the phase's number.
 pub type Spent = [u64; MEASURED];
 
+/// Adds times to a sum of times.
+pub fn add(sum_ns: &mut Spent, spent_ns: &Spent) {
+    for (sum_ns, spent_ns) in sum_ns.iter_mut().zip(spent_ns) {
+        *sum_ns = sum_ns.saturating_add(*spent_ns);
+    }
+}
+
 /// The phases of a fault in progress. Times are ns of CLOCK_MONOTONIC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(C)]

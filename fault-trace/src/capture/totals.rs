@@ -10,6 +10,7 @@ use bytemuck::Pod;
 use fault_trace_common::{
     Class, Counter,
     histogram::BUCKETS,
+    phase,
     wire::{ClassStats, ProcessStats, ThreadStats},
 };
 
@@ -192,9 +193,7 @@ fn add_class(totals: &mut ClassTotals, stats: &ClassStats) {
     totals.major += stats.major;
     totals.pages += stats.pages;
     totals.sum_ns += stats.sum_ns;
-    for (sum, spent_ns) in totals.phases_ns.iter_mut().zip(stats.phases_ns) {
-        *sum += spent_ns;
-    }
+    phase::add(&mut totals.phases_ns, &stats.phases_ns);
     if stats.min_ns_inverted != 0 {
         let (min, max) = (!stats.min_ns_inverted, stats.max_ns);
         totals.min_ns = Some(totals.min_ns.map_or(min, |known| known.min(min)));

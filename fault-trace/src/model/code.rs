@@ -19,6 +19,9 @@ pub struct CodeFile {
     pub build_id: Option<BuildId>,
 }
 
+/// The upper half of the address space is the kernel's.
+pub const FIRST_KERNEL_ADDRESS: u64 = 1 << 63;
+
 /// Where an instruction is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum CodePlace {

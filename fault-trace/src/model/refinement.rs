@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fault_trace_common::{Class, Confidence, Verdict, histogram::bucket_of};
+use fault_trace_common::{Class, Confidence, Verdict};
 
 use super::{ClassTotals, Fault, Totals};
 
@@ -45,20 +45,7 @@ impl Refinement {
                 inferred_before: 0,
             });
         moved.inferred_before += u64::from(before.confidence == Confidence::Inferred);
-        let totals = &mut moved.totals;
-        totals.inferred += u64::from(fault.confidence == Confidence::Inferred);
-        totals.major += u64::from(fault.is_major());
-        totals.pages += u64::from(fault.pages);
-        match fault.latency_ns {
-            Some(latency_ns) => {
-                totals.buckets[bucket_of(latency_ns)] += 1;
-                totals.sum_ns += latency_ns;
-                for (sum, spent_ns) in totals.phases_ns.iter_mut().zip(fault.phases_ns) {
-                    *sum += spent_ns;
-                }
-            }
-            None => totals.untimed += 1,
-        }
+        moved.totals.add_fault(fault);
     }
 
     /// Moves the refined faults from class to class.
@@ -114,7 +101,7 @@ fn subtract(class: &mut ClassTotals, moved: &Moved) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fault_trace_common::{ErrorCode, Evidence};
+    use fault_trace_common::{ErrorCode, Evidence, histogram::bucket_of};
     use proptest::prelude::*;
 
     fn arbitrary_fault() -> impl Strategy<Value = (Fault, Verdict)> {

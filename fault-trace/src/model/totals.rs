@@ -2,13 +2,13 @@
 
 pub use fault_trace_common::wire::Counts;
 use fault_trace_common::{
-    Class, Counter,
-    histogram::BUCKETS,
-    phase::{MEASURED, Spent},
+    Class, Confidence, Counter,
+    histogram::{BUCKETS, bucket_of},
+    phase::{self, MEASURED, Spent},
 };
 use serde::{Deserialize, Serialize};
 
-use super::json;
+use super::{event::Fault, json};
 
 /// The totals of one class.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -64,6 +64,22 @@ impl ClassTotals {
         self.timed() + self.untimed
     }
 
+    /// Adds a fault, whatever its class.
+    pub fn add_fault(&mut self, fault: &Fault) {
+        self.inferred += u64::from(fault.confidence == Confidence::Inferred);
+        self.major += u64::from(fault.is_major());
+        self.pages += u64::from(fault.pages);
+        let Some(latency_ns) = fault.latency_ns else {
+            self.untimed += 1;
+            return;
+        };
+        self.buckets[bucket_of(latency_ns)] += 1;
+        self.sum_ns = self.sum_ns.saturating_add(latency_ns);
+        self.min_ns = self.min_ns.into_iter().chain([latency_ns]).min();
+        self.max_ns = self.max_ns.max(Some(latency_ns));
+        phase::add(&mut self.phases_ns, &fault.phases_ns);
+    }
+
     /// Adds what `other` counted; the class stays this one's.
     pub(super) fn add(&mut self, other: &Self) {
         for (sum, more) in [
@@ -75,10 +91,7 @@ impl ClassTotals {
         ] {
             *sum = sum.saturating_add(more);
         }
-        let phases = self.phases_ns.iter_mut().zip(&other.phases_ns);
-        for (sum, more) in phases {
-            *sum = sum.saturating_add(*more);
-        }
+        phase::add(&mut self.phases_ns, &other.phases_ns);
         for (sum, more) in self.buckets.iter_mut().zip(&other.buckets) {
             *sum = sum.saturating_add(*more);
         }

@@ -19,7 +19,7 @@ use crate::{
     model::{
         Event, Fault, Run, TaskEvent,
         attribution::{CgroupRow, SymbolRow},
-        code::CodePlace,
+        code::{CodePlace, FIRST_KERNEL_ADDRESS},
         interner::Interner,
         mapping::Mapping,
         spaces::Spaces,
@@ -32,8 +32,6 @@ const RAW_STACKS_MAX: usize = 1 << 17;
 const COPIES_MAX: usize = 1 << 12;
 /// Bound: what is remembered of one process; beyond it that is found anew.
 const KNOWN_MAX: usize = 1 << 16;
-/// The upper half of the address space is the kernel's.
-const FIRST_KERNEL_ADDRESS: u64 = 1 << 63;
 
 /// What the faults of a run belong to.
 pub(super) struct Attribution {
@@ -189,15 +187,26 @@ impl Attribution {
         let place = self
             .modules
             .place(pid, address, mapping.map(|mapping| &**mapping));
-        let before = rows.len();
-        let id = self.interner.location(pid, address, &place, rows);
+        let id = self.place(pid, address, place, rows);
+        let known = self.processes.entry(pid).or_default();
         known.locations.insert(address, (at, id));
-        if let Some(id) = id
-            && rows.len() > before
-        {
+        id
+    }
+
+    /// The id of a place, which is named if it is new.
+    fn place(
+        &mut self,
+        pid: u32,
+        address: u64,
+        place: CodePlace,
+        rows: &mut Vec<Event>,
+    ) -> Option<u32> {
+        let before = rows.len();
+        let id = self.interner.location(pid, address, &place, rows)?;
+        if rows.len() > before {
             self.name(id, place, rows);
         }
-        id
+        Some(id)
     }
 
     /// Names a new location now, or remembers to.
@@ -294,20 +303,10 @@ impl Attribution {
         let unwound = self
             .unwinder
             .unwind(pid, registers, bytes, &mut self.modules, mapping_at);
-        let mut locations = Vec::with_capacity(unwound.frames.len());
-        for frame in unwound.frames {
-            let before = rows.len();
-            let id = self
-                .interner
-                .location(pid, frame.address, &frame.place, rows);
-            if let Some(id) = id
-                && rows.len() > before
-            {
-                self.name(id, frame.place, rows);
-            }
-            locations.extend(id);
-        }
-        locations
+        let frames = unwound.frames.into_iter();
+        frames
+            .filter_map(|frame| self.place(pid, frame.address, frame.place, rows))
+            .collect()
     }
 
     /// The process has a new program: its addresses mean something else.

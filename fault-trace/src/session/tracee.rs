@@ -178,7 +178,9 @@ impl Tracee {
     pub(super) fn reading(&self, snapshot: &Snapshot) -> Reading {
         let mut processes = self.growth(&snapshot.live_threads);
         for process in &snapshot.totals.processes {
-            let alive = processes.entry(process.pid).or_insert(Some(NONE));
+            let alive = processes
+                .entry(process.pid)
+                .or_insert(Some(KernelCounts::NONE));
             *alive = alive.map(|alive| {
                 alive.plus(KernelCounts {
                     minor: process.counts.kernel_minor,
@@ -210,7 +212,7 @@ impl Tracee {
             let known = knows_exited && process.pid != 0;
             let at = |reading: &Reading| {
                 let counts = reading.processes.get(&process.pid).copied();
-                counts.unwrap_or(Some(NONE))
+                counts.unwrap_or(Some(KernelCounts::NONE))
             };
             let window = at(before).zip(at(after)).filter(|_| known);
             process.kernel = window.map(|(first, last)| within(first, last, &process.counts));
@@ -282,7 +284,7 @@ impl Tracee {
         pids.dedup();
         let now = self.proc.snapshot(&pids);
         for thread in threads {
-            let entry = growth.entry(thread.pid).or_insert(Some(NONE));
+            let entry = growth.entry(thread.pid).or_insert(Some(KernelCounts::NONE));
             let counts = now.get(&(thread.pid, thread.tid));
             *entry = entry
                 .zip(counts)
@@ -298,8 +300,6 @@ pub(super) struct Reading {
     processes: BTreeMap<u32, Option<KernelCounts>>,
     vmstat: Option<KernelCounts>,
 }
-
-const NONE: KernelCounts = KernelCounts::NONE;
 
 /// The kernel's count when tracing stopped, which lies between two readings: the one of them, or in
 /// between, that is nearest to what was seen.
@@ -318,7 +318,9 @@ fn sum(snapshot: &Snapshot) -> Option<KernelReading> {
     let processes = &snapshot.totals.processes;
     let counts = processes
         .iter()
-        .try_fold(NONE, |sum, process| Some(sum.plus(process.kernel?)))?;
+        .try_fold(KernelCounts::NONE, |sum, process| {
+            Some(sum.plus(process.kernel?))
+        })?;
     Some(reading(KernelSource::Proc, counts))
 }
 

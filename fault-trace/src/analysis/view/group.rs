@@ -2,7 +2,10 @@
 
 use std::cmp::Reverse;
 
-use fault_trace_common::{Class, Confidence, phase::Spent};
+use fault_trace_common::{
+    Class, Confidence,
+    phase::{self, Spent},
+};
 use serde::{Serialize, Serializer};
 
 use super::buckets::Buckets;
@@ -50,7 +53,7 @@ impl Group {
                 self.sum_ns = self.sum_ns.saturating_add(ns);
                 self.min_ns = Some(self.min_ns.map_or(ns, |min_ns| min_ns.min(ns)));
                 self.max_ns = self.max_ns.max(Some(ns));
-                add(&mut self.phases_ns, &fault.phases_ns);
+                phase::add(&mut self.phases_ns, &fault.phases_ns);
                 self.latencies.count(ns);
             }
         }
@@ -66,7 +69,7 @@ impl Group {
         self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
         self.min_ns = self.min_ns.into_iter().chain(other.min_ns).min();
         self.max_ns = self.max_ns.max(other.max_ns);
-        add(&mut self.phases_ns, &other.phases_ns);
+        phase::add(&mut self.phases_ns, &other.phases_ns);
         self.resident += other.resident;
         self.mapping_id = other.mapping_id.or(self.mapping_id);
         if let Some((low, high)) = other.span {
@@ -129,12 +132,6 @@ impl Group {
             resident_bytes: self.resident.pages().saturating_mul(page_size_bytes),
             classes,
         }
-    }
-}
-
-fn add(sum: &mut Spent, spent_ns: &Spent) {
-    for (sum, spent_ns) in sum.iter_mut().zip(spent_ns) {
-        *sum = sum.saturating_add(*spent_ns);
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     host::proc::Proc,
     model::{
-        code::{CodeFile, CodePlace, Unresolved},
+        code::{CodeFile, CodePlace, FIRST_KERNEL_ADDRESS, Unresolved},
         mapping::{Backing, Device, Kind, Mapping},
     },
 };
@@ -70,8 +70,6 @@ pub struct Modules {
     jit_overflowed: u64,
 }
 
-/// The upper half of the address space is the kernel's.
-const FIRST_KERNEL_ADDRESS: u64 = 1 << 63;
 /// A process that lives below has the 32-bit vdso, which is not ours.
 const FIRST_64_BIT_ADDRESS: u64 = 1 << 32;
 

@@ -3,12 +3,11 @@
 use std::{fs, path::Path};
 
 use anyhow::Context as _;
-use fault_trace_common::histogram::bucket_of;
 
 use crate::{
     analysis::{FaultFilter, Tally},
     export,
-    model::{ClassTotals, Fault},
+    model::ClassTotals,
     recording::{Recording, RecordingError},
 };
 
@@ -40,21 +39,10 @@ pub(super) fn tallies(
                 classes.insert(place, ClassTotals::empty(fault.class));
                 place
             });
-            add(&mut classes[index], &fault);
+            classes[index].add_fault(&fault);
         }
     }
     Ok(classes)
-}
-
-fn add(totals: &mut ClassTotals, fault: &Fault) {
-    let Some(latency_ns) = fault.latency_ns else {
-        totals.untimed += 1;
-        return;
-    };
-    totals.buckets[bucket_of(latency_ns)] += 1;
-    totals.sum_ns = totals.sum_ns.saturating_add(latency_ns);
-    totals.min_ns = totals.min_ns.into_iter().chain([latency_ns]).min();
-    totals.max_ns = totals.max_ns.max(Some(latency_ns));
 }
 
 /// The distribution of all classes together; empty without a known latency.
