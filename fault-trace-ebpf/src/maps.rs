@@ -198,6 +198,6 @@ pub(crate) fn add(value: *mut u64, amount: u64, shared: bool) {
         add_shared(value, amount);
     } else {
         // SAFETY: a live, aligned map value with this one writer.
-        unsafe { *value += amount };
+        unsafe { *value = (*value).wrapping_add(amount) };
     }
 }

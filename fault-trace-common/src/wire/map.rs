@@ -118,7 +118,8 @@ pub struct TaskState {
     pub cgroup_id: u64,
     /// Whether the thread is in the map `AWAY`; 0 or 1.
     pub away: u32,
-    pub padding: u32,
+    /// Whether a page was counted as allocated without an exception since the last START; 0 or 1.
+    pub allocated_loose: u32,
 }
 
 /// [`TaskState::thinning`]: not decided yet.

@@ -2,7 +2,7 @@
 //! (`mm_account_fault` in mm/memory.c, `do_user_addr_fault` in arch/x86/mm/fault.c).
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::PerfEventContext};
-use fault_trace_common::{Closer, Counter, Evidence};
+use fault_trace_common::{Closer, Counter, Evidence, wire::TaskState};
 
 use crate::{
     close::{self, Closing},
@@ -32,6 +32,7 @@ fn end(ctx: &PerfEventContext, major: u64) {
     let Some(index) = state.open.newest_at(address) else {
         if task::is_target() {
             maps::count(Counter::EndUnmatched);
+            take_back_allocation(state);
         }
         return;
     };
@@ -46,6 +47,19 @@ fn end(ctx: &PerfEventContext, major: u64) {
     stack::take(ctx, state, index, end_ns);
     close::newest(state, closing);
     stack::forget(state);
+}
+
+/// The page that seemed to be allocated without an exception belonged to the fault that ends now, whose
+/// START was not seen: it was in progress when counting began.
+#[inline(always)]
+fn take_back_allocation(state: &mut TaskState) {
+    if state.allocated_loose == 0 {
+        return;
+    }
+    state.allocated_loose = 0;
+    if let Some((counts, shared)) = task::counts(state) {
+        maps::add(&raw mut counts.gup, u64::MAX, shared);
+    }
 }
 
 /// The handler accepted a user address. Only attached for kernel mode: from user mode it always does.

@@ -37,6 +37,7 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
             && let Some((counts, shared)) = task::counts(state)
         {
             maps::add(&raw mut counts.gup, 1, shared);
+            state.allocated_loose = 1;
         }
         return;
     }

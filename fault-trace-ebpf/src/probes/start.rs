@@ -43,6 +43,7 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
         return;
     }
     task::note_cgroup(state);
+    state.allocated_loose = 0;
     if let Some((counts, shared)) = task::counts(state) {
         maps::add(&raw mut counts.started, 1, shared);
     }

@@ -6,7 +6,7 @@ use fault_trace::model::{Fault, attribution::LocationKind};
 use tempfile::tempdir;
 
 use super::{Recorded, compile, record, text};
-use crate::support::{has, is_root, run};
+use crate::support::{Tracer, has, is_root, run, wait_until};
 
 /// Optimised leaf functions go without, whatever gcc is told.
 const FRAME_POINTERS: [&str; 2] = ["-O0", "-fno-omit-frame-pointer"];
@@ -93,12 +93,25 @@ fn a_program_that_is_deleted_while_it_runs_keeps_its_names() {
     }
     let folder = tempdir().expect("a folder");
     let program = compile("touch", folder.path(), &["-O1"]);
-    let script = format!(
-        "cp {0} {0}.copy; exec {0}.copy & wait; rm {0}.copy",
-        text(&program)
-    );
-    let recorded = record(folder.path(), &[], &["sh", "-c", &script]);
-    assert!(!fs::exists(program.with_extension("copy")).expect("can be told"));
+    let path = folder.path().join("r.ftrace");
+    let tracer = Tracer::start([
+        "record",
+        "--output",
+        text(&path),
+        "--",
+        text(&program),
+        text(&program),
+    ]);
+    let descriptors = format!("/proc/{}/fd", tracer.pid());
+    wait_until("the tracer sees the program", || {
+        let open = fs::read_dir(&descriptors).into_iter().flatten().flatten();
+        open.flat_map(|descriptor| fs::read_link(descriptor.path()))
+            .any(|file| file == program)
+    });
+    fs::remove_file(&program).expect("removes");
+    let output = tracer.output();
+    assert!(output.status.success(), "{output:?}");
+    let recorded = Recorded::open(&path);
     let touching = recorded
         .faults
         .iter()

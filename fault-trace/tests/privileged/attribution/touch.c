@@ -1,6 +1,8 @@
-/* Touches fresh pages from two functions: `few` 300 of them, `many` 1,000, each by way of `touch`. */
+/* Touches fresh pages from two functions: `few` 300 of them, `many` 1,000, each by way of `touch`. With
+ * the name of a file it then runs on until that file is gone. */
 #include <stddef.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { PAGE = 4096 };
 
@@ -22,7 +24,7 @@ __attribute__((noinline)) static void many(char *memory)
 	__asm__ volatile("");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	char *memory = mmap(NULL, 1300 * PAGE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -30,5 +32,7 @@ int main(void)
 		return 1;
 	few(memory);
 	many(memory + 300 * PAGE);
+	while (argc > 1 && access(argv[1], F_OK) == 0)
+		usleep(10000);
 	return 0;
 }
