@@ -1,42 +1,69 @@
 //! Task `bench`: what tracing costs, next to the least that it can cost and to other tracers. All are
 //! measured in turn, round after round, so that what changes meanwhile changes for all.
 
+mod endurance;
 mod measure;
 mod modes;
+mod options;
+mod outcome;
 mod report;
 mod setting;
 mod statistics;
+mod summary;
+mod targets;
 mod tracer;
+mod workload;
 
 use std::{ffi::OsString, fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 
-use crate::{artifact, build, command::say, help, setup::Build, sudo, workspace::MAIN_PACKAGE};
+use crate::{artifact, build, command::say, setup::Build, sudo, workspace::MAIN_PACKAGE};
 use measure::Sample;
-use modes::{Mode, Skipped};
-use setting::{Load, Programs, Setting};
-
-/// A slow mode is measured once in so many rounds.
-const SLOW_EVERY: usize = 3;
+use modes::{Mode, Skipped, UNTRACED};
+use options::{Options, Sink};
+use setting::{Programs, Setting};
+use workload::Workload;
 
 /// Everything that was measured.
 struct Results {
     modes: Vec<Mode>,
     skipped: Vec<Skipped>,
+    failures: Vec<Failure>,
     loads: Vec<LoadResults>,
     /// `/proc/loadavg` before and after.
     load_average: [String; 2],
 }
 
 struct LoadResults {
-    load: Load,
+    load: Workload,
     /// Rounds, then modes in the order of [`Results::modes`]; `None` where it was not measured.
     rounds: Vec<Vec<Option<Sample>>>,
 }
 
+/// A mode that could not be measured with a workload, from this round on.
+struct Failure {
+    mode: &'static str,
+    load: Workload,
+    message: String,
+}
+
+impl Results {
+    fn load(&self, load: Workload) -> Option<&LoadResults> {
+        self.loads.iter().find(|results| results.load == load)
+    }
+}
+
+impl LoadResults {
+    fn samples(&self, mode: usize) -> impl Iterator<Item = &Sample> {
+        let rounds = self.rounds.iter();
+        rounds.filter_map(move |round| round.get(mode)?.as_ref())
+    }
+}
+
 pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
-    let (quick, json) = parse(args)?;
+    let options = options::parse(args)?;
     if !sudo::is_root() {
         bail!("tracing needs root: run `cargo xtask bench` as root");
     }
@@ -46,26 +73,37 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
         touch: example(&build, "touch")?,
         floor: example(&build, "floor")?,
     };
-    let setting = Setting::new(quick)?;
-    let results = run(&programs, &setting)?;
-    if json {
-        println!("{:#}", report::json(&results, &programs, &setting));
-    } else {
-        print!("{}", report::text(&results, &programs, &setting));
+    let setting = Setting::new(&options, programs)?;
+    if let Some(seconds) = options.endurance_s {
+        let endurance = endurance::run(seconds, &setting)?;
+        write(&options, endurance.text(), &endurance.json())?;
+        return Ok(ExitCode::SUCCESS);
     }
+    let results = run(&options, &setting)?;
+    if let Some(file) = &options.picture {
+        report::picture(&results, file)?;
+        say(&format!("drew {}", file.display()));
+    }
+    write(
+        &options,
+        report::text(&results, &setting),
+        &report::json(&results, &setting),
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn parse(args: &[OsString]) -> Result<(bool, bool)> {
-    let (mut quick, mut json) = (false, false);
-    for arg in args {
-        match arg.to_str() {
-            Some("--quick") => quick = true,
-            Some("--json") => json = true,
-            _ => return Err(help::unexpected(arg)),
+fn write(options: &Options, text: String, json: &Value) -> Result<()> {
+    match &options.json {
+        Some(Sink::Stdout) => println!("{json:#}"),
+        Some(Sink::File(file)) => {
+            // First what people can read: a file that cannot be written is no reason to lose it all.
+            print!("{text}");
+            fs::write(file, format!("{json:#}\n"))
+                .with_context(|| format!("cannot write {}", file.display()))?;
         }
+        None => print!("{text}"),
     }
-    Ok((quick, json))
+    Ok(())
 }
 
 fn example(build: &Build, name: &str) -> Result<PathBuf> {
@@ -75,26 +113,30 @@ fn example(build: &Build, name: &str) -> Result<PathBuf> {
     Ok(artifact::build(&mut cargo, "example", name)?.path)
 }
 
-fn run(programs: &Programs, setting: &Setting) -> Result<Results> {
-    let (modes, skipped) = modes::modes(programs, setting);
+fn run(options: &Options, setting: &Setting) -> Result<Results> {
+    let (modes, skipped) = modes::modes(options, setting)?;
     let before = load_average();
+    let mut failures = Vec::new();
     let mut loads = Vec::new();
-    for load in [Load::OneThread, Load::Threads(setting.cpus), Load::Idle] {
+    let is_asked = |load: &Workload| {
+        options.workloads.is_empty()
+            || options.workloads.contains(load)
+            // The CPU time and the disk space of all others are beyond those of this.
+            || *load == Workload::Nothing
+    };
+    for load in Workload::ALL.into_iter().filter(is_asked) {
         let mut rounds = Vec::new();
         for round in 0..setting.rounds {
-            say(&format!(
-                "{}, round {} of {} ...",
-                report::heading(load),
-                round + 1,
-                setting.rounds
-            ));
-            rounds.push(measure_round(&modes, load, round, programs, setting)?);
+            let (heading, of) = (load.heading(), setting.rounds);
+            say(&format!("{heading}, round {} of {of} ...", round + 1));
+            rounds.push(measure_round(&modes, load, round, setting, &mut failures)?);
         }
         loads.push(LoadResults { load, rounds });
     }
     Ok(Results {
         modes,
         skipped,
+        failures,
         loads,
         load_average: [before, load_average()],
     })
@@ -102,21 +144,39 @@ fn run(programs: &Programs, setting: &Setting) -> Result<Results> {
 
 fn measure_round(
     modes: &[Mode],
-    load: Load,
+    load: Workload,
     round: usize,
-    programs: &Programs,
     setting: &Setting,
+    failures: &mut Vec<Failure>,
 ) -> Result<Vec<Option<Sample>>> {
     let mut samples: Vec<Option<Sample>> = vec![None; modes.len()];
     // Each round starts with another mode: none is always the one after the slowest.
     for place in 0..modes.len() {
         let index = (place + round) % modes.len();
         let mode = &modes[index];
-        let is_wanted = load == Load::OneThread || mode.is_central;
-        if is_wanted && (!mode.is_slow || round.is_multiple_of(SLOW_EVERY)) {
-            let sample = measure::sample(mode, load, programs, setting)
-                .with_context(|| format!("cannot measure `{}`", mode.name))?;
-            samples[index] = Some(sample);
+        let has_failed = failures
+            .iter()
+            .any(|failure| failure.mode == mode.name && failure.load == load);
+        if has_failed || !mode.is_wanted(load, round, setting) {
+            continue;
+        }
+        match measure::sample(mode, load, setting) {
+            Ok(sample) => samples[index] = Some(sample),
+            Err(error) if mode.name == UNTRACED => {
+                return Err(error.context("cannot measure the workload untraced"));
+            }
+            Err(error) => {
+                let message = format!("{error:#}").trim_end().to_owned();
+                say(&format!(
+                    "`{}` failed, and is left out: {message}",
+                    mode.name
+                ));
+                failures.push(Failure {
+                    mode: mode.name,
+                    load,
+                    message,
+                });
+            }
         }
     }
     Ok(samples)
@@ -128,20 +188,4 @@ fn load_average() -> String {
         .take(3)
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn flags_come_in_any_order_and_nothing_else_is_taken() {
-        let parsed = |args: &[&str]| {
-            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-            parse(&args).ok()
-        };
-        assert_eq!(parsed(&[]), Some((false, false)));
-        assert_eq!(parsed(&["--json", "--quick"]), Some((true, true)));
-        assert_eq!(parsed(&["--fast"]), None);
-    }
 }

@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+use super::options::Options;
+
 /// The programs that are built for it.
 pub(super) struct Programs {
     pub(super) fault_trace: PathBuf,
@@ -15,17 +17,8 @@ pub(super) struct Programs {
     pub(super) floor: PathBuf,
 }
 
-/// What the workload does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Load {
-    OneThread,
-    /// One on each CPU, the tracer's included.
-    Threads(usize),
-    /// Pages that are there already, and system calls.
-    Idle,
-}
-
 pub(super) struct Setting {
+    pub(super) programs: Programs,
     /// The workload's CPU.
     pub(super) cpu: u32,
     /// The tracer's CPUs.
@@ -37,12 +30,14 @@ pub(super) struct Setting {
     pub(super) inner_rounds: u64,
     /// How often every mode is measured.
     pub(super) rounds: usize,
+    /// Only the central modes are measured with every workload.
+    pub(super) is_quick: bool,
     /// For what tracers write.
     pub(super) scratch: PathBuf,
 }
 
 impl Setting {
-    pub(super) fn new(quick: bool) -> Result<Self> {
+    pub(super) fn new(options: &Options, programs: Programs) -> Result<Self> {
         let status =
             fs::read_to_string("/proc/self/status").context("cannot read my own status")?;
         let allowed = status
@@ -59,14 +54,17 @@ impl Setting {
         let scratch = env::temp_dir().join(format!("fault-trace-bench-{}", process::id()));
         fs::create_dir(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
         let others: Vec<String> = others.iter().map(u32::to_string).collect();
+        let is_quick = options.is_quick;
         Ok(Self {
+            programs,
             cpu: *cpu,
             cpus: allowed.len(),
             other_cpus: others.join(","),
             // 2 MiB: beyond the caches, other work on the machine is all that would be measured.
             pages: 512,
-            inner_rounds: if quick { 150 } else { 600 },
-            rounds: if quick { 3 } else { 9 },
+            inner_rounds: if is_quick { 150 } else { 600 },
+            rounds: options.rounds.unwrap_or(if is_quick { 3 } else { 9 }),
+            is_quick,
             scratch,
         })
     }
@@ -75,40 +73,16 @@ impl Setting {
         self.scratch.join("run.ftrace")
     }
 
-    /// The faults that the workload takes at least.
-    pub(super) fn faults(&self, load: Load) -> u64 {
-        match load {
-            Load::OneThread => self.pages * self.inner_rounds,
-            Load::Threads(threads) => self.pages * self.inner_rounds * threads as u64,
-            Load::Idle => self.pages,
-        }
+    /// What a peer writes to.
+    pub(super) fn output(&self) -> PathBuf {
+        self.scratch.join("output")
     }
 
-    /// The workload's command line.
-    pub(super) fn workload(&self, touch: &Path, load: Load) -> Vec<String> {
-        let mut line = match load {
-            Load::Threads(_) => Vec::new(),
-            Load::OneThread | Load::Idle => pinned(&self.cpu.to_string()),
-        };
-        line.push(touch.to_string_lossy().into_owned());
-        line.extend([self.pages.to_string(), self.inner_rounds.to_string()]);
-        match load {
-            Load::OneThread => {}
-            Load::Threads(threads) => line.push(threads.to_string()),
-            Load::Idle => line.push("idle".to_owned()),
-        }
-        line
-    }
-
-    /// A tracer's command line, off the workload's CPU. The workload may run everywhere when it has
-    /// several threads, so then the tracer may, too.
-    pub(super) fn tracer(&self, tracer: &[String], load: Load) -> Vec<String> {
-        let mut line = match load {
-            Load::Threads(_) => Vec::new(),
-            Load::OneThread | Load::Idle => pinned(&self.other_cpus),
-        };
-        line.extend_from_slice(tracer);
-        line
+    /// No tracer's output is taken for another's.
+    pub(super) fn clear(&self) {
+        // It need not be there.
+        let _ = fs::remove_file(self.output());
+        let _ = fs::remove_dir_all(self.recording());
     }
 }
 
@@ -119,8 +93,15 @@ impl Drop for Setting {
     }
 }
 
-fn pinned(cpus: &str) -> Vec<String> {
-    ["taskset", "-c", cpus].map(str::to_owned).into()
+/// Bytes of a file, or of all files below a folder.
+pub(super) fn size_bytes(path: &Path) -> Result<u64> {
+    let context = || format!("cannot look at {}", path.display());
+    let metadata = fs::metadata(path).with_context(context)?;
+    if !metadata.is_dir() {
+        return Ok(metadata.len());
+    }
+    let entries = fs::read_dir(path).with_context(context)?;
+    entries.map(|entry| size_bytes(&entry?.path())).sum()
 }
 
 /// `0-2,5` as the kernel writes it.
@@ -134,8 +115,27 @@ fn cpu_list(text: &str) -> Option<Vec<u32>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// One that measures nothing; its scratch folder does not exist.
+    pub(in crate::bench) fn setting() -> Setting {
+        Setting {
+            programs: Programs {
+                fault_trace: "fault-trace".into(),
+                touch: "touch".into(),
+                floor: "floor".into(),
+            },
+            cpu: 0,
+            other_cpus: "1".to_owned(),
+            cpus: 2,
+            pages: 512,
+            inner_rounds: 150,
+            rounds: 3,
+            is_quick: true,
+            scratch: "/nonexistent/bench".into(),
+        }
+    }
 
     #[test]
     fn the_kernels_list_of_cpus_is_read() {

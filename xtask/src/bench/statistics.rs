@@ -8,6 +8,26 @@ pub(super) struct Spread {
     pub(super) upper: f64,
 }
 
+impl Spread {
+    /// Of a value that does not vary.
+    pub(super) const fn exactly(value: f64) -> Self {
+        Self {
+            lower: value,
+            median: value,
+            upper: value,
+        }
+    }
+
+    /// In another unit; `change` keeps the order.
+    pub(super) fn map(self, change: impl Fn(f64) -> f64) -> Self {
+        Self {
+            lower: change(self.lower),
+            median: change(self.median),
+            upper: change(self.upper),
+        }
+    }
+}
+
 /// `None` without values.
 pub(super) fn spread(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
     let mut sorted: Vec<f64> = values.into_iter().collect();
@@ -56,12 +76,7 @@ mod tests {
 
     #[test]
     fn one_value_has_no_spread_and_none_has_no_median() {
-        let expected = Spread {
-            lower: 7.0,
-            median: 7.0,
-            upper: 7.0,
-        };
-        assert_eq!(spread([7.0]), Some(expected));
+        assert_eq!(spread([7.0]), Some(Spread::exactly(7.0)));
         assert_eq!(spread([]), None);
     }
 

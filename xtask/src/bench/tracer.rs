@@ -2,9 +2,9 @@
 
 use std::{
     fs::{self, File},
-    mem,
+    io, mem,
     os::unix::process::ExitStatusExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
@@ -14,6 +14,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::command;
 
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(5);
 /// For so long nothing more was attached: the tracer is ready.
 const SETTLED: Duration = Duration::from_millis(400);
 /// Then it will never be.
@@ -21,8 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) struct Tracer {
     child: Child,
+    is_reaped: bool,
     line: String,
-    out: std::path::PathBuf,
+    out: PathBuf,
     /// When it was started, ns of CLOCK_MONOTONIC.
     pub(super) started_ns: u64,
 }
@@ -30,9 +33,11 @@ pub(super) struct Tracer {
 /// What a tracer that ended has left.
 pub(super) struct Ended {
     pub(super) stdout: String,
-    pub(super) status: ExitStatus,
+    pub(super) stderr: String,
     /// CPU time of the process and of the children that it waited for, ns.
     pub(super) cpu_ns: u64,
+    /// The most memory that the process or one of these children had, bytes.
+    pub(super) peak_bytes: u64,
 }
 
 impl Tracer {
@@ -58,68 +63,88 @@ impl Tracer {
             .with_context(|| format!("cannot run `{line}`"))?;
         Ok(Self {
             child,
+            is_reaped: false,
             line,
             out,
             started_ns,
         })
     }
 
-    /// Waits until it has attached all it wants; the CPU time that took, where the kernel tells.
-    pub(super) fn wait_until_ready(&mut self) -> Result<Option<u64>> {
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has attached all it wants, and says when the last was attached, in ns after the
+    /// start.
+    pub(super) fn wait_until_ready(&mut self) -> Result<u64> {
         let began = Instant::now();
-        let (mut attached, mut since) = (0, began);
+        let (mut attached, mut since, mut since_ns) = (0, began, 0);
         while attached == 0 || since.elapsed() < SETTLED {
             if self.child.try_wait()?.is_some() {
+                self.is_reaped = true;
                 bail!("`{}` ended early\n{}", self.line, self.errors());
             }
             if began.elapsed() > PATIENCE {
                 bail!("`{}` attaches nothing\n{}", self.line, self.errors());
             }
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(LOOK);
             let now = self.attached();
             if now != attached {
                 (attached, since) = (now, Instant::now());
+                since_ns = monotonic_ns() - self.started_ns;
             }
         }
-        Ok(self.cpu_so_far_ns())
+        Ok(since_ns)
     }
 
     /// Interrupts it, as Ctrl-C does.
     pub(super) fn stop(mut self) -> Result<Ended> {
         if self.child.try_wait()?.is_some() {
+            self.is_reaped = true;
             bail!("`{}` ended early\n{}", self.line, self.errors());
         }
         // SAFETY: our child, not waited for yet: the id is still its own.
         unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGINT) };
-        let ended = self.wait()?;
+        let line = self.line.clone();
+        let (ended, status) = self.wait()?;
         // A program that does nothing about it is killed by it, as was wanted.
-        if !ended.status.success() && ended.status.signal() != Some(libc::SIGINT) {
-            bail!("the tracer failed ({})", ended.status);
+        if !status.success() && status.signal() != Some(libc::SIGINT) {
+            bail!("`{line}` failed ({status})\n{}", ended.stderr);
         }
         Ok(ended)
     }
 
     /// Waits for its end; an unsuccessful one is an error.
     pub(super) fn finish(self) -> Result<Ended> {
-        let (line, out) = (self.line.clone(), self.out.clone());
-        let ended = self.wait()?;
-        if !ended.status.success() {
-            let errors = fs::read_to_string(out.with_extension("err")).unwrap_or_default();
-            bail!("`{line}` failed ({})\n{errors}", ended.status);
+        let line = self.line.clone();
+        let (ended, status) = self.wait()?;
+        if !status.success() {
+            bail!("`{line}` failed ({status})\n{}", ended.stderr);
         }
         Ok(ended)
     }
 
-    fn wait(mut self) -> Result<Ended> {
-        let before = children_cpu_ns();
-        let status = self.child.wait()?;
-        let stdout = fs::read_to_string(&self.out)
-            .with_context(|| format!("cannot read {}", self.out.display()))?;
-        Ok(Ended {
-            stdout,
-            status,
-            cpu_ns: children_cpu_ns().saturating_sub(before),
-        })
+    fn wait(mut self) -> Result<(Ended, ExitStatus)> {
+        let mut status = 0;
+        // SAFETY: numbers alone: all zeroes are a value.
+        let mut usage: libc::rusage = unsafe { mem::zeroed() };
+        let pid = self.child.id().cast_signed();
+        // SAFETY: places for the answers; nobody else waits for this child.
+        while unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) } < 0 {
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error).with_context(|| format!("cannot wait for `{}`", self.line));
+            }
+        }
+        self.is_reaped = true;
+        let ended = Ended {
+            stdout: fs::read_to_string(&self.out)
+                .with_context(|| format!("cannot read {}", self.out.display()))?,
+            stderr: self.errors(),
+            cpu_ns: ns(usage.ru_utime) + ns(usage.ru_stime),
+            peak_bytes: usage.ru_maxrss.cast_unsigned() * 1024,
+        };
+        Ok((ended, ExitStatus::from_raw(status)))
     }
 
     fn errors(&self) -> String {
@@ -138,39 +163,20 @@ impl Tracer {
             })
             .count()
     }
-
-    /// The first number of each thread's schedstat is its time on a CPU, ns.
-    fn cpu_so_far_ns(&self) -> Option<u64> {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
-        threads
-            .map(|thread| {
-                let schedstat = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-                schedstat.split_whitespace().next()?.parse::<u64>().ok()
-            })
-            .sum()
-    }
 }
 
 impl Drop for Tracer {
     fn drop(&mut self) {
         // Only one that something went wrong with is still there; it must not outlive us.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if !self.is_reaped {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }
 
-/// CPU time of all children waited for so far, ns.
-fn children_cpu_ns() -> u64 {
-    // SAFETY: numbers alone: all zeroes are a value.
-    let mut usage: libc::rusage = unsafe { mem::zeroed() };
-    // SAFETY: a place for the answer.
-    if unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) } != 0 {
-        return 0;
-    }
-    let ns = |time: libc::timeval| {
-        time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_usec.cast_unsigned() * 1_000
-    };
-    ns(usage.ru_utime) + ns(usage.ru_stime)
+fn ns(time: libc::timeval) -> u64 {
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_usec.cast_unsigned() * 1_000
 }
 
 fn monotonic_ns() -> u64 {

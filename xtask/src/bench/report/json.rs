@@ -1,53 +1,89 @@
-//! For machines: the summary and every sample.
+//! For machines: the summary and every sample. The keys are described in docs/cost.md.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{heading, summary, text::command_line};
+use super::command_line;
 use crate::bench::{
     LoadResults, Results,
-    measure::Sample,
-    setting::{Programs, Setting},
+    measure::{Sample, Tool},
+    setting::Setting,
     statistics::Spread,
+    summary::{BASES, Rounds, Summary, ToolSummary},
+    targets::{self, Check},
 };
 
-pub(in crate::bench) fn json(results: &Results, programs: &Programs, setting: &Setting) -> Value {
+pub(in crate::bench) fn json(results: &Results, setting: &Setting) -> Value {
     json!({
-        "schema": 1,
+        "schema": 2,
         "rounds": setting.rounds,
         "inner_rounds": setting.inner_rounds,
         "pages": setting.pages,
         "load_average": results.load_average,
         "commands": results.modes.iter()
-            .map(|mode| json!({"mode": mode.name, "command": command_line(mode, programs, setting)}))
+            .map(|mode| json!({"mode": mode.name, "command": command_line(mode, setting)}))
             .collect::<Vec<_>>(),
         "skipped": results.skipped.iter()
             .map(|skipped| json!({"mode": skipped.name, "reason": skipped.reason}))
             .collect::<Vec<_>>(),
-        "workloads": results.loads.iter()
-            .map(|load| json!({"workload": heading(load.load), "modes": modes(results, load)}))
+        "failed": results.failures.iter()
+            .map(|failure| json!({
+                "mode": failure.mode,
+                "workload": failure.load.name(),
+                "message": failure.message,
+            }))
             .collect::<Vec<_>>(),
+        "workloads": results.loads.iter()
+            .map(|load| json!({
+                "workload": load.load.name(),
+                "parts": load.load.parts(),
+                "modes": modes(results, load),
+            }))
+            .collect::<Vec<_>>(),
+        "targets": targets::checks(results).iter().map(check).collect::<Vec<_>>(),
     })
 }
 
 fn modes(results: &Results, load: &LoadResults) -> Vec<Value> {
+    let rounds = Rounds { results, load };
     let mode = |(index, mode): (usize, &crate::bench::Mode)| {
-        let summary = summary(results, load, index)?;
+        let summary = rounds.summary(mode.name)?;
+        let samples = load
+            .rounds
+            .iter()
+            .map(|round| round[index].as_ref().map(sample));
         Some(json!({
             "mode": mode.name,
-            "touch_ns": spread(summary.touch_ns),
+            "whole_ns": spread(summary.whole_ns),
             "added_ns": spread(summary.added_ns),
-            "other_added_ns": spread(summary.other_added_ns),
-            "to_floor": summary.to_floor.map(spread),
-            "to_perf_record": summary.to_perf_record.map(spread),
-            "tracer_ns": summary.tracer_ns.map(spread),
-            "bytes_per_fault": summary.bytes_per_fault.map(spread),
-            "until_tracing_ms": summary.until_tracing_ms.map(spread),
-            "dropped": summary.dropped,
-            "samples": load.rounds.iter().map(|round| round[index].as_ref().map(sample))
+            "slower_percent": spread(summary.slower_percent),
+            "parts_added_ns": summary.parts_added_ns.iter().copied().map(spread)
                 .collect::<Vec<_>>(),
+            "ratios": ratios(&summary),
+            "tool": summary.tool.as_ref().map(tool),
+            "samples": samples.collect::<Vec<_>>(),
         }))
     };
     results.modes.iter().enumerate().filter_map(mode).collect()
+}
+
+fn ratios(summary: &Summary) -> Map<String, Value> {
+    BASES
+        .iter()
+        .zip(summary.ratios)
+        .filter_map(|(&base, ratio)| Some((base.to_owned(), spread(ratio?))))
+        .collect()
+}
+
+fn tool(tool: &ToolSummary) -> Value {
+    json!({
+        "cpu_per_fault_ns": tool.cpu_per_fault_ns.map(spread),
+        "bytes_per_fault": tool.bytes_per_fault.map(spread),
+        "cpu_ns": spread(tool.cpu_ns),
+        "peak_bytes": tool.peak_bytes,
+        "until_start_ns": spread(tool.until_start_ns),
+        "seen_percent": tool.seen_percent.map(spread),
+        "lost": tool.lost,
+    })
 }
 
 fn spread(spread: Spread) -> Value {
@@ -56,8 +92,25 @@ fn spread(spread: Spread) -> Value {
 
 fn sample(sample: &Sample) -> Value {
     json!({
-        "touch_ns": sample.touch_ns,
-        "other_ns": sample.other_ns,
-        "tracer_ns": sample.tracer_ns,
+        "parts_ns": sample.cost.parts_ns,
+        "faults": sample.cost.faults,
+        "cpu_ns": sample.cost.cpu_ns,
+        "tool": sample.tool.as_ref().map(|tool: &Tool| json!({
+            "cpu_ns": tool.cpu_ns,
+            "peak_bytes": tool.peak_bytes,
+            "until_start_ns": tool.until_start_ns,
+            "seen": tool.seen.map(|seen| seen.faults),
+            "lost": tool.seen.and_then(|seen| seen.lost),
+            "disk_bytes": tool.disk_bytes,
+        })),
+    })
+}
+
+fn check(check: &Check) -> Value {
+    json!({
+        "target": check.target,
+        "limit": check.limit,
+        "measured": check.measured.map(spread),
+        "verdict": check.verdict.name(),
     })
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// The first column to the left, numbers to the right; the first row is the heading.
-pub(super) fn aligned(rows: &[Vec<String>]) -> String {
+pub(in crate::bench) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));

@@ -1,25 +1,30 @@
-//! For people.
+//! For people, in 100 columns.
 
 use std::fmt::Write as _;
 
-use super::{Summary, heading, summary, table};
+use super::{command_line, table};
 use crate::bench::{
     LoadResults, Results,
-    modes::{Mode, Shape},
-    setting::{Load, Programs, Setting},
+    modes::UNTRACED,
+    setting::Setting,
     statistics::Spread,
+    summary::{Rounds, Summary, ToolSummary},
+    targets,
+    workload::Workload,
 };
 
 const NOTES: &str = "\
 Medians of all rounds; [lower quartile, upper quartile]. `added` is what a fault takes longer than
-untraced in the same round; ratios are of `added`, round by round. `unmap` is what unmapping a page
-takes longer. `tracer` is the CPU time that the tracer spent itself once it was attached, its end
-included, a fault. `start` is the time from the start of the tracer to the first moment of tracing.
-`floor` is programs of two instructions on the same four hooks: both page-fault tracepoints and the
-minor and major software events.
+untraced in the same round, `slower` the same in percent; × are ratios of `added`, round by round, and
+missing where noise has swallowed the base. `floor` is programs of two instructions on the hooks of
+start and end. Of the tool: `CPU` and `bytes` are per fault that it saw, beyond what it takes with a
+program that ends at once; `peak` is the most memory of any round; `seen` is held against what the
+kernel counted for the workload (the whole machine's faults can make it more); `lost` is what the tool
+says itself, over all rounds. `start` is from the tool's start to when faults count: to the first
+instruction of the workload that it launches, or to when its last perf event or BPF link was made.
 ";
 
-pub(in crate::bench) fn text(results: &Results, programs: &Programs, setting: &Setting) -> String {
+pub(in crate::bench) fn text(results: &Results, setting: &Setting) -> String {
     let mut text = format!(
         "{} rounds, each the lower quartile of {} times {} pages; workload on CPU {}, tracers on {}\n\
          load average before {}, after {}\n",
@@ -32,82 +37,173 @@ pub(in crate::bench) fn text(results: &Results, programs: &Programs, setting: &S
         results.load_average[1],
     );
     for load in &results.loads {
-        let _ = write!(text, "\n{}\n", heading(load.load));
-        text.push_str(&table::aligned(&rows(results, load)));
+        let _ = write!(text, "\n{}: {}\n", load.load.name(), load.load.heading());
+        for columns in tables(load.load) {
+            text.push_str(&table::aligned(&rows(results, load, &columns)));
+        }
     }
-    text.push('\n');
-    text.push_str(NOTES);
+    let _ = write!(text, "\n{NOTES}\nTargets\n{}", checks(results));
+    text.push_str(
+        "~ the limit lies between the quartiles. `--endurance` is about loss over time.\n",
+    );
     for skipped in &results.skipped {
         let _ = writeln!(text, "Skipped: {}: {}", skipped.name, skipped.reason);
     }
+    for failure in &results.failures {
+        let (mode, load) = (failure.mode, failure.load.name());
+        let _ = writeln!(text, "Failed: {mode}, {load}: {}", failure.message);
+    }
     text.push_str("\nCommand lines\n");
     for mode in &results.modes {
-        let line = command_line(mode, programs, setting);
+        let line = command_line(mode, setting);
         let _ = writeln!(text, "  {}: {line}", mode.name);
     }
     text
 }
 
-/// As it was run with one thread.
-pub(super) fn command_line(mode: &Mode, programs: &Programs, setting: &Setting) -> String {
-    let workload = setting.workload(&programs.touch, Load::OneThread).join(" ");
-    let tracer = setting.tracer(&mode.tracer, Load::OneThread).join(" ");
-    match mode.shape {
-        Shape::Alone => workload,
-        Shape::Launches => format!("{tracer} -- {workload}"),
-        Shape::Beside => format!("{tracer} & {workload}"),
+/// `None` where a row has nothing to say in this column.
+type Cell = Box<dyn Fn(&Summary) -> Option<String>>;
+
+struct Column {
+    name: String,
+    cell: Cell,
+}
+
+fn column(name: impl Into<String>, cell: impl Fn(&Summary) -> Option<String> + 'static) -> Column {
+    Column {
+        name: name.into(),
+        cell: Box::new(cell),
     }
 }
 
-type Column = (&'static str, fn(&Summary) -> String);
+fn tool_column(name: &str, cell: fn(&ToolSummary) -> Option<String>) -> Column {
+    column(name, move |summary| cell(summary.tool.as_ref()?))
+}
 
-fn columns(load: Load) -> &'static [Column] {
+fn tables(load: Workload) -> Vec<Vec<Column>> {
+    let ms = |spread: Spread| Some(format!("{:.0} ms", spread.median / 1e6));
     match load {
-        Load::Idle => &[
-            ("ns/touch", |summary| one(summary.touch_ns)),
-            ("added", |summary| quartiles(summary.added_ns)),
-            ("added/syscall", |summary| quartiles(summary.other_added_ns)),
-        ],
-        Load::OneThread | Load::Threads(_) => &[
-            ("ns/fault", |summary| whole(summary.touch_ns)),
-            ("added", |summary| {
-                let Spread { lower, upper, .. } = summary.added_ns;
-                format!("{} [{lower:.0}, {upper:.0}]", whole(summary.added_ns))
+        Workload::Nothing => vec![vec![
+            tool_column("start", move |tool| {
+                Some(format!("{:.0} ms", tool.until_start_ns.median / 1e6))
             }),
-            ("x floor", |summary| ratio(summary.to_floor)),
-            ("x perf record", |summary| ratio(summary.to_perf_record)),
-            ("unmap", |summary| whole(summary.other_added_ns)),
-            ("tracer", |summary| {
-                summary.tracer_ns.map_or_else(none, whole)
+            column("start, quartiles", |summary| {
+                Some(quartiles(
+                    summary.tool.as_ref()?.until_start_ns.map(|ns| ns / 1e6),
+                ))
             }),
-            ("bytes/fault", |summary| {
-                summary.bytes_per_fault.map_or_else(none, one)
-            }),
-            ("dropped", |summary| {
-                summary
-                    .dropped
-                    .map_or_else(none, |dropped| dropped.to_string())
-            }),
-            ("start", |summary| {
-                summary
-                    .until_tracing_ms
-                    .map_or_else(none, |start| format!("{} ms", whole(start)))
-            }),
-        ],
+            column("CPU", move |summary| ms(summary.tool.as_ref()?.cpu_ns)),
+            tool_column("peak", |tool| Some(mib(tool.peak_bytes))),
+        ]],
+        Workload::Innocent => vec![innocents()],
+        _ => vec![costs(), tools()],
     }
 }
 
-fn rows(results: &Results, load: &LoadResults) -> Vec<Vec<String>> {
-    let columns = columns(load.load);
-    let heading = std::iter::once("mode").chain(columns.iter().map(|&(name, _)| name));
+fn costs() -> Vec<Column> {
+    let ratio = |name, index: usize| {
+        column(name, move |summary: &Summary| {
+            Some(format!("{:.2}", summary.ratios[index]?.median))
+        })
+    };
+    vec![
+        column("ns/fault", |summary| Some(whole(summary.whole_ns))),
+        column("added", |summary| Some(whole(summary.added_ns))),
+        column("", |summary| Some(quartiles(summary.added_ns))),
+        column("slower", |summary| {
+            Some(format!("{:.0} %", summary.slower_percent.median))
+        }),
+        ratio("× floor", 0),
+        ratio("× perf rec.", 1),
+        ratio("× bpftr. hist.", 2),
+    ]
+}
+
+fn tools() -> Vec<Column> {
+    vec![
+        tool_column("CPU ns", |tool| Some(whole(tool.cpu_per_fault_ns?))),
+        tool_column("bytes", |tool| {
+            Some(format!("{:.1}", tool.bytes_per_fault?.median))
+        }),
+        tool_column("peak", |tool| Some(mib(tool.peak_bytes))),
+        tool_column("seen", |tool| {
+            Some(format!("{:.1} %", tool.seen_percent?.median))
+        }),
+        tool_column("lost", |tool| Some(tool.lost?.to_string())),
+    ]
+}
+
+fn innocents() -> Vec<Column> {
+    let mut columns = vec![
+        column("ns/turn", |summary| Some(whole(summary.whole_ns))),
+        column("added", |summary| Some(quartiles(summary.added_ns))),
+        column("slower", |summary| {
+            Some(format!("{:.1} %", summary.slower_percent.median))
+        }),
+        column("× perf stat -a", |summary| {
+            Some(format!("{:.2}", summary.ratios[3]?.median))
+        }),
+    ];
+    let parts = Workload::Innocent.parts().iter().enumerate();
+    // What is added to the whole is there already, and reading is no business of the kernel's.
+    columns.extend(parts.skip(2).map(|(index, part)| {
+        column(format!("+{part}"), move |summary| {
+            Some(whole(*summary.parts_added_ns.get(index)?))
+        })
+    }));
+    columns
+}
+
+/// A mode that says nothing in any of the columns has no row.
+fn rows(results: &Results, load: &LoadResults, columns: &[Column]) -> Vec<Vec<String>> {
+    let heading = std::iter::once("mode").chain(columns.iter().map(|column| &*column.name));
     let mut rows = vec![heading.map(str::to_owned).collect()];
-    for (index, mode) in results.modes.iter().enumerate() {
-        if let Some(summary) = summary(results, load, index) {
-            let cells = columns.iter().map(|&(_, cell)| cell(&summary));
+    let rounds = Rounds { results, load };
+    for mode in &results.modes {
+        let Some(summary) = rounds.summary(mode.name) else {
+            continue;
+        };
+        let cells: Vec<Option<String>> = columns
+            .iter()
+            .enumerate()
+            .map(|(place, column)| {
+                // What untraced adds to itself is not worth a number.
+                let is_told = mode.name != UNTRACED || place == 0;
+                is_told.then(|| (column.cell)(&summary)).flatten()
+            })
+            .collect();
+        if cells.iter().any(Option::is_some) {
+            let cells = cells.into_iter().map(|cell| cell.unwrap_or_else(none));
             rows.push(std::iter::once(mode.name.to_owned()).chain(cells).collect());
         }
     }
     rows
+}
+
+fn checks(results: &Results) -> String {
+    let mut rows = vec![
+        ["target", "at most", "measured", "quartiles", ""]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for check in targets::checks(results) {
+        let number = |value: f64| match value {
+            value if value < 20.0 => format!("{value:.2}"),
+            value => format!("{value:.0}"),
+        };
+        rows.push(vec![
+            check.target,
+            number(check.limit),
+            check
+                .measured
+                .map_or_else(none, |spread| number(spread.median)),
+            check.measured.map_or_else(none, |spread| {
+                format!("[{}, {}]", number(spread.lower), number(spread.upper))
+            }),
+            check.verdict.name().to_owned(),
+        ]);
+    }
+    table::aligned(&rows)
 }
 
 fn none() -> String {
@@ -118,19 +214,10 @@ fn whole(spread: Spread) -> String {
     format!("{:.0}", spread.median)
 }
 
-fn one(spread: Spread) -> String {
-    format!("{:.1}", spread.median)
-}
-
 fn quartiles(spread: Spread) -> String {
-    let Spread {
-        lower,
-        median,
-        upper,
-    } = spread;
-    format!("{median:.1} [{lower:.1}, {upper:.1}]")
+    format!("[{:.0}, {:.0}]", spread.lower, spread.upper)
 }
 
-fn ratio(spread: Option<Spread>) -> String {
-    spread.map_or_else(none, |spread| format!("{:.2}", spread.median))
+fn mib(bytes: u64) -> String {
+    format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20))
 }
