@@ -65,9 +65,11 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        arguments: "[--quick] [--json]",
+        arguments: "[--quick] [--endurance [SECONDS]]",
         summary: "measure what tracing costs, next to the least possible and to perf and bpftrace;\n\
-                  needs root and a quiet machine",
+                  needs root and a quiet machine. --modes A,B, --workloads A,B and --rounds N\n\
+                  choose, --json FILE|- and --picture FILE.svg keep the results; --endurance\n\
+                  records every CPU at full speed for a minute instead",
         run: bench::task,
     },
     Task {
