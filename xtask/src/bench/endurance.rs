@@ -42,7 +42,7 @@ pub(super) fn run(seconds: u64, setting: &Setting) -> Result<Endurance> {
     let line = [&program, "record", "-a", "-o", &recording.to_string_lossy()];
     let mut tracer = Tracer::start(&line.map(str::to_owned), &setting.scratch)?;
     tracer.wait_until_ready()?;
-    let ready_cpu_ns = cpu_so_far_ns(tracer.id())?;
+    let ready_cpu_ns = tracer.cpu_so_far_ns();
     let mut touch = Command::new(&setting.programs.touch);
     touch.args([PAGES.to_string(), format!("{seconds}s")]);
     touch.arg(setting.cpus.to_string());
@@ -57,7 +57,7 @@ pub(super) fn run(seconds: u64, setting: &Setting) -> Result<Endurance> {
     let output = touching.wait_with_output()?;
     let took_ns = began.elapsed().as_nanos() as u64;
     let at_end = peak_bytes(tracer_id)?;
-    let reader_cpu_ns = cpu_so_far_ns(tracer_id)?.saturating_sub(ready_cpu_ns);
+    let reader_cpu_ns = tracer.cpu_so_far_ns().saturating_sub(ready_cpu_ns);
     ensure!(
         output.status.success(),
         "the workload failed ({})",
@@ -79,19 +79,6 @@ pub(super) fn run(seconds: u64, setting: &Setting) -> Result<Endurance> {
         ended,
         peak_bytes: [at_half?, at_end],
     })
-}
-
-/// The first number of each thread's schedstat is its time on a CPU, ns.
-fn cpu_so_far_ns(process: u32) -> Result<u64> {
-    let threads = fs::read_dir(format!("/proc/{process}/task"))
-        .with_context(|| format!("process {process} is gone"))?;
-    threads
-        .map(|thread| {
-            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
-            let ns = text.split(' ').next().and_then(|ns| ns.parse::<u64>().ok());
-            ns.context("schedstat is not as expected")
-        })
-        .sum()
 }
 
 fn peak_bytes(process: u32) -> Result<u64> {

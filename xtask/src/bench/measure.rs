@@ -27,7 +27,8 @@ pub(super) struct Sample {
 /// What the tracer took for itself.
 #[derive(Clone, Debug)]
 pub(super) struct Tool {
-    /// From its start to its end, without the workload, ns.
+    /// Without the workload: until that began, and from then to its own end, ns.
+    pub(super) start_cpu_ns: u64,
     pub(super) cpu_ns: u64,
     pub(super) peak_bytes: u64,
     /// From its start to when faults count, ns: to the first instruction of the workload that it
@@ -55,7 +56,8 @@ pub(super) fn sample(mode: &Mode, load: Workload, setting: &Setting) -> Result<S
             let cost = cost(&ended.stdout)?;
             ended.cpu_ns = ended.cpu_ns.saturating_sub(cost.cpu_ns);
             let until_start_ns = cost.started_ns.saturating_sub(started_ns);
-            let tool = tool(mode, setting, &ended, until_start_ns)?;
+            let start_cpu_ns = ended.cpu_until_ns(cost.started_ns);
+            let tool = tool(mode, setting, &ended, until_start_ns, start_cpu_ns)?;
             Ok(Sample {
                 cost,
                 tool: Some(tool),
@@ -66,8 +68,9 @@ pub(super) fn sample(mode: &Mode, load: Workload, setting: &Setting) -> Result<S
             let line = load.tracer(&other.named_in(&mode.tracer), setting);
             let mut tracer = Tracer::start(&line, &setting.scratch)?;
             let until_start_ns = tracer.wait_until_ready()?;
+            let start_cpu_ns = tracer.cpu_so_far_ns();
             let cost = cost(&run(&workload)?)?;
-            let tool = tool(mode, setting, &tracer.stop()?, until_start_ns)?;
+            let tool = tool(mode, setting, &tracer.stop()?, until_start_ns, start_cpu_ns)?;
             Ok(Sample {
                 cost,
                 tool: Some(tool),
@@ -117,7 +120,13 @@ pub(super) fn cost(output: &str) -> Result<Cost> {
     outcome::workload(output).with_context(|| format!("the workload printed no numbers:\n{output}"))
 }
 
-fn tool(mode: &Mode, setting: &Setting, ended: &Ended, until_start_ns: u64) -> Result<Tool> {
+fn tool(
+    mode: &Mode,
+    setting: &Setting,
+    ended: &Ended,
+    until_start_ns: u64,
+    start_cpu_ns: u64,
+) -> Result<Tool> {
     let seen = seen(mode.leaves, setting, ended)
         .with_context(|| format!("cannot tell what `{}` saw", mode.name))?;
     let disk = match mode.leaves {
@@ -126,7 +135,8 @@ fn tool(mode: &Mode, setting: &Setting, ended: &Ended, until_start_ns: u64) -> R
         Leaves::Nothing | Leaves::Report | Leaves::PerfCounts | Leaves::Bpftrace => None,
     };
     Ok(Tool {
-        cpu_ns: ended.cpu_ns,
+        start_cpu_ns,
+        cpu_ns: ended.cpu_ns.saturating_sub(start_cpu_ns),
         peak_bytes: ended.peak_bytes,
         until_start_ns,
         seen,

@@ -7,7 +7,6 @@ use super::{
     measure::Sample,
     modes::{BPFTRACE_HISTOGRAM, FLOOR, PERF_RECORD, PERF_STAT_ALL, UNTRACED},
     statistics::{Spread, spread},
-    workload::Workload,
 };
 
 pub(super) use tool::ToolSummary;
@@ -135,6 +134,7 @@ pub(super) mod tests {
         measure::Tool,
         modes::{Leaves, Maker, Mode, RECORD, Shape},
         outcome::{Cost, Seen},
+        workload::Workload,
     };
 
     /// Of a workload that takes 1000 faults: ns a fault, then CPU and bytes of the tool.
@@ -146,6 +146,7 @@ pub(super) mod tests {
                 ..Cost::default()
             },
             tool: tool.map(|(cpu_ns, disk_bytes)| Tool {
+                start_cpu_ns: 0,
                 cpu_ns,
                 peak_bytes: 1 << 20,
                 until_start_ns: 250_000_000,

@@ -52,6 +52,8 @@ pub(super) struct Check {
     pub(super) limit: f64,
     /// In the limit's unit; also `None` where noise has swallowed what it is a ratio to.
     pub(super) measured: Option<Spread>,
+    /// Of a ratio: what is added beyond the limit, ns.
+    pub(super) beyond_ns: Option<Spread>,
     pub(super) verdict: Verdict,
 }
 
@@ -113,14 +115,15 @@ pub(super) fn checks(results: &Results) -> Vec<Check> {
 fn ratio(results: &Results, load: Workload, mode: &str, times: f64, base: &str) -> Check {
     let rounds = results.load(load).map(|load| Rounds { results, load });
     // The verdict rests on the difference, which noise in the base does not blow up.
-    let beyond = rounds
+    let beyond_ns = rounds
         .as_ref()
         .and_then(|rounds| rounds.beyond(mode, times, base));
     Check {
         target: format!("{}: `{mode}`, × `{base}`", load.name()),
         limit: times,
         measured: rounds.and_then(|rounds| rounds.ratio(mode, base)),
-        verdict: Verdict::of(beyond, 0.0),
+        beyond_ns,
+        verdict: Verdict::of(beyond_ns, 0.0),
     }
 }
 
@@ -138,6 +141,7 @@ fn lost(results: &Results) -> Check {
         target: format!("faults lost by `{RECORD}` and `{RECORD_ALL}`, all workloads"),
         limit: 0.0,
         measured,
+        beyond_ns: None,
         verdict: Verdict::of(measured, 0.0),
     }
 }
@@ -157,6 +161,7 @@ fn figure(
         target: target.to_owned(),
         limit,
         measured,
+        beyond_ns: None,
         verdict: Verdict::of(measured, limit),
     }
 }

@@ -20,6 +20,12 @@ const LOOK: Duration = Duration::from_millis(5);
 const SETTLED: Duration = Duration::from_millis(400);
 /// Then it will never be.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// No run takes as long as this after it was told to end, or launched its workload.
+const DEADLINE: Duration = Duration::from_secs(300);
+/// A tracer that has done next to nothing for so long has not heard the interrupt: bpftrace loses one
+/// now and then.
+const DEAF: Duration = Duration::from_secs(3);
+const NEXT_TO_NOTHING_NS: u64 = 10_000_000;
 
 pub(super) struct Tracer {
     child: Child,
@@ -36,6 +42,9 @@ pub(super) struct Ended {
     pub(super) stderr: String,
     /// CPU time of the process and of the children that it waited for, ns.
     pub(super) cpu_ns: u64,
+    /// When it was looked at after it was told to end, or while its workload ran, ns of
+    /// CLOCK_MONOTONIC; and the CPU time of its own threads so far, ns.
+    pub(super) looks: Vec<(u64, u64)>,
     /// The most memory that the process or one of these children had, bytes.
     pub(super) peak_bytes: u64,
 }
@@ -103,10 +112,9 @@ impl Tracer {
             self.is_reaped = true;
             bail!("`{}` ended early\n{}", self.line, self.errors());
         }
-        // SAFETY: our child, not waited for yet: the id is still its own.
-        unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGINT) };
+        self.interrupt();
         let line = self.line.clone();
-        let (ended, status) = self.wait()?;
+        let (ended, status) = self.wait(true)?;
         // A program that does nothing about it is killed by it, as was wanted.
         if !status.success() && status.signal() != Some(libc::SIGINT) {
             bail!("`{line}` failed ({status})\n{}", ended.stderr);
@@ -117,34 +125,79 @@ impl Tracer {
     /// Waits for its end; an unsuccessful one is an error.
     pub(super) fn finish(self) -> Result<Ended> {
         let line = self.line.clone();
-        let (ended, status) = self.wait()?;
+        let (ended, status) = self.wait(false)?;
         if !status.success() {
             bail!("`{line}` failed ({status})\n{}", ended.stderr);
         }
         Ok(ended)
     }
 
-    fn wait(mut self) -> Result<(Ended, ExitStatus)> {
-        let mut status = 0;
-        // SAFETY: numbers alone: all zeroes are a value.
-        let mut usage: libc::rusage = unsafe { mem::zeroed() };
-        let pid = self.child.id().cast_signed();
-        // SAFETY: places for the answers; nobody else waits for this child.
-        while unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) } < 0 {
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error).with_context(|| format!("cannot wait for `{}`", self.line));
+    fn interrupt(&self) {
+        // SAFETY: our child, not waited for yet: the id is still its own.
+        unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGINT) };
+    }
+
+    fn wait(mut self, is_interrupted: bool) -> Result<(Ended, ExitStatus)> {
+        let began = Instant::now();
+        let (mut looked, mut cpu_ns) = (began, self.cpu_so_far_ns());
+        let mut looks = Vec::new();
+        let (usage, status) = loop {
+            if let Some(reaped) = self.reap()? {
+                break reaped;
             }
-        }
+            if began.elapsed() > DEADLINE {
+                bail!("`{}` does not end\n{}", self.line, self.errors());
+            }
+            let now_ns = self.cpu_so_far_ns();
+            looks.push((monotonic_ns(), now_ns));
+            if is_interrupted && looked.elapsed() > DEAF {
+                if now_ns.saturating_sub(cpu_ns) < NEXT_TO_NOTHING_NS {
+                    self.interrupt();
+                }
+                (looked, cpu_ns) = (Instant::now(), now_ns);
+            }
+            thread::sleep(LOOK);
+        };
         self.is_reaped = true;
         let ended = Ended {
             stdout: fs::read_to_string(&self.out)
                 .with_context(|| format!("cannot read {}", self.out.display()))?,
             stderr: self.errors(),
             cpu_ns: ns(usage.ru_utime) + ns(usage.ru_stime),
+            looks,
             peak_bytes: usage.ru_maxrss.cast_unsigned() * 1024,
         };
-        Ok((ended, ExitStatus::from_raw(status)))
+        Ok((ended, status))
+    }
+
+    /// What it has used and how it ended, if it has.
+    fn reap(&self) -> Result<Option<(libc::rusage, ExitStatus)>> {
+        let mut status = 0;
+        // SAFETY: numbers alone: all zeroes are a value.
+        let mut usage: libc::rusage = unsafe { mem::zeroed() };
+        let pid = self.child.id().cast_signed();
+        // SAFETY: places for the answers; nobody else waits for this child.
+        match unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) } {
+            0 => Ok(None),
+            1.. => Ok(Some((usage, ExitStatus::from_raw(status)))),
+            _ => {
+                let error = io::Error::last_os_error();
+                Err(error).with_context(|| format!("cannot wait for `{}`", self.line))
+            }
+        }
+    }
+
+    /// The first number of each thread's schedstat is its time on a CPU, ns; none without threads.
+    pub(super) fn cpu_so_far_ns(&self) -> u64 {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.child.id())) else {
+            return 0;
+        };
+        threads
+            .filter_map(|thread| {
+                let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+                text.split(' ').next()?.parse::<u64>().ok()
+            })
+            .sum()
     }
 
     fn errors(&self) -> String {
@@ -162,6 +215,14 @@ impl Tracer {
                 file.contains("perf_event") || file.contains("bpf_link")
             })
             .count()
+    }
+}
+
+impl Ended {
+    /// The CPU time of the tracer's own threads up to a moment, ns: of the last look before.
+    pub(super) fn cpu_until_ns(&self, moment_ns: u64) -> u64 {
+        let before = self.looks.iter().take_while(|look| look.0 <= moment_ns);
+        before.last().map_or(0, |look| look.1)
     }
 }
 

@@ -69,6 +69,8 @@ impl Workload {
     pub(super) fn line(self, setting: &Setting) -> Vec<String> {
         let (pages, rounds) = match self {
             Self::Nothing => (1, 1),
+            // A process takes as long as hundreds of faults.
+            Self::Processes => (setting.pages, setting.inner_rounds.div_ceil(4)),
             _ => (setting.pages, setting.inner_rounds),
         };
         let mut line = self.pinned(&setting.cpu.to_string());

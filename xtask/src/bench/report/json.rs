@@ -78,6 +78,7 @@ fn tool(tool: &ToolSummary) -> Value {
     json!({
         "cpu_per_fault_ns": tool.cpu_per_fault_ns.map(spread),
         "bytes_per_fault": tool.bytes_per_fault.map(spread),
+        "start_cpu_ns": spread(tool.start_cpu_ns),
         "cpu_ns": spread(tool.cpu_ns),
         "peak_bytes": tool.peak_bytes,
         "until_start_ns": spread(tool.until_start_ns),
@@ -96,6 +97,7 @@ fn sample(sample: &Sample) -> Value {
         "faults": sample.cost.faults,
         "cpu_ns": sample.cost.cpu_ns,
         "tool": sample.tool.as_ref().map(|tool: &Tool| json!({
+            "start_cpu_ns": tool.start_cpu_ns,
             "cpu_ns": tool.cpu_ns,
             "peak_bytes": tool.peak_bytes,
             "until_start_ns": tool.until_start_ns,
@@ -111,6 +113,7 @@ fn check(check: &Check) -> Value {
         "target": check.target,
         "limit": check.limit,
         "measured": check.measured.map(spread),
+        "beyond_ns": check.beyond_ns.map(spread),
         "verdict": check.verdict.name(),
     })
 }

@@ -17,11 +17,12 @@ const NOTES: &str = "\
 Medians of all rounds; [lower quartile, upper quartile]. `added` is what a fault takes longer than
 untraced in the same round, `slower` the same in percent; × are ratios of `added`, round by round, and
 missing where noise has swallowed the base. `floor` is programs of two instructions on the hooks of
-start and end. Of the tool: `CPU` and `bytes` are per fault that it saw, beyond what it takes with a
-program that ends at once; `peak` is the most memory of any round; `seen` is held against what the
-kernel counted for the workload (the whole machine's faults can make it more); `lost` is what the tool
-says itself, over all rounds. `start` is from the tool's start to when faults count: to the first
-instruction of the workload that it launches, or to when its last perf event or BPF link was made.
+start and end. Of the tool: `CPU` is what it takes from the start of the workload to its own
+end, per fault that it saw, beyond what a program that ends at once makes it take; `bytes` is all that
+it wrote, per fault; `peak` is the most memory of any round; `seen` is held against what the kernel
+counted for the workload (the whole machine's faults can make it more); `lost` is what the tool says
+itself, over all rounds. `start` is from the tool's start to when faults count: to the first instruction
+of the workload that it launches, or to when its last perf event or BPF link was made.
 ";
 
 pub(in crate::bench) fn text(results: &Results, setting: &Setting) -> String {
@@ -81,23 +82,23 @@ fn tool_column(name: &str, cell: fn(&ToolSummary) -> Option<String>) -> Column {
 }
 
 fn tables(load: Workload) -> Vec<Vec<Column>> {
-    let ms = |spread: Spread| Some(format!("{:.0} ms", spread.median / 1e6));
     match load {
-        Workload::Nothing => vec![vec![
-            tool_column("start", move |tool| {
-                Some(format!("{:.0} ms", tool.until_start_ns.median / 1e6))
-            }),
-            column("start, quartiles", |summary| {
-                Some(quartiles(
-                    summary.tool.as_ref()?.until_start_ns.map(|ns| ns / 1e6),
-                ))
-            }),
-            column("CPU", move |summary| ms(summary.tool.as_ref()?.cpu_ns)),
-            tool_column("peak", |tool| Some(mib(tool.peak_bytes))),
-        ]],
+        Workload::Nothing => vec![starts()],
         Workload::Innocent => vec![innocents()],
         _ => vec![costs(), tools()],
     }
+}
+
+fn starts() -> Vec<Column> {
+    vec![
+        tool_column("start", |tool| Some(ms(tool.until_start_ns))),
+        tool_column("", |tool| {
+            Some(quartiles(tool.until_start_ns.map(|ns| ns / 1e6)))
+        }),
+        tool_column("CPU until then", |tool| Some(ms(tool.start_cpu_ns))),
+        tool_column("and after", |tool| Some(ms(tool.cpu_ns))),
+        tool_column("peak", |tool| Some(mib(tool.peak_bytes))),
+    ]
 }
 
 fn costs() -> Vec<Column> {
@@ -197,9 +198,13 @@ fn checks(results: &Results) -> String {
             check
                 .measured
                 .map_or_else(none, |spread| number(spread.median)),
-            check.measured.map_or_else(none, |spread| {
-                format!("[{}, {}]", number(spread.lower), number(spread.upper))
-            }),
+            match (check.measured, check.beyond_ns) {
+                (Some(Spread { lower, upper, .. }), _) => {
+                    format!("[{}, {}]", number(lower), number(upper))
+                }
+                (None, Some(beyond_ns)) => format!("{} ns beyond", quartiles(beyond_ns)),
+                (None, None) => none(),
+            },
             check.verdict.name().to_owned(),
         ]);
     }
@@ -216,6 +221,10 @@ fn whole(spread: Spread) -> String {
 
 fn quartiles(spread: Spread) -> String {
     format!("[{:.0}, {:.0}]", spread.lower, spread.upper)
+}
+
+fn ms(spread: Spread) -> String {
+    format!("{:.0} ms", spread.median / 1e6)
 }
 
 fn mib(bytes: u64) -> String {

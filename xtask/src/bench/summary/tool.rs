@@ -9,11 +9,13 @@ use crate::bench::{
 
 #[derive(Debug)]
 pub(in crate::bench) struct ToolSummary {
-    /// Per fault that it saw, beyond what it takes without faults.
+    /// From the workload's start to its own end, per fault that it saw, beyond what a workload
+    /// without faults makes it take. Noise can make it negative.
     pub(in crate::bench) cpu_per_fault_ns: Option<Spread>,
-    /// Likewise.
+    /// All that it wrote, per fault that it saw.
     pub(in crate::bench) bytes_per_fault: Option<Spread>,
-    /// From its start to its end.
+    /// Until the workload began, and from then to its own end.
+    pub(in crate::bench) start_cpu_ns: Spread,
     pub(in crate::bench) cpu_ns: Spread,
     /// The most of all rounds.
     pub(in crate::bench) peak_bytes: u64,
@@ -29,19 +31,20 @@ impl Rounds<'_> {
     pub(super) fn tool(&self, mode: &str, samples: &[&Sample]) -> Option<ToolSummary> {
         let tools = || samples.iter().filter_map(|sample| sample.tool.as_ref());
         let without_faults = self.results.load(Workload::Nothing);
-        let base = |value: fn(&Tool) -> Option<u64>| {
-            let samples = without_faults?.samples(self.index(mode)?);
-            let values = samples.filter_map(|sample| value(sample.tool.as_ref()?));
-            Some(spread(values.map(|value| value as f64))?.median)
-        };
-        let per_fault = |value: fn(&Tool) -> Option<u64>| {
-            let base = base(value)?;
+        let without_faults_ns = without_faults.and_then(|load| {
+            let samples = load.samples(self.index(mode)?);
+            Some(
+                spread(samples.filter_map(|sample| Some(sample.tool.as_ref()?.cpu_ns as f64)))?
+                    .median,
+            )
+        });
+        let per_fault = |value: &dyn Fn(&Tool) -> Option<f64>| {
             let per_fault = samples.iter().filter_map(|sample| {
                 let tool = sample.tool.as_ref()?;
                 let faults = tool.seen?.faults;
-                // It traced something else.
-                (2 * faults > sample.cost.faults)
-                    .then_some((value(tool)? as f64 - base).max(0.0) / faults as f64)
+                // Otherwise it traced something else.
+                let is_of_workload = 2 * faults > sample.cost.faults;
+                is_of_workload.then_some(value(tool)? / faults as f64)
             });
             let is_about_faults = self.load.load.is_faulting();
             is_about_faults.then(|| spread(per_fault)).flatten()
@@ -52,8 +55,9 @@ impl Rounds<'_> {
         });
         let lost = tools().filter_map(|tool| tool.seen?.lost);
         Some(ToolSummary {
-            cpu_per_fault_ns: per_fault(|tool| Some(tool.cpu_ns)),
-            bytes_per_fault: per_fault(|tool| tool.disk_bytes),
+            cpu_per_fault_ns: per_fault(&|tool| Some(tool.cpu_ns as f64 - without_faults_ns?)),
+            bytes_per_fault: per_fault(&|tool| Some(tool.disk_bytes? as f64)),
+            start_cpu_ns: spread(tools().map(|tool| tool.start_cpu_ns as f64))?,
             cpu_ns: spread(tools().map(|tool| tool.cpu_ns as f64))?,
             peak_bytes: tools().map(|tool| tool.peak_bytes).max()?,
             until_start_ns: spread(tools().map(|tool| tool.until_start_ns as f64))?,
@@ -88,7 +92,7 @@ mod tests {
         let tool = tool.expect("measured");
         let median = |spread: Option<Spread>| spread.map(|spread| spread.median);
         assert_eq!(median(tool.cpu_per_fault_ns), Some(200.0));
-        assert_eq!(median(tool.bytes_per_fault), Some(4.0));
+        assert_eq!(median(tool.bytes_per_fault), Some(11.0));
         assert_eq!(median(tool.seen_percent), Some(100.0));
         assert_eq!(tool.lost, Some(1));
     }
