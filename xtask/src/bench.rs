@@ -6,6 +6,7 @@ mod measure;
 mod modes;
 mod options;
 mod outcome;
+mod page;
 mod report;
 mod setting;
 mod statistics;
@@ -23,6 +24,7 @@ use crate::{artifact, build, command::say, setup::Build, sudo, workspace::MAIN_P
 use measure::Sample;
 use modes::{Mode, Skipped, UNTRACED};
 use options::{Options, Sink};
+use page::Part;
 use setting::{Programs, Setting};
 use workload::Workload;
 
@@ -77,6 +79,13 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     if let Some(seconds) = options.endurance_s {
         let endurance = endurance::run(seconds, &setting)?;
         write(&options, endurance.text(), &endurance.json())?;
+        if options.is_written {
+            page::write(
+                &build.workspace.root,
+                Part::Endurance,
+                &endurance.markdown(),
+            )?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let results = run(&options, &setting)?;
@@ -89,6 +98,12 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
         report::text(&results, &setting),
         &report::json(&results, &setting),
     )?;
+    if options.is_written {
+        let root = &build.workspace.root;
+        page::write(root, Part::Costs, &report::markdown(&results, &setting))?;
+        report::picture(&results, &root.join(page::PICTURE))?;
+        say(&format!("kept in {} and {}", page::PAGE, page::PICTURE));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

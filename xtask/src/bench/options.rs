@@ -17,6 +17,8 @@ pub(super) struct Options {
     pub(super) rounds: Option<usize>,
     pub(super) json: Option<Sink>,
     pub(super) picture: Option<PathBuf>,
+    /// Keep the results in docs/cost.md, and the picture beside it.
+    pub(super) is_written: bool,
     /// Seconds; then nothing else is measured.
     pub(super) endurance_s: Option<u64>,
     /// Names of modes; none means all. [`super::modes`] checks them.
@@ -42,6 +44,7 @@ pub(super) fn parse(args: &[OsString]) -> Result<Options> {
         };
         match arg.to_str() {
             Some("--quick") => options.is_quick = true,
+            Some("--write") => options.is_written = true,
             Some("--rounds") => options.rounds = Some(number(value()?)?),
             Some("--json") => {
                 options.json = Some(match value()? {

@@ -1,11 +1,13 @@
 //! The results as text, as JSON and as a picture.
 
 mod json;
+mod markdown;
 mod picture;
 pub(super) mod table;
 mod text;
 
 pub(super) use json::json;
+pub(super) use markdown::markdown;
 pub(super) use picture::picture;
 pub(super) use text::text;
 
