@@ -68,8 +68,9 @@ const TASKS: &[Task] = &[
         arguments: "[--quick] [--endurance [SECONDS]]",
         summary: "measure what tracing costs, next to the least possible and to perf and bpftrace;\n\
                   needs root and a quiet machine. --modes A,B, --workloads A,B and --rounds N\n\
-                  choose, --json FILE|- and --picture FILE.svg keep the results; --endurance\n\
-                  records every CPU at full speed for a minute instead",
+                  choose; --json FILE|- and --picture FILE.svg keep the results, --write keeps\n\
+                  them in docs/cost.md; --endurance records every CPU at full speed for a\n\
+                  minute instead",
         run: bench::task,
     },
     Task {
