@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::{artifact, build, command::say, setup::Build, sudo, workspace::MAIN_PACKAGE};
 use measure::Sample;
-use modes::{Mode, Skipped, UNTRACED};
+use modes::{Mode, Skipped};
 use options::{Options, Sink};
 use page::Part;
 use setting::{Programs, Setting};
@@ -165,6 +165,7 @@ fn measure_round(
     failures: &mut Vec<Failure>,
 ) -> Result<Vec<Option<Sample>>> {
     let mut samples: Vec<Option<Sample>> = vec![None; modes.len()];
+    let mut before = measure::untraced(load, setting)?;
     // Each round starts with another mode: none is always the one after the slowest.
     for place in 0..modes.len() {
         let index = (place + round) % modes.len();
@@ -175,10 +176,15 @@ fn measure_round(
         if has_failed || !mode.is_wanted(load, round, setting) {
             continue;
         }
-        match measure::sample(mode, load, setting) {
-            Ok(sample) => samples[index] = Some(sample),
-            Err(error) if mode.name == UNTRACED => {
-                return Err(error.context("cannot measure the workload untraced"));
+        let sample = measure::sample(mode, load, setting);
+        let after = measure::untraced(load, setting)?;
+        match sample {
+            Ok(mut sample) => {
+                let both = before.parts_ns.iter().zip(&after.parts_ns);
+                sample.untraced_ns = both
+                    .map(|(&one, &other)| f64::midpoint(one, other))
+                    .collect();
+                samples[index] = Some(sample);
             }
             Err(error) => {
                 let message = format!("{error:#}").trim_end().to_owned();
@@ -193,6 +199,7 @@ fn measure_round(
                 });
             }
         }
+        before = after;
     }
     Ok(samples)
 }

@@ -20,6 +20,9 @@ use crate::command;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sample {
     pub(super) cost: Cost,
+    /// The same parts of the workload untraced: the mean of a run just before and one just after, so
+    /// that what else the machine does weighs on both alike.
+    pub(super) untraced_ns: Vec<f64>,
     /// `None` where nothing traced.
     pub(super) tool: Option<Tool>,
 }
@@ -38,13 +41,18 @@ pub(super) struct Tool {
     pub(super) disk_bytes: Option<u64>,
 }
 
+/// The workload once without a tracer.
+pub(super) fn untraced(load: Workload, setting: &Setting) -> Result<Cost> {
+    cost(&run(&load.line(setting))?).context("cannot measure the workload untraced")
+}
+
 pub(super) fn sample(mode: &Mode, load: Workload, setting: &Setting) -> Result<Sample> {
     let workload = load.line(setting);
     setting.clear();
     match mode.shape {
         Shape::Alone => Ok(Sample {
-            cost: cost(&run(&workload)?)?,
-            tool: None,
+            cost: untraced(load, setting)?,
+            ..Sample::default()
         }),
         Shape::Launches => {
             let mut line = load.tracer(&mode.tracer, setting);
@@ -61,6 +69,7 @@ pub(super) fn sample(mode: &Mode, load: Workload, setting: &Setting) -> Result<S
             Ok(Sample {
                 cost,
                 tool: Some(tool),
+                ..Sample::default()
             })
         }
         Shape::Beside => {
@@ -74,6 +83,7 @@ pub(super) fn sample(mode: &Mode, load: Workload, setting: &Setting) -> Result<S
             Ok(Sample {
                 cost,
                 tool: Some(tool),
+                ..Sample::default()
             })
         }
     }

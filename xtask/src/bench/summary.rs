@@ -4,7 +4,6 @@ mod tool;
 
 use super::{
     LoadResults, Results,
-    measure::Sample,
     modes::{BPFTRACE_HISTOGRAM, FLOOR, PERF_RECORD, PERF_STAT_ALL, UNTRACED},
     statistics::{Spread, spread},
 };
@@ -18,9 +17,9 @@ pub(super) const BASES: [&str; 4] = [FLOOR, PERF_RECORD, BPFTRACE_HISTOGRAM, PER
 pub(super) struct Summary {
     /// ns per fault, or per turn.
     pub(super) whole_ns: Spread,
-    /// What is beyond the untraced workload's in the same round.
+    /// What is beyond the untraced workload's beside it.
     pub(super) added_ns: Spread,
-    /// Of the untraced workload's in the same round.
+    /// Of the untraced workload's, likewise.
     pub(super) slower_percent: Spread,
     /// What is added to each part.
     pub(super) parts_added_ns: Vec<Spread>,
@@ -40,16 +39,25 @@ impl Rounds<'_> {
         self.results.modes.iter().position(|of| of.name == mode)
     }
 
-    /// Of each round in which the mode was measured: a part's ns beyond the untraced workload's.
-    fn added(&self, mode: &str, part: usize) -> Vec<Option<f64>> {
-        let (mode, untraced) = (self.index(mode), self.index(UNTRACED));
-        let part_ns = |round: &[Option<Sample>], mode: Option<usize>| {
-            let sample = round.get(mode?)?.as_ref()?;
-            sample.cost.parts_ns.get(part).copied()
-        };
+    /// Of each round in which the mode was measured: a part's ns, and that of the untraced workload
+    /// beside it.
+    fn pairs(&self, mode: &str, part: usize) -> Vec<Option<(f64, f64)>> {
+        let mode = self.index(mode);
         let rounds = self.load.rounds.iter();
         rounds
-            .map(|round| Some(part_ns(round, mode)? - part_ns(round, untraced)?))
+            .map(|round| {
+                let sample = round.get(mode?)?.as_ref()?;
+                let (traced, untraced) = (&sample.cost.parts_ns, &sample.untraced_ns);
+                Some((*traced.get(part)?, *untraced.get(part)?))
+            })
+            .collect()
+    }
+
+    /// Likewise: the ns beyond the untraced workload's.
+    fn added(&self, mode: &str, part: usize) -> Vec<Option<f64>> {
+        let pairs = self.pairs(mode, part).into_iter();
+        pairs
+            .map(|pair| pair.map(|(traced, untraced)| traced - untraced))
             .collect()
     }
 
@@ -96,13 +104,12 @@ impl Rounds<'_> {
         let whole_ns =
             spread(samples().filter_map(|sample| sample.cost.parts_ns.first().copied()))?;
         let parts = 0..self.load.load.parts().len();
-        let untraced = self.rounds_of(UNTRACED, 0);
-        let slower = self.added(mode, 0).into_iter().zip(untraced);
+        let slower = self.pairs(mode, 0).into_iter().flatten();
         Some(Summary {
             whole_ns,
             added_ns: spread(self.added(mode, 0).into_iter().flatten())?,
             slower_percent: spread(
-                slower.filter_map(|(added, whole)| Some(added? / whole? * 100.0)),
+                slower.map(|(traced, untraced)| (traced - untraced) / untraced * 100.0),
             )?,
             parts_added_ns: parts
                 .map(|part| spread(self.added(mode, part).into_iter().flatten()))
@@ -114,37 +121,31 @@ impl Rounds<'_> {
             tool: self.tool(mode, &samples().collect::<Vec<_>>()),
         })
     }
-
-    fn rounds_of(&self, mode: &str, part: usize) -> Vec<Option<f64>> {
-        let mode = self.index(mode);
-        let rounds = self.load.rounds.iter();
-        rounds
-            .map(|round| {
-                let sample = round.get(mode?)?.as_ref()?;
-                sample.cost.parts_ns.get(part).copied()
-            })
-            .collect()
-    }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::bench::{
-        measure::Tool,
+        measure::{Sample, Tool},
         modes::{Leaves, Maker, Mode, RECORD, Shape},
         outcome::{Cost, Seen},
         workload::Workload,
     };
 
-    /// Of a workload that takes 1000 faults: ns a fault, then CPU and bytes of the tool.
-    pub(in crate::bench) fn sample(ns: f64, tool: Option<(u64, u64)>) -> Option<Sample> {
+    /// Of a workload that takes 1000 faults: ns a fault untraced and traced, then CPU and bytes of the tool.
+    pub(in crate::bench) fn sample(
+        untraced_ns: f64,
+        ns: f64,
+        tool: Option<(u64, u64)>,
+    ) -> Option<Sample> {
         Some(Sample {
             cost: Cost {
                 parts_ns: vec![ns, 1.0],
                 faults: 1000,
                 ..Cost::default()
             },
+            untraced_ns: vec![untraced_ns, 1.0],
             tool: tool.map(|(cpu_ns, disk_bytes)| Tool {
                 start_cpu_ns: 0,
                 cpu_ns,
@@ -192,14 +193,14 @@ pub(super) mod tests {
         // The second round was slow for all.
         let rounds = vec![
             vec![
-                sample(1000.0, None),
-                sample(1200.0, None),
-                sample(1400.0, None),
+                sample(1000.0, 1000.0, None),
+                sample(1000.0, 1200.0, None),
+                sample(1000.0, 1400.0, None),
             ],
             vec![
-                sample(5000.0, None),
-                sample(5100.0, None),
-                sample(5200.0, None),
+                sample(5000.0, 5000.0, None),
+                sample(5000.0, 5100.0, None),
+                sample(5000.0, 5200.0, None),
             ],
         ];
         let results = results(&[UNTRACED, FLOOR, RECORD], Vec::new(), rounds);
@@ -219,9 +220,9 @@ pub(super) mod tests {
     fn a_base_that_noise_has_swallowed_gives_no_ratio_but_a_difference() {
         let round = |floor| {
             vec![
-                sample(1000.0, None),
-                sample(floor, None),
-                sample(1400.0, None),
+                sample(1000.0, 1000.0, None),
+                sample(1000.0, floor, None),
+                sample(1000.0, 1400.0, None),
             ]
         };
         let rounds = vec![round(990.0), round(1010.0)];

@@ -202,16 +202,16 @@ mod tests {
     #[test]
     fn targets_are_met_missed_or_not_measured() {
         let nothing = vec![vec![
-            sample(1.0, None),
+            sample(1.0, 1.0, None),
             None,
             None,
-            sample(1.0, Some((0, 0))),
+            sample(1.0, 1.0, Some((0, 0))),
         ]];
         let round = vec![
-            sample(1000.0, None),
-            sample(1100.0, None),
-            sample(1170.0, None),
-            sample(1100.0, Some((300_000, 5_000))),
+            sample(1000.0, 1000.0, None),
+            sample(1000.0, 1100.0, None),
+            sample(1000.0, 1170.0, None),
+            sample(1000.0, 1100.0, Some((300_000, 5_000))),
         ];
         let names = [UNTRACED, FLOOR, STAT, RECORD];
         let results = results(&names, nothing, vec![round]);

@@ -94,6 +94,7 @@ fn spread(spread: Spread) -> Value {
 fn sample(sample: &Sample) -> Value {
     json!({
         "parts_ns": sample.cost.parts_ns,
+        "untraced_ns": sample.untraced_ns,
         "faults": sample.cost.faults,
         "cpu_ns": sample.cost.cpu_ns,
         "tool": sample.tool.as_ref().map(|tool: &Tool| json!({

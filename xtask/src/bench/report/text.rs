@@ -15,8 +15,8 @@ use crate::bench::{
 
 const NOTES: &str = "\
 Medians of all rounds; [lower quartile, upper quartile]. `added` is what a fault takes longer than
-untraced in the same round, `slower` the same in percent; × are ratios of `added`, round by round, and
-missing where noise has swallowed the base. `floor` is programs of two instructions on the hooks of
+untraced just before and after, `slower` the same in percent; × are ratios of `added`, round by round, to
+the floor, to perf record and to the bpftrace histogram; missing where noise has swallowed the base. `floor` is programs of two instructions on the hooks of
 start and end. Of the tool: `CPU` is what it takes from the start of the workload to its own
 end, per fault that it saw, beyond what a program that ends at once makes it take; `bytes` is all that
 it wrote, per fault; `peak` is the most memory of any round; `seen` is held against what the kernel
@@ -115,8 +115,8 @@ fn costs() -> Vec<Column> {
             Some(format!("{:.0} %", summary.slower_percent.median))
         }),
         ratio("× floor", 0),
-        ratio("× perf rec.", 1),
-        ratio("× bpftr. hist.", 2),
+        ratio("× perf", 1),
+        ratio("× hist.", 2),
     ]
 }
 

@@ -77,10 +77,13 @@ mod tests {
 
     #[test]
     fn a_tool_costs_what_it_takes_beyond_a_run_without_faults() {
-        let without = vec![vec![sample(1.0, None), sample(1.0, Some((500_000, 7000)))]];
+        let without = vec![vec![
+            sample(1.0, 1.0, None),
+            sample(1.0, 1.0, Some((500_000, 7000))),
+        ]];
         let with = vec![vec![
-            sample(1.0, None),
-            sample(1.0, Some((700_000, 11_000))),
+            sample(1.0, 1.0, None),
+            sample(1.0, 1.0, Some((700_000, 11_000))),
         ]];
         let results = results(&[UNTRACED, RECORD], without, with);
         let load = results.load(Workload::Anonymous).expect("there");
