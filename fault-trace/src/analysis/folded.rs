@@ -10,7 +10,7 @@ use super::{
     resident::{Resident, Sources},
     weight::Weight,
 };
-use crate::model::{Fault, Run, attribution::LocationKind};
+use crate::model::{Fault, Field, Fields, Run, attribution::LocationKind};
 
 /// Distinct stacks kept apart; beyond, faults of new ones share one a process.
 const CAPACITY: usize = 1 << 20;
@@ -72,6 +72,20 @@ impl<'a> Folder<'a> {
             sums: FxHashMap::default(),
             summary: FoldedSummary::default(),
         }
+    }
+
+    /// What [`Folder::fault`] looks at, beside its filter.
+    pub const FIELDS: Fields = Resident::FIELDS.and(Fields::of(&[
+        Field::Class,
+        Field::Latency,
+        Field::Location,
+        Field::Pid,
+        Field::Stack,
+    ]));
+
+    /// Counts recorded faults that the filter refuses and that are not taken in for that.
+    pub const fn pass_over(&mut self, faults: u64) {
+        self.summary.of += faults;
     }
 
     /// Takes in a recorded fault.

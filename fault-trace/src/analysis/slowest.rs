@@ -14,7 +14,7 @@ use super::{
     tally::phases,
     view::{FrameRow, Hex, Name},
 };
-use crate::model::Fault;
+use crate::model::{Fault, Field, Fields};
 
 /// How far around a fault its thread's other faults are counted, before and after its START, ns.
 pub const NEAR_NS: u64 = 10_000_000;
@@ -145,6 +145,16 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
+    /// What [`Surroundings::fault`] looks at.
+    pub const FIELDS: Fields = Fields::of(&[
+        Field::Address,
+        Field::Class,
+        Field::Latency,
+        Field::Pid,
+        Field::Tid,
+        Field::Time,
+    ]);
+
     /// Takes in a fault, of whatever class: all faults of the first pass have to come again.
     pub fn fault(&mut self, fault: &Fault) {
         let Some(indices) = self.threads.get(&(fault.pid, fault.tid)) else {

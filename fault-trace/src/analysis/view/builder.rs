@@ -9,7 +9,7 @@ use super::{
     group::Group,
     groups::{self, Groups, Key},
     inclusive::Callers,
-    key::Keys,
+    key::{self, Keys},
     row::Inclusive,
     subject::Subjects,
 };
@@ -18,7 +18,7 @@ use crate::{
         Tables,
         resident::{Resident, Sources},
     },
-    model::{Fault, Run},
+    model::{Fault, Fields, Run},
 };
 
 /// A run is cut into so many slots at most.
@@ -77,6 +77,17 @@ impl<'a> ViewBuilder<'a> {
             truncated_stacks: 0,
             without_stack: 0,
         }
+    }
+
+    /// What [`ViewBuilder::fault`] looks at in a view by `by`, beside its filter.
+    #[must_use]
+    pub const fn fields(by: By) -> Fields {
+        key::fields(by).and(Group::FIELDS)
+    }
+
+    /// Counts recorded faults that the filter refuses and that are not taken in for that.
+    pub const fn pass_over(&mut self, faults: u64) {
+        self.of += faults;
     }
 
     /// Takes in a recorded fault.

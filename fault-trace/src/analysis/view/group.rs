@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use super::buckets::Buckets;
 use crate::{
     analysis::{Tally, resident::Resident},
-    model::{ClassTotals, Fault},
+    model::{ClassTotals, Fault, Field, Fields},
 };
 
 /// A group of faults.
@@ -37,6 +37,17 @@ pub(super) struct Group {
 }
 
 impl Group {
+    /// What is added up of a fault.
+    pub(super) const FIELDS: Fields = Resident::FIELDS.and(Fields::of(&[
+        Field::Class,
+        Field::Confidence,
+        Field::Evidence,
+        Field::Latency,
+        Field::Mapping,
+        Field::Pages,
+        Field::Phases,
+    ]));
+
     /// Adds a fault at `position`.
     pub(super) fn fault(&mut self, fault: &Fault, resident: Resident, position: u64) {
         self.count += 1;

@@ -6,11 +6,27 @@ use super::{By, Window, groups::Key};
 use crate::{
     analysis::{Tables, tables::Frame},
     model::{
-        Fault,
+        Fault, Field, Fields,
         attribution::{LocationKind, MappingKind, MappingRow},
         mapping::Device,
     },
 };
+
+/// What [`Keys::of`] looks at, and what else tells one group from another.
+pub(super) const fn fields(by: By) -> Fields {
+    match by {
+        By::Class => Fields::of(&[Field::Class]),
+        By::Process => Fields::of(&[Field::Pid]),
+        By::Thread => Fields::of(&[Field::Pid, Field::Tid]),
+        By::Function => Fields::of(&[Field::Location, Field::Stack]),
+        By::Stack => Fields::of(&[Field::Stack]),
+        By::File => Fields::of(&[Field::Mapping, Field::Address]),
+        By::Mapping => Fields::of(&[Field::Mapping]),
+        By::Page => Fields::of(&[Field::Pid, Field::Address]),
+        By::Cgroup => Fields::of(&[Field::Pid, Field::Tid, Field::Time]),
+        By::Time => Fields::of(&[Field::Time]),
+    }
+}
 
 /// Numbers names: equal ones get equal numbers, from 1.
 #[derive(Debug)]

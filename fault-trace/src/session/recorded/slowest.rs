@@ -1,8 +1,13 @@
 //! The slowest faults of a recording.
 
+use super::faults;
 use crate::{
-    analysis::{FaultFilter, SlowFault, Tables, slowest::Worst},
-    recording::{Recording, RecordingError},
+    analysis::{
+        FaultFilter, SlowFault, Tables,
+        slowest::{Surroundings, Worst},
+    },
+    model::Fields,
+    recording::Recording,
 };
 
 /// At most `limit` of those that pass `filter`.
@@ -11,14 +16,17 @@ pub(super) fn slowest(
     tables: &Tables,
     limit: usize,
     filter: FaultFilter,
-) -> Result<Vec<SlowFault>, RecordingError> {
-    let mut worst = Worst::new(limit, filter);
-    for fault in recording.faults() {
-        worst.fault(&fault?);
-    }
+) -> anyhow::Result<Vec<SlowFault>> {
+    let mut worst = Worst::new(limit, filter.clone());
+    faults::batches(recording, Fields::ALL, &filter, |batch| {
+        batch.iter().for_each(|fault| worst.fault(fault));
+        Ok(())
+    })?;
     let mut surroundings = worst.surroundings();
-    for fault in recording.faults() {
-        surroundings.fault(&fault?);
-    }
+    let everything = FaultFilter::default();
+    faults::batches(recording, Surroundings::FIELDS, &everything, |batch| {
+        batch.iter().for_each(|fault| surroundings.fault(fault));
+        Ok(())
+    })?;
     Ok(surroundings.finish(tables, recording.run.started_ns))
 }
