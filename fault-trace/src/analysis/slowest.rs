@@ -59,6 +59,9 @@ impl Ord for Ranked {
 }
 
 impl Worst {
+    /// What [`Worst::fault`] looks at to find the latencies alone, beside the filter.
+    pub const FIELDS: Fields = Fields::of(&[Field::Latency, Field::Tid, Field::Time]);
+
     /// Of the faults that pass `filter`, at most `limit`.
     #[must_use]
     pub fn new(limit: usize, filter: FaultFilter) -> Self {
@@ -74,10 +77,22 @@ impl Worst {
         let Some(latency_ns) = fault.latency_ns.filter(|_| self.filter.admits(fault)) else {
             return;
         };
+        // Most are faster than all that were found.
+        let is_full = self.heap.len() >= self.limit;
+        if is_full && self.least_ns().is_none_or(|least_ns| latency_ns < least_ns) {
+            return;
+        }
         self.heap.push(Reverse(Ranked(latency_ns, *fault)));
         if self.heap.len() > self.limit {
             self.heap.pop();
         }
+    }
+
+    /// The shortest latency among them so far, ns; `None` without any.
+    #[must_use]
+    pub fn least_ns(&self) -> Option<u64> {
+        let Reverse(Ranked(latency_ns, _)) = self.heap.peek()?;
+        Some(*latency_ns)
     }
 
     /// The second pass, on the faults that were found.

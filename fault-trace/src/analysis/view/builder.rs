@@ -16,6 +16,7 @@ use super::{
 use crate::{
     analysis::{
         Tables,
+        by_id::ById,
         resident::{Resident, Sources},
     },
     model::{Fault, Fields, Run},
@@ -36,7 +37,7 @@ pub struct ViewBuilder<'a> {
     groups: Groups,
     callers: Option<Callers>,
     of: u64,
-    truncated: FxHashMap<u32, bool>,
+    truncated: ById<bool>,
     truncated_stacks: u64,
     without_stack: u64,
 }
@@ -73,7 +74,7 @@ impl<'a> ViewBuilder<'a> {
             run,
             window,
             of: 0,
-            truncated: FxHashMap::default(),
+            truncated: ById::default(),
             truncated_stacks: 0,
             without_stack: 0,
         }
@@ -113,8 +114,14 @@ impl<'a> ViewBuilder<'a> {
             self.without_stack += 1;
             return;
         };
-        let truncated = self.truncated.entry(id);
-        let truncated = *truncated.or_insert_with(|| self.tables.is_truncated(id));
+        let truncated = match self.truncated.get(id) {
+            Some(&truncated) => truncated,
+            None => {
+                let truncated = self.tables.is_truncated(id);
+                self.truncated.insert(id, truncated);
+                truncated
+            }
+        };
         self.truncated_stacks += u64::from(truncated);
     }
 

@@ -17,11 +17,21 @@ pub(super) fn slowest(
     limit: usize,
     filter: FaultFilter,
 ) -> anyhow::Result<Vec<SlowFault>> {
-    let mut worst = Worst::new(limit, filter.clone());
-    faults::batches(recording, Fields::ALL, &filter, |batch| {
-        batch.iter().for_each(|fault| worst.fault(fault));
-        Ok(())
-    })?;
+    let find = |fields, filter: &FaultFilter| -> anyhow::Result<Worst> {
+        let mut worst = Worst::new(limit, filter.clone());
+        faults::batches(recording, fields, filter, |batch| {
+            batch.iter().for_each(|fault| worst.fault(fault));
+            Ok(())
+        })?;
+        Ok(worst)
+    };
+    // Whole faults are read only where there are some as slow as that.
+    let least_ns = find(Worst::FIELDS, &filter)?.least_ns().unwrap_or(0);
+    let filter = FaultFilter {
+        min_latency_ns: filter.min_latency_ns.max(least_ns),
+        ..filter
+    };
+    let worst = find(Fields::ALL, &filter)?;
     let mut surroundings = worst.surroundings();
     let everything = FaultFilter::default();
     faults::batches(recording, Surroundings::FIELDS, &everything, |batch| {
