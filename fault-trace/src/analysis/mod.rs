@@ -1,5 +1,6 @@
 //! From a run to one report: pure.
 
+mod by_id;
 pub mod cost;
 pub mod diff;
 pub mod estimate;
@@ -10,6 +11,8 @@ pub mod report;
 pub mod resident;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod sampling;
+mod slots;
 pub mod slowest;
 pub mod tables;
 pub mod tally;
@@ -23,6 +26,7 @@ pub use filter::FaultFilter;
 pub use folded::{Folded, FoldedSummary, Folder};
 pub use latency::Latency;
 pub use report::Report;
+pub use sampling::Sampling;
 pub use slowest::SlowFault;
 pub use tables::Tables;
 pub use tally::Tally;

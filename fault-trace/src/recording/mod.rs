@@ -19,6 +19,7 @@ mod column;
 mod error;
 mod files;
 mod manifest;
+mod pruning;
 mod reader;
 mod rows;
 mod schema;
@@ -26,6 +27,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod wanted;
 mod writer;
 
 pub use error::RecordingError;
@@ -33,6 +35,7 @@ pub use reader::{Completeness, Damaged, Recording};
 pub use rows::Rows;
 pub use segment::SEGMENT_ROWS;
 pub use thread::WriterThread;
+pub use wanted::Wanted;
 pub use writer::{RecordingWriter, Written};
 
 /// The version of the format that is written, and the newest that is read. It grows when older

@@ -5,20 +5,21 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashMap;
 
 use super::{
-    By, Rest, Row, SortBy, View, ViewOptions, Window,
+    By, Figures, Rest, Row, SortBy, View, ViewOptions, Window,
     group::Group,
     groups::{self, Groups, Key},
     inclusive::Callers,
-    key::Keys,
+    key::{self, Keys},
     row::Inclusive,
     subject::Subjects,
 };
 use crate::{
     analysis::{
-        Tables,
+        Sampling, Tables,
+        by_id::ById,
         resident::{Resident, Sources},
     },
-    model::{Fault, Run},
+    model::{Fault, Fields, Run},
 };
 
 /// A run is cut into so many slots at most.
@@ -36,7 +37,7 @@ pub struct ViewBuilder<'a> {
     groups: Groups,
     callers: Option<Callers>,
     of: u64,
-    truncated: FxHashMap<u32, bool>,
+    truncated: ById<bool>,
     truncated_stacks: u64,
     without_stack: u64,
 }
@@ -73,10 +74,21 @@ impl<'a> ViewBuilder<'a> {
             run,
             window,
             of: 0,
-            truncated: FxHashMap::default(),
+            truncated: ById::default(),
             truncated_stacks: 0,
             without_stack: 0,
         }
+    }
+
+    /// What [`ViewBuilder::fault`] looks at in a view by `by`, beside its filter.
+    #[must_use]
+    pub const fn fields(by: By) -> Fields {
+        key::fields(by).and(Group::FIELDS)
+    }
+
+    /// Counts recorded faults that the filter refuses and that are not taken in for that.
+    pub const fn pass_over(&mut self, faults: u64) {
+        self.of += faults;
     }
 
     /// Takes in a recorded fault.
@@ -102,8 +114,14 @@ impl<'a> ViewBuilder<'a> {
             self.without_stack += 1;
             return;
         };
-        let truncated = self.truncated.entry(id);
-        let truncated = *truncated.or_insert_with(|| self.tables.is_truncated(id));
+        let truncated = match self.truncated.get(id) {
+            Some(&truncated) => truncated,
+            None => {
+                let truncated = self.tables.is_truncated(id);
+                self.truncated.insert(id, truncated);
+                truncated
+            }
+        };
         self.truncated_stacks += u64::from(truncated);
     }
 
@@ -124,6 +142,8 @@ impl<'a> ViewBuilder<'a> {
         sort(&mut groups, self.options.sort, inclusive.as_ref());
         let shown = groups.len().min(self.options.limit);
         let page_size_bytes = self.run.host.page_size_bytes;
+        let sampling = Sampling::of(self.run);
+        let figures = |group: &Group| group.figures(page_size_bytes, sampling);
         let subjects = Subjects {
             by: self.options.by,
             tables: self.tables,
@@ -137,7 +157,7 @@ impl<'a> ViewBuilder<'a> {
             .iter()
             .map(|(key, group)| Row {
                 subject: subjects.subject(*key, group),
-                figures: group.figures(page_size_bytes),
+                figures: figures(group),
             })
             .collect();
         if self.options.sort == SortBy::P99 {
@@ -145,7 +165,7 @@ impl<'a> ViewBuilder<'a> {
                 Reverse(row.figures.tally.latency_ns.map(|latency| latency.p99))
             });
         }
-        let rest = rest(&groups[shown..], &other, page_size_bytes);
+        let rest = rest(&groups[shown..], &other, figures);
         let has_stacks =
             matches!(self.options.by, By::Function | By::Stack) && self.tables.has_stacks();
         View {
@@ -159,7 +179,8 @@ impl<'a> ViewBuilder<'a> {
             groups: groups.len() as u64,
             ungrouped: other.count,
             not_kept: self.tables.not_kept(),
-            total: total.figures(page_size_bytes),
+            sampling,
+            total: figures(&total),
             rows,
             rest,
         }
@@ -196,7 +217,11 @@ fn sort(groups: &mut [(Key, Group)], sort: SortBy, inclusive: Option<&FxHashMap<
     });
 }
 
-fn rest(hidden: &[(Key, Group)], other: &Group, page_size_bytes: u64) -> Option<Rest> {
+fn rest(
+    hidden: &[(Key, Group)],
+    other: &Group,
+    figures: impl Fn(&Group) -> Figures,
+) -> Option<Rest> {
     if hidden.is_empty() && other.count == 0 {
         return None;
     }
@@ -206,6 +231,6 @@ fn rest(hidden: &[(Key, Group)], other: &Group, page_size_bytes: u64) -> Option<
     }
     Some(Rest {
         groups: hidden.len() as u64,
-        figures: sum.figures(page_size_bytes),
+        figures: figures(&sum),
     })
 }
