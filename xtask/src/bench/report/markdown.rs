@@ -23,6 +23,9 @@ pub(in crate::bench) fn markdown(results: &Results, setting: &Setting) -> String
         results.load_average[0],
         results.load_average[1],
     );
+    if results.load_average.iter().any(|load| is_busy(load)) {
+        text += "The machine was busy with other work: trust the order, not the digits.\n";
+    }
     text += &faults(results);
     text += &workloads(results);
     text += &checks(results);
@@ -38,6 +41,13 @@ pub(in crate::bench) fn markdown(results: &Results, setting: &Setting) -> String
         let _ = writeln!(text, "\n`{mode}` failed with `{load}`.");
     }
     text
+}
+
+/// By what the kernel writes: the averages over 1, 5 and 15 minutes. The benchmark itself makes it 2.
+fn is_busy(load_average: &str) -> bool {
+    let last = load_average.split(' ').next();
+    last.and_then(|last| last.parse().ok())
+        .is_some_and(|last: f64| last > 2.5)
 }
 
 fn command(setting: &Setting) -> &'static str {
@@ -160,4 +170,16 @@ fn checks(results: &Results) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_with_other_work_is_busy() {
+        assert!(is_busy("5.35 6.96 7.64"));
+        assert!(!is_busy("1.90 6.96 7.64"));
+        assert!(!is_busy(""));
+    }
 }
