@@ -52,10 +52,7 @@ fn view(recorded: &Recorded, by: By) -> View {
         filter: FaultFilter::default(),
     };
     let mut builder = ViewBuilder::new(options, &recorded.tables, &recorded.run);
-    recorded
-        .faults
-        .iter()
-        .for_each(|fault| builder.fault(fault));
+    builder.faults(&recorded.faults);
     builder.finish()
 }
 

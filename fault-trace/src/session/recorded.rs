@@ -105,7 +105,7 @@ fn view(
     let (fields, filter) = (ViewBuilder::fields(options.by), options.filter.clone());
     let mut builder = ViewBuilder::new(options, &tables, &recording.run);
     let passed_over = faults::batches(recording, fields, &filter, |batch| {
-        batch.iter().for_each(|fault| builder.fault(fault));
+        builder.faults(batch);
         Ok(())
     })?;
     builder.pass_over(passed_over);

@@ -162,9 +162,7 @@ fn groups_beyond_the_bound_share_one_that_is_told() {
     let (tables, run) = (tables(), run());
     let options = options(By::Page, SortBy::Count, 4);
     let mut builder = ViewBuilder::with_capacity(options, &tables, &run, 10);
-    for fault in faults() {
-        builder.fault(&fault);
-    }
+    builder.faults(&faults());
     let view = builder.finish();
     assert_eq!((view.groups, view.ungrouped, view.rows.len()), (10, 59, 4));
     assert_eq!(sum(&view, |figures| figures.tally.count), 69);

@@ -127,7 +127,7 @@ pub(super) fn fold(
     }
     let mut folder = Folder::new(weight, filter.clone(), tables, &recording.run);
     let passed_over = faults::batches(recording, Folder::FIELDS, &filter, |batch| {
-        batch.iter().for_each(|fault| folder.fault(fault));
+        folder.faults(batch);
         Ok(())
     })?;
     folder.pass_over(passed_over);
