@@ -1,5 +1,6 @@
 //! Developer tasks, one file each. `cargo xtask help` lists them.
 
+mod analysis_bench;
 mod artifact;
 mod bench;
 mod bpf_linker;
@@ -69,6 +70,13 @@ const TASKS: &[Task] = &[
         summary: "measure what tracing costs, next to the least possible and to perf and bpftrace;\n\
                   needs root and a quiet machine",
         run: bench::task,
+    },
+    Task {
+        name: "bench-analysis",
+        arguments: "[--quick]",
+        summary: "measure reports and exports of 50 million faults, next to DuckDB and perf; takes\n\
+                  half an hour and 2 GB of temporary files",
+        run: analysis_bench::task,
     },
     Task {
         name: "kernels",
