@@ -167,11 +167,13 @@ impl<'a, W: Write> CsvWriter<'a, W> {
 }
 
 /// A cell and the comma behind it.
+#[inline]
 fn number(out: &mut Vec<u8>, number: impl itoa::Integer) {
     name(out, itoa::Buffer::new().format(number));
 }
 
 /// The same of one of our own names.
+#[inline]
 fn name(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(name.as_bytes());
     out.push(b',');
