@@ -266,6 +266,18 @@ mod tests {
     }
 
     #[test]
+    fn it_looks_at_its_fields_only() {
+        for weight in [Weight::Count, Weight::Time, Weight::Pages] {
+            let (tables, run) = (made_up::tables(), sample::database());
+            let mut folder = Folder::new(weight, FaultFilter::default(), &tables, &run);
+            for fault in made_up::faults() {
+                folder.faults(&[Folder::FIELDS.of_fault(&fault)]);
+            }
+            assert_eq!(folder.finish(), folded(weight, FaultFilter::default()));
+        }
+    }
+
+    #[test]
     fn stacks_begin_with_the_process_and_end_with_the_class() {
         let folded = folded(Weight::Count, FaultFilter::default());
         let stacks: Vec<String> = folded

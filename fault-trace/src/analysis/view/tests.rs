@@ -25,6 +25,23 @@ fn sum(view: &View, of: fn(&Figures) -> u64) -> u64 {
 }
 
 #[test]
+fn a_view_looks_at_its_fields_only() {
+    for by in ALL {
+        let fields = ViewBuilder::fields(by);
+        let known: Vec<Fault> = faults()
+            .iter()
+            .map(|fault| fields.of_fault(fault))
+            .collect();
+        let options = || options(by, SortBy::Count, 10);
+        assert_eq!(
+            view_of(options(), &known),
+            view_of(options(), &faults()),
+            "{by:?}"
+        );
+    }
+}
+
+#[test]
 fn functions_tell_their_own_faults_and_those_of_what_they_called() {
     let view = view(By::Function);
     let seen: Vec<(String, u64, u64)> = view
