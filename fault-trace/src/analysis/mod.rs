@@ -11,6 +11,7 @@ pub mod report;
 pub mod resident;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod sampling;
 mod slots;
 pub mod slowest;
 pub mod tables;
@@ -25,6 +26,7 @@ pub use filter::FaultFilter;
 pub use folded::{Folded, FoldedSummary, Folder};
 pub use latency::Latency;
 pub use report::Report;
+pub use sampling::Sampling;
 pub use slowest::SlowFault;
 pub use tables::Tables;
 pub use tally::Tally;

@@ -15,6 +15,7 @@ pub struct TaskOffsets {
     pub tgid: Option<u32>,
     pub min_flt: Option<u32>,
     pub maj_flt: Option<u32>,
+    pub cgroups: Option<u32>,
 }
 
 impl TaskOffsets {
@@ -43,6 +44,7 @@ impl TaskOffsets {
             tgid: offset("tgid"),
             min_flt: offset("min_flt"),
             maj_flt: offset("maj_flt"),
+            cgroups: offset("cgroups"),
         }
     }
 }
@@ -107,6 +109,7 @@ mod tests {
             tgid: Some(8),
             min_flt: Some(12),
             maj_flt: None,
+            cgroups: None,
         };
         assert_eq!(TaskOffsets::parse(&sample()), expected);
     }

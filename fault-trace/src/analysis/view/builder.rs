@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashMap;
 
 use super::{
-    By, Rest, Row, SortBy, View, ViewOptions, Window,
+    By, Figures, Rest, Row, SortBy, View, ViewOptions, Window,
     group::Group,
     groups::{self, Groups, Key},
     inclusive::Callers,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     analysis::{
-        Tables,
+        Sampling, Tables,
         by_id::ById,
         resident::{Resident, Sources},
     },
@@ -159,6 +159,8 @@ impl<'a> ViewBuilder<'a> {
         sort(&mut groups, self.options.sort, inclusive.as_ref());
         let shown = groups.len().min(self.options.limit);
         let page_size_bytes = self.run.host.page_size_bytes;
+        let sampling = Sampling::of(self.run);
+        let figures = |group: &Group| group.figures(page_size_bytes, sampling);
         let subjects = Subjects {
             by: self.options.by,
             tables: self.tables,
@@ -172,7 +174,7 @@ impl<'a> ViewBuilder<'a> {
             .iter()
             .map(|(key, group)| Row {
                 subject: subjects.subject(*key, group),
-                figures: group.figures(page_size_bytes),
+                figures: figures(group),
             })
             .collect();
         if self.options.sort == SortBy::P99 {
@@ -180,7 +182,7 @@ impl<'a> ViewBuilder<'a> {
                 Reverse(row.figures.tally.latency_ns.map(|latency| latency.p99))
             });
         }
-        let rest = rest(&groups[shown..], &other, page_size_bytes);
+        let rest = rest(&groups[shown..], &other, figures);
         let has_stacks =
             matches!(self.options.by, By::Function | By::Stack) && self.tables.has_stacks();
         View {
@@ -194,7 +196,8 @@ impl<'a> ViewBuilder<'a> {
             groups: groups.len() as u64,
             ungrouped: other.count,
             not_kept: self.tables.not_kept(),
-            total: total.figures(page_size_bytes),
+            sampling,
+            total: figures(&total),
             rows,
             rest,
         }
@@ -231,7 +234,11 @@ fn sort(groups: &mut [(Key, Group)], sort: SortBy, inclusive: Option<&FxHashMap<
     });
 }
 
-fn rest(hidden: &[(Key, Group)], other: &Group, page_size_bytes: u64) -> Option<Rest> {
+fn rest(
+    hidden: &[(Key, Group)],
+    other: &Group,
+    figures: impl Fn(&Group) -> Figures,
+) -> Option<Rest> {
     if hidden.is_empty() && other.count == 0 {
         return None;
     }
@@ -241,6 +248,6 @@ fn rest(hidden: &[(Key, Group)], other: &Group, page_size_bytes: u64) -> Option<
     }
     Some(Rest {
         groups: hidden.len() as u64,
-        figures: sum.figures(page_size_bytes),
+        figures: figures(&sum),
     })
 }

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::buckets::Buckets;
 use crate::{
-    analysis::{Tally, resident::Resident},
+    analysis::{Sampling, Tally, resident::Resident, sampling::Estimated},
     model::{ClassTotals, Fault, Field, Fields},
 };
 
@@ -126,7 +126,7 @@ impl Group {
     }
 
     /// The figures that are shown.
-    pub(super) fn figures(&self, page_size_bytes: u64) -> Figures {
+    pub(super) fn figures(&self, page_size_bytes: u64, sampling: Option<Sampling>) -> Figures {
         let totals = ClassTotals {
             inferred: self.inferred,
             major: self.major,
@@ -141,8 +141,10 @@ impl Group {
         };
         let mut classes = self.classes.clone();
         classes.sort_by_key(|&(class, count)| (Reverse(count), class));
+        let tally = Tally::new([&totals]);
         Figures {
-            tally: Tally::new([&totals]),
+            estimated: sampling.map(|sampling| sampling.estimate(&tally)),
+            tally,
             resident: self.resident,
             resident_bytes: self.resident.pages().saturating_mul(page_size_bytes),
             classes,
@@ -159,6 +161,9 @@ pub struct Figures {
     pub resident: Resident,
     /// The same in bytes.
     pub resident_bytes: u64,
+    /// What they stand for, where they are a random sample of the run's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated: Option<Estimated>,
     /// The faults of each class, the most frequent first.
     #[serde(serialize_with = "as_map")]
     pub classes: Vec<(Class, u64)>,

@@ -15,7 +15,7 @@ pub use row::{FileRow, FrameRow, Hex, Inclusive, MappingSubject, Name, Row, Subj
 
 use serde::{Serialize, Serializer};
 
-use super::{filter::FaultFilter, tables::Tables};
+use super::{filter::FaultFilter, sampling::Sampling, tables::Tables};
 
 /// What the faults are grouped by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -126,6 +126,9 @@ pub struct View {
     pub ungrouped: u64,
     /// Rows of mappings, functions, names and the like for which there was no room.
     pub not_kept: u64,
+    /// Where the recorded faults are a random sample of the run's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
     /// All of them together.
     pub total: Figures,
     pub rows: Vec<Row>,

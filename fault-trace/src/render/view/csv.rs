@@ -21,6 +21,14 @@ const FIGURES: [&str; 10] = [
     "resident_at_most_pages",
 ];
 
+/// Empty cells unless the recorded faults are a random sample.
+const ESTIMATED: [&str; 4] = [
+    "estimated_count",
+    "estimated_count_error",
+    "estimated_latency_ns",
+    "estimated_latency_error",
+];
+
 /// A row a group, and one for those that are not shown, `(rest)`: the columns add up to all faults of
 /// the view. What is not known is an empty cell.
 ///
@@ -32,6 +40,7 @@ pub fn view(view: &View) -> Result<Vec<u8>, CsvError> {
         .iter()
         .chain(&FIGURES)
         .chain(&LATENCY_HEADER)
+        .chain(&ESTIMATED)
         .copied()
         .collect();
     let rows = view.rows.iter().map(|row| {
@@ -204,6 +213,11 @@ fn figures(figures: &Figures) -> Vec<String> {
     cells.push(resident.at_least.to_string());
     cells.push(number(resident.at_most));
     cells.extend(latency_cells(tally.latency_ns));
+    let estimated = figures.estimated;
+    cells.push(number(estimated.map(|all| all.count)));
+    cells.push(number(estimated.map(|all| all.count_error)));
+    cells.push(number(estimated.map(|all| all.latency_ns)));
+    cells.push(number(estimated.map(|all| all.latency_error)));
     cells
 }
 

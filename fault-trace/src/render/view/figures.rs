@@ -1,7 +1,7 @@
 //! The columns of figures that every view has.
 
 use crate::{
-    analysis::{resident::Bound, view::Figures},
+    analysis::{resident::Bound, sampling::Estimated, view::Figures},
     render::{
         style::Paint,
         table::{Cell, Column},
@@ -17,8 +17,9 @@ const fn column(title: &'static str, drop: u8) -> Column {
     }
 }
 
-pub(super) const COLUMNS: [Column; 11] = [
+pub(super) const COLUMNS: [Column; 12] = [
     column("faults", 0),
+    column("of the run's", 1),
     column("share", 4),
     column("major", 3),
     Column {
@@ -46,6 +47,7 @@ pub(super) fn cells(figures: &Figures, total: &Figures) -> Vec<Cell> {
     let latency_ns = tally.latency_ns;
     vec![
         Cell::new(count(tally.count)),
+        figures.estimated.map_or_else(Cell::none, estimate),
         Cell::new(share(tally.count, total.tally.count)),
         number(tally.major, count(tally.major)),
         mostly(figures),
@@ -60,6 +62,17 @@ pub(super) fn cells(figures: &Figures, total: &Figures) -> Vec<Cell> {
         latency(latency_ns.map(|latency| latency.p99)),
         latency(latency_ns.map(|latency| latency.max)),
     ]
+}
+
+/// How many faults the recorded ones stand for, and how far off that may be.
+fn estimate(all: Estimated) -> Cell {
+    let number = count(all.count);
+    let error = all.count_error * 100.0;
+    Cell::new(if error > 0.0 {
+        format!("≈ {number} ±{error:.0}%")
+    } else {
+        number
+    })
 }
 
 /// The most frequent class, with its share if there are others.

@@ -56,7 +56,8 @@ fn rows(view: &View, options: SummaryOptions) -> String {
     if rows.len() > 1 {
         rows.push(footer("all".to_owned(), keys.len(), &view.total, view));
     }
-    leave_out_empty(&mut columns, &mut rows, keys.len());
+    // The number of faults is never empty, what it stands for in a sampled run mostly is.
+    leave_out_empty(&mut columns, &mut rows, keys.len() + 2);
     let table = table::table(&columns, &rows, options.width, options.style);
     let mut lines = table.lines();
     let mut out = String::new();
@@ -76,9 +77,9 @@ fn rows(view: &View, options: SummaryOptions) -> String {
     out
 }
 
-/// Leaves out those of the first `keys` columns in which no row has anything.
-fn leave_out_empty(columns: &mut Vec<table::Column>, rows: &mut [Vec<Cell>], keys: usize) {
-    for index in (0..keys).rev() {
+/// Leaves out those of the first columns in which no row has anything.
+fn leave_out_empty(columns: &mut Vec<table::Column>, rows: &mut [Vec<Cell>], first: usize) {
+    for index in (0..first).rev() {
         let is_empty = |row: &Vec<Cell>| matches!(&*row[index].text, "" | "-");
         if rows.iter().all(is_empty) {
             columns.remove(index);

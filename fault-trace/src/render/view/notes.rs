@@ -106,6 +106,15 @@ fn unrecorded(report: &Report, view: &View) -> Option<String> {
     ))
 }
 
+/// What a sample stands for.
+fn sampled(view: &View) -> Option<String> {
+    let each = view.sampling?.faults_per_recorded;
+    Some(format!(
+        "≈ of the run's: each recorded fault stands for {each:.1} of the run, which counted all; ±: 95% of \
+         such estimates are that near. Times, resident memory and shares are those of the recorded"
+    ))
+}
+
 /// What the marks in the table mean.
 pub(super) fn marks(report: &Report, view: &View, options: SummaryOptions) -> String {
     let mut lines = Vec::new();
@@ -121,6 +130,9 @@ pub(super) fn marks(report: &Report, view: &View, options: SummaryOptions) -> St
             .iter()
             .any(|figures| figures.resident.bound() == bound)
     };
+    if let Some(text) = sampled(view) {
+        dim(text);
+    }
     match (has(Bound::AtMost), has(Bound::AtLeast)) {
         (true, true) => dim("resident: ≤ at most, ≥ at least, exact without a mark".to_owned()),
         (true, false) => dim("resident: ≤ at most, exact without a mark".to_owned()),

@@ -1,9 +1,10 @@
 use super::*;
 use crate::{
     analysis::{
-        sample,
+        Sampling, sample,
         view::{By, FileRow, Name, SortBy, made_up},
     },
+    model::ClassTotals,
     render::Style,
 };
 
@@ -77,6 +78,27 @@ fn every_view_as_json() {
         let text = serde_json::to_string_pretty(&value["view"]).expect("it is JSON");
         insta::assert_snapshot!(format!("by_{}_as_json", by.name()), text);
     }
+}
+
+#[test]
+fn a_sample_is_shown_with_what_it_stands_for() {
+    let mut run = sample::database();
+    let all: u64 = run.totals.classes.iter().map(ClassTotals::count).sum();
+    run.options.sample = 10;
+    run.totals.counts.recorded = all / 10;
+    let sampling = Sampling::of(&run);
+    let mut made = made_up::view(By::Process);
+    made.sampling = sampling;
+    for row in &mut made.rows {
+        row.figures.estimated = sampling.map(|sampling| sampling.estimate(&row.figures.tally));
+    }
+    let options = SummaryOptions {
+        width: 120,
+        style: Style::default(),
+        live: false,
+    };
+    let text = view(&Report::new(&run), &made, options);
+    insta::assert_snapshot!("a_sample_as_text", text);
 }
 
 #[test]
