@@ -1,5 +1,6 @@
 //! Developer tasks, one file each. `cargo xtask help` lists them.
 
+mod analysis_bench;
 mod artifact;
 mod bench;
 mod bpf_linker;
@@ -72,6 +73,13 @@ const TASKS: &[Task] = &[
                   them in docs/cost.md; --endurance records every CPU at full speed for a\n\
                   minute instead",
         run: bench::task,
+    },
+    Task {
+        name: "bench-analysis",
+        arguments: "[--quick]",
+        summary: "measure reports and exports of 50 million faults, next to DuckDB and perf; takes\n\
+                  half an hour and 2 GB of temporary files",
+        run: analysis_bench::task,
     },
     Task {
         name: "kernels",

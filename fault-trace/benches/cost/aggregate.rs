@@ -9,7 +9,7 @@ use fault_trace::{
     model::{Fault, Run},
 };
 
-use crate::synthetic::Shape;
+use crate::synthetic::{self, Shape};
 
 const FAULTS: u64 = 200_000;
 const EVERY: [By; 10] = [
@@ -36,7 +36,9 @@ fn recorded(shape: Shape) -> Recorded {
     shape.rows().for_each(|row| tables.ingest(&row));
     let faults: Vec<Fault> = shape.faults().collect();
     let mut run = shape.run();
-    run.stopped_ns = faults.last().map_or(run.started_ns, |fault| fault.time_ns);
+    faults
+        .iter()
+        .for_each(|fault| synthetic::count(&mut run, fault));
     Recorded {
         run,
         tables,
@@ -52,15 +54,12 @@ fn view(recorded: &Recorded, by: By) -> View {
         filter: FaultFilter::default(),
     };
     let mut builder = ViewBuilder::new(options, &recorded.tables, &recorded.run);
-    recorded
-        .faults
-        .iter()
-        .for_each(|fault| builder.fault(fault));
+    builder.faults(&recorded.faults);
     builder.finish()
 }
 
 /// Every view of the usual faults.
-pub fn views(criterion: &mut Criterion) {
+pub(crate) fn views(criterion: &mut Criterion) {
     let recorded = recorded(Shape::USUAL.with_faults(FAULTS));
     let mut group = criterion.benchmark_group("aggregate by");
     group.throughput(Throughput::Elements(FAULTS));
@@ -71,7 +70,7 @@ pub fn views(criterion: &mut Criterion) {
 }
 
 /// The view that each number makes the most of, with more and more.
-pub fn growth(criterion: &mut Criterion) {
+pub(crate) fn growth(criterion: &mut Criterion) {
     let usual = Shape::USUAL.with_faults(FAULTS);
     let faults = [10_000, 100_000, 1_000_000];
     grows(criterion, By::Class, "faults", faults, |faults| Shape {

@@ -18,7 +18,7 @@ fn faults() -> Vec<Fault> {
     Shape::USUAL.with_faults(FAULTS).faults().collect()
 }
 
-pub fn decode(criterion: &mut Criterion) {
+pub(crate) fn decode(criterion: &mut Criterion) {
     let records: Vec<FaultRecord> = faults().iter().map(record).collect();
     let mut group = criterion.benchmark_group("decode");
     group.throughput(Throughput::Elements(FAULTS));
@@ -32,7 +32,7 @@ pub fn decode(criterion: &mut Criterion) {
     group.finish();
 }
 
-pub fn classify(criterion: &mut Criterion) {
+pub(crate) fn classify(criterion: &mut Criterion) {
     let facts: Vec<Facts> = faults()
         .iter()
         .map(|fault| Facts {

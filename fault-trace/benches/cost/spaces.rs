@@ -33,7 +33,7 @@ fn space(mappings: u64) -> AddressSpace {
     space
 }
 
-pub fn lookup(criterion: &mut Criterion) {
+pub(crate) fn lookup(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("address-space lookup, by mappings");
     for mappings in MAPPINGS {
         let space = space(mappings);
@@ -49,7 +49,7 @@ pub fn lookup(criterion: &mut Criterion) {
 }
 
 /// A look-up that comes late: so many changes have been made since.
-pub fn history(criterion: &mut Criterion) {
+pub(crate) fn history(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("address-space lookup, by changes since");
     for changes in [0, 10, 100, 1_000] {
         let mut space = space(10_000);
@@ -67,7 +67,7 @@ pub fn history(criterion: &mut Criterion) {
     group.finish();
 }
 
-pub fn insert(criterion: &mut Criterion) {
+pub(crate) fn insert(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("address-space insert, by mappings");
     for mappings in MAPPINGS {
         let mut space = space(mappings);

@@ -77,7 +77,7 @@ impl<'a> Folder<'a> {
         }
     }
 
-    /// What [`Folder::fault`] looks at, beside its filter.
+    /// What [`Folder::faults`] looks at, beside its filter.
     pub const FIELDS: Fields = Resident::FIELDS.and(Fields::of(&[
         Field::Class,
         Field::Latency,
@@ -91,12 +91,17 @@ impl<'a> Folder<'a> {
         self.summary.of += faults;
     }
 
-    /// Takes in a recorded fault.
-    pub fn fault(&mut self, fault: &Fault) {
-        self.summary.of += 1;
-        if !self.filter.admits(fault) {
-            return;
+    /// Takes in recorded faults.
+    pub fn faults(&mut self, faults: &[Fault]) {
+        self.summary.of += faults.len() as u64;
+        for fault in faults {
+            if self.filter.admits(fault) {
+                self.fault(fault);
+            }
         }
+    }
+
+    fn fault(&mut self, fault: &Fault) {
         let resident = Resident::of(fault, self.sources, || self.tables.kind(fault));
         let weight = self.weight.of(fault, resident);
         let stack_id = fault.stack_id.unwrap_or(0);
@@ -244,9 +249,7 @@ mod tests {
     fn folded(weight: Weight, filter: FaultFilter) -> Folded {
         let (tables, run) = (made_up::tables(), sample::database());
         let mut folder = Folder::new(weight, filter, &tables, &run);
-        for fault in made_up::faults() {
-            folder.fault(&fault);
-        }
+        folder.faults(&made_up::faults());
         folder.finish()
     }
 
@@ -260,6 +263,18 @@ mod tests {
         let summary = folded(Weight::Count, FaultFilter::default()).summary;
         assert_eq!((summary.faults, summary.weight), (69, 69));
         assert_eq!((summary.without_stack, summary.untimed), (4, 4));
+    }
+
+    #[test]
+    fn it_looks_at_its_fields_only() {
+        for weight in [Weight::Count, Weight::Time, Weight::Pages] {
+            let (tables, run) = (made_up::tables(), sample::database());
+            let mut folder = Folder::new(weight, FaultFilter::default(), &tables, &run);
+            for fault in made_up::faults() {
+                folder.faults(&[Folder::FIELDS.of_fault(&fault)]);
+            }
+            assert_eq!(folder.finish(), folded(weight, FaultFilter::default()));
+        }
     }
 
     #[test]

@@ -15,11 +15,24 @@ fn fault((time_ns, tid, latency_ns): (u64, u32, Option<u64>)) -> Fault {
     }
 }
 
+/// With a pass ahead that finds the latencies alone, as over a recording.
 fn slowest(faults: &[Fault], limit: usize) -> Vec<SlowFault> {
-    let mut worst = Worst::new(limit, FaultFilter::default());
-    faults.iter().for_each(|fault| worst.fault(fault));
-    let mut surroundings = worst.surroundings();
-    faults.iter().for_each(|fault| surroundings.fault(fault));
+    let find = |filter: FaultFilter, fields: Fields| {
+        let mut worst = Worst::new(limit, filter);
+        faults
+            .iter()
+            .for_each(|fault| worst.fault(&fields.of_fault(fault)));
+        worst
+    };
+    let least_ns = find(FaultFilter::default(), Worst::FIELDS).least_ns();
+    let filter = FaultFilter {
+        min_latency_ns: least_ns.unwrap_or(0),
+        ..FaultFilter::default()
+    };
+    let mut surroundings = find(filter, Fields::ALL).surroundings();
+    for fault in faults {
+        surroundings.fault(&Surroundings::FIELDS.of_fault(fault));
+    }
     surroundings.finish(&Tables::default(), 0)
 }
 

@@ -170,9 +170,8 @@ mod tests {
     fn folded(weight: Weight, faults: usize) -> Folded {
         let (tables, run) = (made_up::tables(), sample::database());
         let mut folder = Folder::new(weight, FaultFilter::default(), &tables, &run);
-        for fault in made_up::faults().iter().take(faults) {
-            folder.fault(fault);
-        }
+        let all = made_up::faults();
+        folder.faults(&all[..faults.min(all.len())]);
         folder.finish()
     }
 

@@ -27,6 +27,8 @@ pub struct JsonlWriter<'a, W: Write> {
     evidence: Fragments<u64>,
     mappings: Fragments<u32>,
     locations: Fragments<u32>,
+    /// From a location to the names of its functions.
+    functions: Fragments<u32>,
     stacks: Fragments<u32>,
 }
 
@@ -40,6 +42,7 @@ impl<'a, W: Write> JsonlWriter<'a, W> {
             evidence: Fragments::default(),
             mappings: Fragments::default(),
             locations: Fragments::default(),
+            functions: Fragments::default(),
             stacks: Fragments::default(),
         }
     }
@@ -122,23 +125,27 @@ impl<'a, W: Write> JsonlWriter<'a, W> {
             out.extend_from_slice(place);
         }
         if let Some(id) = fault.stack_id {
-            let stack = self.stacks.get(&id, |out| stack(out, tables, id))?;
-            out.extend_from_slice(stack);
+            let functions = &mut self.functions;
+            let make = |out: &mut _| stack(out, tables, functions, id);
+            out.extend_from_slice(self.stacks.get(&id, make)?);
         }
         Ok(())
     }
 }
 
+#[inline]
 fn text(out: &mut Vec<u8>, key: &str, text: &str) {
     out.extend_from_slice(key.as_bytes());
     out.extend_from_slice(text.as_bytes());
 }
 
+#[inline]
 fn number(out: &mut Vec<u8>, key: &str, number: impl itoa::Integer) {
     text(out, key, itoa::Buffer::new().format(number));
 }
 
 /// One of our own names.
+#[inline]
 fn name(out: &mut Vec<u8>, key: &str, name: &str) {
     text(out, key, "\"");
     text(out, name, "\"");
@@ -211,13 +218,38 @@ fn location(out: &mut Vec<u8>, tables: &Tables, id: u32) -> io::Result<()> {
 }
 
 /// The functions of a stack, innermost first.
-fn stack(out: &mut Vec<u8>, tables: &Tables, id: u32) -> io::Result<()> {
+fn stack(
+    out: &mut Vec<u8>,
+    tables: &Tables,
+    functions: &mut Fragments<u32>,
+    id: u32,
+) -> io::Result<()> {
     let Some(locations) = tables.stack_of(id) else {
         return Ok(());
     };
-    let frames = locations.iter().flat_map(|&id| tables.frames(id));
-    let names: Vec<Cow<'_, str>> = frames.map(|frame| frame.name()).collect();
-    value(out, ",\"stack\":", &names)
+    let mut before = ",\"stack\":[";
+    for &location in locations {
+        let names = functions.get(&location, |out| names(out, tables, location))?;
+        out.extend_from_slice(before.as_bytes());
+        out.extend_from_slice(names);
+        before = ",";
+    }
+    // Of a stack without frames, too.
+    if locations.is_empty() {
+        out.extend_from_slice(before.as_bytes());
+    }
+    out.push(b']');
+    Ok(())
+}
+
+/// The functions of a location, innermost first, of which there is always one.
+fn names(out: &mut Vec<u8>, tables: &Tables, location: u32) -> io::Result<()> {
+    let mut before = "";
+    for frame in tables.frames(location) {
+        value(out, before, &frame.name())?;
+        before = ",";
+    }
+    Ok(())
 }
 
 /// Text, with U+FFFD for what is not UTF-8.

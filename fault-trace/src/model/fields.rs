@@ -55,3 +55,24 @@ impl Fields {
         self.0 & 1 << field as u32 != 0
     }
 }
+
+#[cfg(test)]
+impl Fields {
+    /// The fault as it is when only these are known.
+    pub(crate) fn of_fault(self, fault: &super::Fault) -> super::Fault {
+        let blank = super::Fault::BLANK;
+        macro_rules! known {
+            ($($field:ident: $name:ident),*) => {
+                super::Fault {
+                    $($name: if self.has(Field::$field) { fault.$name } else { blank.$name }),*
+                }
+            };
+        }
+        known!(
+            Time: time_ns, Latency: latency_ns, Address: address, Ip: ip, Evidence: evidence,
+            ErrorCode: error_code, Pid: pid, Tid: tid, Cpu: cpu, Pages: pages, Class: class,
+            Confidence: confidence, Phases: phases_ns, AroundPages: around_pages,
+            Mapping: mapping_id, Location: location_id, Stack: stack_id
+        )
+    }
+}

@@ -8,6 +8,7 @@ use arrow_array::{
 use parquet::{
     arrow::arrow_reader::{ArrowReaderMetadata, statistics::StatisticsConverter},
     errors::ParquetError,
+    file::metadata::RowGroupMetaData,
 };
 
 use super::{
@@ -34,6 +35,20 @@ pub(super) fn row_groups<R: Row>(
         .sum();
     let kept = kept.iter().enumerate().filter(|(_, kept)| **kept);
     Ok((kept.map(|(index, _)| index).collect(), passed_over))
+}
+
+/// Whether a column holds nothing in any of the row groups, as phases that nothing went through.
+pub(super) fn is_empty(column: &str, row_groups: &[usize], metadata: &ArrowReaderMetadata) -> bool {
+    let columns = metadata.parquet_schema().columns();
+    let index = columns.iter().position(|known| known.name() == column);
+    let nulls = |group: &RowGroupMetaData| {
+        let statistics = group.columns().get(index?)?.statistics()?;
+        statistics.null_count_opt()
+    };
+    row_groups.iter().all(|&group| {
+        let group = metadata.metadata().row_group(group);
+        nulls(group).is_some_and(|nulls| i64::try_from(nulls) == Ok(group.num_rows()))
+    })
 }
 
 /// Marks the row groups of which `column` has no value within the bounds.

@@ -199,9 +199,15 @@ fn reader<R: Row>(
     let schema = Arc::new(Schema::new(typed.collect::<Vec<_>>()));
     let options = ArrowReaderOptions::new().with_schema(schema);
     let metadata = ArrowReaderMetadata::try_new(metadata, options)?;
-    let columns = schema::wanted::<R>(wanted.fields).map(|column| column.name);
-    let projection = ProjectionMask::columns(metadata.parquet_schema(), columns);
     let (row_groups, passed_over) = pruning::row_groups::<R>(&metadata, wanted)?;
+    let columns = schema::wanted::<R>(wanted.fields)
+        .filter(|column| {
+            // What is not there is left as it is in a blank row.
+            let may_be_left = column.nullable && R::field(column.name).is_some();
+            !may_be_left || !pruning::is_empty(column.name, &row_groups, &metadata)
+        })
+        .map(|column| column.name);
+    let projection = ProjectionMask::columns(metadata.parquet_schema(), columns);
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
         .with_batch_size(BATCH_ROWS)
         .with_projection(projection)

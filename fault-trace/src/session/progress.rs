@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    io::{self, IsTerminal as _},
     time::{Duration, Instant},
 };
 
@@ -62,17 +63,26 @@ impl ProgressLine {
 /// What takes less is over before anybody wonders.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// When something is written to standard output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Output {
+    /// While faults are read.
+    Meanwhile,
+    AtTheEnd,
+}
+
 /// How far the reading of a recording has come: a bar that goes away in the end; nothing where standard
 /// error is not a terminal.
 pub(super) struct ReadingBar {
     bar: ProgressBar,
     started: Instant,
-    is_shown: Cell<bool>,
+    /// And not there yet.
+    is_wanted: Cell<bool>,
 }
 
 impl ReadingBar {
-    /// Of so many faults.
-    pub(super) fn new(faults: u64) -> Self {
+    /// Of so many faults; none while they are written to the same terminal.
+    pub(super) fn new(faults: u64, output: Output) -> Self {
         let bar = ProgressBar::with_draw_target(Some(faults), ProgressDrawTarget::hidden());
         let template = "{bar:30} {percent:>3}% of {human_len} faults, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -81,15 +91,15 @@ impl ReadingBar {
         Self {
             bar,
             started: Instant::now(),
-            is_shown: Cell::new(false),
+            is_wanted: Cell::new(output == Output::AtTheEnd || !io::stdout().is_terminal()),
         }
     }
 
     /// So many more were read.
     pub(super) fn advance(&self, faults: u64) {
         self.bar.inc(faults);
-        if !self.is_shown.get() && self.started.elapsed() > PATIENCE {
-            self.is_shown.set(true);
+        if self.is_wanted.get() && self.started.elapsed() > PATIENCE {
+            self.is_wanted.set(false);
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
     }

@@ -14,7 +14,7 @@ pub(super) use export::export;
 
 use std::path::{Path, PathBuf};
 
-use super::output;
+use super::{output, progress::Output};
 use crate::{
     analysis::{
         Report, View, ViewBuilder,
@@ -104,8 +104,8 @@ fn view(
     }
     let (fields, filter) = (ViewBuilder::fields(options.by), options.filter.clone());
     let mut builder = ViewBuilder::new(options, &tables, &recording.run);
-    let passed_over = faults::batches(recording, fields, &filter, |batch| {
-        batch.iter().for_each(|fault| builder.fault(fault));
+    let passed_over = faults::batches(recording, fields, &filter, Output::AtTheEnd, |batch| {
+        builder.faults(batch);
         Ok(())
     })?;
     builder.pass_over(passed_over);

@@ -3,14 +3,22 @@
 use fault_trace_common::histogram::{BUCKETS, bucket_high, bucket_low, bucket_of};
 
 /// Beyond so many filled buckets, an array is faster and not much larger.
-const SPARSE: usize = 16;
+const SPARSE: usize = 12;
 
 /// Faults a latency bucket, see `fault_trace_common::histogram`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Buckets {
     /// Bucket and count, in order.
     Sparse(Vec<(u16, u64)>),
-    Dense(Box<[u64; BUCKETS]>),
+    /// The counts from the first filled bucket to the last.
+    Dense(Range),
+}
+
+/// Counts of neighbouring buckets.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Range {
+    first: usize,
+    counts: Vec<u64>,
 }
 
 impl Default for Buckets {
@@ -27,7 +35,7 @@ impl Buckets {
 
     pub(super) fn add(&mut self, bucket: usize, count: u64) {
         match self {
-            Self::Dense(buckets) => buckets[bucket] += count,
+            Self::Dense(range) => range.add(bucket, count),
             Self::Sparse(filled) => {
                 match filled.binary_search_by_key(&bucket, |&(bucket, _)| bucket.into()) {
                     Ok(index) => filled[index].1 += count,
@@ -36,12 +44,12 @@ impl Buckets {
                         filled.insert(index, (bucket as u16, count));
                     }
                     Err(_) => {
-                        let mut buckets = Box::new([0; BUCKETS]);
+                        let mut range = Range::default();
+                        range.add(bucket, count);
                         for &(bucket, count) in &*filled {
-                            buckets[usize::from(bucket)] = count;
+                            range.add(bucket.into(), count);
                         }
-                        buckets[bucket] += count;
-                        *self = Self::Dense(buckets);
+                        *self = Self::Dense(range);
                     }
                 }
             }
@@ -56,11 +64,9 @@ impl Buckets {
                     .iter()
                     .map(|&(bucket, count)| (usize::from(bucket), count)),
             ),
-            Self::Dense(buckets) => Box::new(
-                buckets
-                    .iter()
-                    .copied()
-                    .enumerate()
+            Self::Dense(range) => Box::new(
+                (range.first..)
+                    .zip(range.counts.iter().copied())
                     .filter(|&(_, count)| count > 0),
             ),
         }
@@ -88,6 +94,31 @@ impl Buckets {
             }
         }
         0
+    }
+}
+
+impl Range {
+    fn add(&mut self, bucket: usize, count: u64) {
+        let place = bucket.wrapping_sub(self.first);
+        match self.counts.get_mut(place) {
+            Some(sum) => *sum += count,
+            None => self.reach(bucket, count),
+        }
+    }
+
+    /// Adds to a bucket beyond either end.
+    #[cold]
+    fn reach(&mut self, bucket: usize, count: u64) {
+        if self.counts.is_empty() {
+            self.first = bucket;
+        }
+        let last = (self.first + self.counts.len()).max(bucket + 1);
+        let first = self.first.min(bucket);
+        let mut counts = vec![0; last - first];
+        let old = self.first - first;
+        counts[old..old + self.counts.len()].copy_from_slice(&self.counts);
+        counts[bucket - first] += count;
+        *self = Self { first, counts };
     }
 }
 

@@ -22,6 +22,8 @@ use crate::{
     model::{Fault, Fields, Run},
 };
 
+/// Faults whose groups are looked up together.
+const TOGETHER: usize = 64;
 /// A run is cut into so many slots at most.
 const MOST_SLOTS: usize = 100;
 
@@ -80,7 +82,7 @@ impl<'a> ViewBuilder<'a> {
         }
     }
 
-    /// What [`ViewBuilder::fault`] looks at in a view by `by`, beside its filter.
+    /// What [`ViewBuilder::faults`] looks at in a view by `by`, beside its filter.
     #[must_use]
     pub const fn fields(by: By) -> Fields {
         key::fields(by).and(Group::FIELDS)
@@ -91,15 +93,30 @@ impl<'a> ViewBuilder<'a> {
         self.of += faults;
     }
 
-    /// Takes in a recorded fault.
-    pub fn fault(&mut self, fault: &Fault) {
-        self.of += 1;
-        if !self.options.filter.admits(fault) {
-            return;
+    /// Takes in recorded faults.
+    pub fn faults(&mut self, faults: &[Fault]) {
+        self.of += faults.len() as u64;
+        let mut found = [const { None }; TOGETHER];
+        for faults in faults.chunks(TOGETHER) {
+            // The groups of all are looked up before any is added to: so the memory that many groups
+            // take is waited for once for several of them.
+            for (found, fault) in found.iter_mut().zip(faults) {
+                *found = self.options.filter.admits(fault).then(|| {
+                    let (key, position) = self.keys.of(fault);
+                    (self.groups.slot(key), key, position)
+                });
+            }
+            for (found, fault) in found.iter().zip(faults) {
+                if let Some((slot, key, position)) = found {
+                    self.fault(fault, *slot, *key, *position);
+                }
+            }
         }
-        let (key, position) = self.keys.of(fault);
+    }
+
+    fn fault(&mut self, fault: &Fault, slot: Option<usize>, key: Key, position: Option<u64>) {
         let resident = Resident::of(fault, self.sources, || self.tables.kind(fault));
-        self.groups.fault(key, fault, resident, position);
+        self.groups.group(slot).fault(fault, resident, position);
         if matches!(self.options.by, By::Function | By::Stack) {
             self.stack(fault);
         }

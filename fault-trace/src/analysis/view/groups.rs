@@ -1,10 +1,7 @@
 //! Faults by key, in bounded memory.
 
 use super::group::Group;
-use crate::{
-    analysis::{resident::Resident, slots::Slots},
-    model::Fault,
-};
+use crate::analysis::slots::Slots;
 
 /// What makes a group: a process and a number within it, or 0 and a number.
 pub(super) type Key = (u32, u64);
@@ -32,24 +29,21 @@ impl Groups {
         }
     }
 
-    /// Adds a fault, at `position` of a file, to the group of `key`.
-    pub(super) fn fault(
-        &mut self,
-        key: Key,
-        fault: &Fault,
-        resident: Resident,
-        position: Option<u64>,
-    ) {
-        let group = match self.slots.of(key, self.capacity) {
+    /// The number of the group of `key`; `None` without room for it.
+    pub(super) fn slot(&mut self, key: Key) -> Option<usize> {
+        let slot = self.slots.of(key, self.capacity)?;
+        if slot == self.groups.len() {
+            self.groups.push((key, Group::default()));
+        }
+        Some(slot)
+    }
+
+    /// The group of that number.
+    pub(super) fn group(&mut self, slot: Option<usize>) -> &mut Group {
+        match slot {
             None => &mut self.other,
-            Some(slot) => {
-                if slot == self.groups.len() {
-                    self.groups.push((key, Group::default()));
-                }
-                &mut self.groups[slot].1
-            }
-        };
-        group.fault(fault, resident, position);
+            Some(slot) => &mut self.groups[slot].1,
+        }
     }
 
     /// The groups by key, and the group of all faults that found no room.

@@ -42,17 +42,19 @@ impl Callers {
         keys: &mut Keys<'a>,
     ) -> FxHashMap<u32, Inclusive> {
         let mut sums: FxHashMap<u32, Inclusive> = FxHashMap::default();
+        let mut of_location: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
         let mut functions = Vec::new();
         for &((stack_id, own), ref sum) in &self.sums {
             functions.clear();
             functions.push(own);
             for &location_id in tables.stack_of(stack_id).unwrap_or_default() {
-                for frame in tables.frames(location_id) {
+                let of_location = of_location.entry(location_id).or_insert_with(|| {
                     // Where nothing is mapped there is no function: the stack went astray.
-                    if frame.kind != LocationKind::Unknown {
-                        functions.push(keys.function(frame));
-                    }
-                }
+                    let frames = tables.frames(location_id);
+                    let frames = frames.filter(|frame| frame.kind != LocationKind::Unknown);
+                    frames.map(|frame| keys.function(frame)).collect()
+                });
+                functions.extend_from_slice(of_location);
             }
             functions.sort_unstable();
             functions.dedup();

@@ -195,9 +195,7 @@ pub(crate) fn run() -> Run {
 pub(crate) fn view_of(options: ViewOptions, faults: &[Fault]) -> View {
     let (tables, run) = (tables(), run());
     let mut builder = ViewBuilder::new(options, &tables, &run);
-    for fault in faults {
-        builder.fault(fault);
-    }
+    builder.faults(faults);
     builder.finish()
 }
 

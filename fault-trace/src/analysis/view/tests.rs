@@ -25,6 +25,23 @@ fn sum(view: &View, of: fn(&Figures) -> u64) -> u64 {
 }
 
 #[test]
+fn a_view_looks_at_its_fields_only() {
+    for by in ALL {
+        let fields = ViewBuilder::fields(by);
+        let known: Vec<Fault> = faults()
+            .iter()
+            .map(|fault| fields.of_fault(fault))
+            .collect();
+        let options = || options(by, SortBy::Count, 10);
+        assert_eq!(
+            view_of(options(), &known),
+            view_of(options(), &faults()),
+            "{by:?}"
+        );
+    }
+}
+
+#[test]
 fn functions_tell_their_own_faults_and_those_of_what_they_called() {
     let view = view(By::Function);
     let seen: Vec<(String, u64, u64)> = view
@@ -162,9 +179,7 @@ fn groups_beyond_the_bound_share_one_that_is_told() {
     let (tables, run) = (tables(), run());
     let options = options(By::Page, SortBy::Count, 4);
     let mut builder = ViewBuilder::with_capacity(options, &tables, &run, 10);
-    for fault in faults() {
-        builder.fault(&fault);
-    }
+    builder.faults(&faults());
     let view = builder.finish();
     assert_eq!((view.groups, view.ungrouped, view.rows.len()), (10, 59, 4));
     assert_eq!(sum(&view, |figures| figures.tally.count), 69);

@@ -5,6 +5,7 @@ mod damage;
 mod format;
 mod refusals;
 mod round_trip;
+mod wanting;
 
 use std::path::PathBuf;
 

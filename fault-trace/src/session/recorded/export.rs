@@ -17,6 +17,7 @@ use crate::{
     options::{ExportFormat, ExportOptions},
     recording::Recording,
     render,
+    session::progress::Output,
 };
 
 pub(in crate::session) fn export(options: &ExportOptions) -> anyhow::Result<Exit> {
@@ -68,15 +69,21 @@ fn write(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let tables = tables::read(recording, &options.debug_directories)?;
+    let output = match options.output {
+        None => Output::Meanwhile,
+        Some(_) => Output::AtTheEnd,
+    };
     match options.format {
         ExportFormat::Jsonl => {
             let mut writer = JsonlWriter::new(out, &tables);
-            each(recording, Fields::ALL, &filter, |fault| writer.write(fault))?;
+            each(recording, Fields::ALL, &filter, output, |fault| {
+                writer.write(fault)
+            })?;
             writer.finish()?;
         }
         ExportFormat::Csv => {
             let mut writer = CsvWriter::new(out, &tables)?;
-            each(recording, export::csv::FIELDS, &filter, |fault| {
+            each(recording, export::csv::FIELDS, &filter, output, |fault| {
                 writer.write(fault)
             })?;
             writer.finish()?;
@@ -103,9 +110,10 @@ fn each(
     recording: &Recording,
     fields: Fields,
     filter: &FaultFilter,
+    output: Output,
     mut write: impl FnMut(&Fault) -> io::Result<()>,
 ) -> anyhow::Result<()> {
-    faults::batches(recording, fields, filter, |batch| {
+    faults::batches(recording, fields, filter, output, |batch| {
         let mut admitted = batch.iter().filter(|fault| filter.admits(fault));
         Ok(admitted.try_for_each(&mut write)?)
     })
@@ -126,10 +134,16 @@ pub(super) fn fold(
         );
     }
     let mut folder = Folder::new(weight, filter.clone(), tables, &recording.run);
-    let passed_over = faults::batches(recording, Folder::FIELDS, &filter, |batch| {
-        batch.iter().for_each(|fault| folder.fault(fault));
-        Ok(())
-    })?;
+    let passed_over = faults::batches(
+        recording,
+        Folder::FIELDS,
+        &filter,
+        Output::AtTheEnd,
+        |batch| {
+            folder.faults(batch);
+            Ok(())
+        },
+    )?;
     folder.pass_over(passed_over);
     Ok(folder.finish())
 }

@@ -4,7 +4,7 @@ use crate::{
     analysis::FaultFilter,
     model::{Fault, Field, Fields},
     recording::{Recording, Wanted},
-    session::progress::ReadingBar,
+    session::progress::{Output, ReadingBar},
 };
 
 /// Hands out the faults batch by batch, of which only `fields` and what `filter` looks at are read, and
@@ -13,9 +13,10 @@ pub(super) fn batches(
     recording: &Recording,
     fields: Fields,
     filter: &FaultFilter,
+    output: Output,
     mut take: impl FnMut(&[Fault]) -> anyhow::Result<()>,
 ) -> anyhow::Result<u64> {
-    let bar = ReadingBar::new(recording.completeness.fault_rows);
+    let bar = ReadingBar::new(recording.completeness.fault_rows, output);
     let mut faults = recording.faults_wanted(wanted(fields, filter));
     let mut passed_over = 0;
     while let Some(batch) = faults.next_batch() {

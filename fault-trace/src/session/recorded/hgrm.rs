@@ -11,6 +11,7 @@ use crate::{
     export,
     model::{ClassTotals, Fault, Field, Fields},
     recording::Recording,
+    session::progress::Output,
 };
 
 /// What [`ClassTotals::add_fault`] looks at.
@@ -43,7 +44,7 @@ pub(super) fn tallies(
         return Ok(classes);
     }
     let mut classes: Vec<ClassTotals> = Vec::new();
-    faults::batches(recording, FIELDS, filter, |batch| {
+    faults::batches(recording, FIELDS, filter, Output::AtTheEnd, |batch| {
         for fault in batch.iter().filter(|fault| filter.admits(fault)) {
             add(&mut classes, fault);
         }

@@ -8,6 +8,7 @@ use crate::{
     },
     model::Fields,
     recording::Recording,
+    session::progress::Output,
 };
 
 /// At most `limit` of those that pass `filter`.
@@ -19,7 +20,7 @@ pub(super) fn slowest(
 ) -> anyhow::Result<Vec<SlowFault>> {
     let find = |fields, filter: &FaultFilter| -> anyhow::Result<Worst> {
         let mut worst = Worst::new(limit, filter.clone());
-        faults::batches(recording, fields, filter, |batch| {
+        faults::batches(recording, fields, filter, Output::AtTheEnd, |batch| {
             batch.iter().for_each(|fault| worst.fault(fault));
             Ok(())
         })?;
@@ -34,9 +35,15 @@ pub(super) fn slowest(
     let worst = find(Fields::ALL, &filter)?;
     let mut surroundings = worst.surroundings();
     let everything = FaultFilter::default();
-    faults::batches(recording, Surroundings::FIELDS, &everything, |batch| {
-        batch.iter().for_each(|fault| surroundings.fault(fault));
-        Ok(())
-    })?;
+    faults::batches(
+        recording,
+        Surroundings::FIELDS,
+        &everything,
+        Output::AtTheEnd,
+        |batch| {
+            batch.iter().for_each(|fault| surroundings.fault(fault));
+            Ok(())
+        },
+    )?;
     Ok(surroundings.finish(tables, recording.run.started_ns))
 }
