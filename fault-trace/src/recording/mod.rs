@@ -19,6 +19,7 @@ mod column;
 mod error;
 mod files;
 mod manifest;
+mod names;
 mod reader;
 mod rows;
 mod schema;

@@ -6,35 +6,38 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{Field, SchemaRef};
 use parquet::{
-    arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions},
-    basic::{Compression, Encoding as ParquetEncoding, ZstdLevel},
+    arrow::arrow_writer::{ArrowColumnWriter, ArrowWriter, ArrowWriterOptions, compute_leaves},
+    basic::Encoding as ParquetEncoding,
+    errors::{ParquetError, Result as ParquetResult},
     file::{
         metadata::KeyValue,
         properties::{EnabledStatistics, WriterProperties, WriterVersion},
+        writer::SerializedFileWriter,
     },
     schema::types::ColumnPath,
 };
 
 use super::{
     FORMAT, FORMAT_KEY, RecordingError,
-    column::Encoding,
+    column::{Build, Column, Encoding},
     files,
+    names::{self, NamesChunk},
     schema::{self, Row},
 };
 
 /// A segment is closed when it has so many rows (3 to 11 MB of faults, in memory until it is closed).
 pub const SEGMENT_ROWS: u64 = 1 << 20;
 /// Rows that are encoded at once.
-const BATCH_ROWS: usize = 8192;
+const BATCH_ROWS: usize = 4096;
 
 /// How the columns of a table are stored.
 fn properties<R: Row>() -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_created_by(concat!("fault-trace ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_compression(names::compression())
         .set_statistics_enabled(EnabledStatistics::None)
         .set_dictionary_enabled(false)
         .set_key_value_metadata(Some(vec![KeyValue::new(
@@ -61,8 +64,15 @@ struct Segment<R> {
     temporary: PathBuf,
     rows: u64,
     schema: SchemaRef,
-    writer: ArrowWriter<File>,
+    file: SerializedFileWriter<File>,
+    columns: Vec<ColumnWriter>,
     row: PhantomData<R>,
+}
+
+/// A column that is being encoded in memory.
+enum ColumnWriter {
+    Array(Box<ArrowColumnWriter>),
+    Names(NamesChunk),
 }
 
 impl<R: Row> Segment<R> {
@@ -76,19 +86,25 @@ impl<R: Row> Segment<R> {
         let file = files::create_file(&temporary)?;
         let writer = ArrowWriter::try_new_with_options(file, SchemaRef::clone(&schema), options)
             .map_err(RecordingError::encode(&temporary))?;
+        let (file, columns) =
+            column_writers::<R>(writer).map_err(RecordingError::encode(&temporary))?;
         Ok(Self {
             temporary,
             rows: 0,
             schema,
-            writer,
+            file,
+            columns,
             row: PhantomData,
         })
     }
 
     fn write(&mut self, rows: &[R]) -> Result<(), RecordingError> {
-        schema::batch(SchemaRef::clone(&self.schema), rows)
-            .map_err(Into::into)
-            .and_then(|batch| self.writer.write(&batch))
+        let fields = self.schema.fields().iter();
+        R::columns()
+            .iter()
+            .zip(fields)
+            .zip(&mut self.columns)
+            .try_for_each(|((column, field), writer)| write_column(column, field, writer, rows))
             .map_err(RecordingError::encode(&self.temporary))?;
         self.rows += rows.len() as u64;
         Ok(())
@@ -96,11 +112,71 @@ impl<R: Row> Segment<R> {
 
     /// Completes the file and gives it its name.
     fn close(self, path: &Path) -> Result<(), RecordingError> {
-        self.writer
-            .into_inner()
+        finish(self.file, self.columns, self.rows)
             .map_err(RecordingError::encode(&self.temporary))?;
         fs::rename(&self.temporary, path).map_err(RecordingError::io("create", path))
     }
+}
+
+/// The file, and its columns, to be put into it when they are complete.
+fn column_writers<R: Row>(
+    writer: ArrowWriter<File>,
+) -> ParquetResult<(SerializedFileWriter<File>, Vec<ColumnWriter>)> {
+    let (file, factory) = writer.into_serialized_writer()?;
+    let arrays = factory.create_column_writers(0)?.into_iter();
+    let columns = R::columns().iter().zip(arrays).enumerate();
+    let columns = columns.map(|(index, (column, array))| {
+        Ok(match &column.build {
+            Build::Array(_) => ColumnWriter::Array(Box::new(array)),
+            Build::Names { names, .. } => {
+                let column = file.schema_descr().column(index);
+                ColumnWriter::Names(NamesChunk::new(column, names)?)
+            }
+        })
+    });
+    let columns = columns.collect::<ParquetResult<_>>()?;
+    Ok((file, columns))
+}
+
+fn write_column<R>(
+    column: &Column<R>,
+    field: &Field,
+    writer: &mut ColumnWriter,
+    rows: &[R],
+) -> ParquetResult<()> {
+    match (&column.build, writer) {
+        (Build::Array(build), ColumnWriter::Array(writer)) => {
+            let leaves = compute_leaves(field, &build(rows))?;
+            leaves.iter().try_for_each(|leaf| writer.write(leaf))
+        }
+        (Build::Names { numbers, .. }, ColumnWriter::Names(chunk)) => chunk.push(&numbers(rows)),
+        (Build::Array(_) | Build::Names { .. }, _) => {
+            let message = format!("the column {} has another's writer", column.name);
+            Err(ParquetError::General(message))
+        }
+    }
+}
+
+fn finish(
+    mut file: SerializedFileWriter<File>,
+    columns: Vec<ColumnWriter>,
+    rows: u64,
+) -> ParquetResult<()> {
+    if rows != 0 {
+        let mut group = file.next_row_group()?;
+        for column in columns {
+            match column {
+                ColumnWriter::Array(writer) => writer.close()?.append_to_row_group(&mut group)?,
+                ColumnWriter::Names(chunk) => {
+                    let (bytes, close) = chunk.close()?;
+                    group.append_column(&bytes, close)?;
+                }
+            }
+        }
+        group.close()?;
+    }
+    file.into_inner()?;
+    Ok(())
 }
 
 /// A table being written, whatever its rows.
@@ -149,7 +225,38 @@ impl<R: Row> TableWriter<R> {
         if self.rows.len() < BATCH_ROWS {
             return Ok(());
         }
-        self.encode()?;
+        self.encode_gathered()
+    }
+
+    /// Adds rows; those that make up whole batches are encoded from where they are.
+    pub(super) fn push_all(&mut self, mut rows: &[R]) -> Result<(), RecordingError> {
+        while !rows.is_empty() {
+            let free = BATCH_ROWS - self.rows.len();
+            let (now, later) = rows.split_at(free.min(rows.len()));
+            rows = later;
+            if now.len() == BATCH_ROWS {
+                self.encode(now)?;
+                continue;
+            }
+            self.rows.extend_from_slice(now);
+            if self.rows.len() == BATCH_ROWS {
+                self.encode_gathered()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_gathered(&mut self) -> Result<(), RecordingError> {
+        let mut rows = std::mem::take(&mut self.rows);
+        let encoded = self.encode(&rows);
+        rows.clear();
+        self.rows = rows;
+        encoded
+    }
+
+    /// Encodes rows into the open segment, and closes it when it has enough.
+    fn encode(&mut self, rows: &[R]) -> Result<(), RecordingError> {
+        self.encode_into_segment(rows)?;
         match &self.segment {
             Some(segment) if segment.rows >= SEGMENT_ROWS => self.close(),
             _ => Ok(()),
@@ -160,27 +267,26 @@ impl<R: Row> TableWriter<R> {
         files::segment(&self.folder, number)
     }
 
-    /// Encodes the gathered rows into the open segment; opens one if there is none.
-    fn encode(&mut self) -> Result<(), RecordingError> {
-        let encoded = self.encode_into_segment();
+    /// Encodes rows into the open segment; opens one if there is none.
+    fn encode_into_segment(&mut self, rows: &[R]) -> Result<(), RecordingError> {
+        let encoded = self.write(rows);
         if encoded.is_err() {
-            self.lost_rows += self.rows.len() as u64;
+            self.lost_rows += rows.len() as u64;
             if let Some(segment) = self.segment.take() {
                 self.lost_rows += segment.rows;
                 discard(&segment.temporary);
             }
         }
-        self.rows.clear();
         encoded
     }
 
-    fn encode_into_segment(&mut self) -> Result<(), RecordingError> {
+    fn write(&mut self, rows: &[R]) -> Result<(), RecordingError> {
         let path = self.path(self.finished);
         let segment = match &mut self.segment {
             Some(segment) => segment,
             none => none.insert(Segment::create(&path)?),
         };
-        segment.write(&self.rows)
+        segment.write(rows)
     }
 
     fn close(&mut self) -> Result<(), RecordingError> {
@@ -202,7 +308,7 @@ impl<R: Row> TableWriter<R> {
 impl<R: Row> Table for TableWriter<R> {
     fn roll(&mut self) -> Result<(), RecordingError> {
         if !self.rows.is_empty() {
-            self.encode()?;
+            self.encode_gathered()?;
         }
         self.close()
     }
@@ -210,7 +316,7 @@ impl<R: Row> Table for TableWriter<R> {
     fn finish(&mut self) -> Result<(), RecordingError> {
         self.roll()?;
         if self.finished == 0 {
-            self.encode()?;
+            self.encode_into_segment(&[])?;
             self.close()?;
         }
         (0..self.finished).try_for_each(|number| files::sync(&self.path(number)))?;
