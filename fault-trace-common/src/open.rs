@@ -122,6 +122,14 @@ impl OpenFaults {
         keep
     }
 
+    /// Whether one fault is open, at this address, that an END or a signal can be about: nearly always.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_only_at(&self, address: u64) -> bool {
+        let [fault, ..] = &self.frames;
+        self.depth == 1 && fault.address == address && fault.takes_evidence()
+    }
+
     /// The newest frame with this address that an END or a signal can be about.
     #[inline(always)]
     #[must_use]

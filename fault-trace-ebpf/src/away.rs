@@ -3,10 +3,12 @@
 //! A thread leaves in a `sched_switch` of its own and comes back in another's: so the moment is kept in
 //! a map by task, which that other can reach, until the thread itself takes it.
 
-use aya_ebpf::helpers::generated::bpf_get_current_task;
 use fault_trace_common::{Counter, wire::TaskState};
 
-use crate::maps::{AWAY, AWAY_COUNT, add_shared, count};
+use crate::{
+    current::Current,
+    maps::{AWAY, AWAY_COUNT, add_shared, count},
+};
 
 /// The current thread leaves the CPU.
 #[inline(always)]
@@ -14,8 +16,7 @@ pub(crate) fn leave(state: &mut TaskState) {
     if state.away != 0 {
         return;
     }
-    // SAFETY: no arguments to get wrong.
-    let task = unsafe { bpf_get_current_task() };
+    let task = Current::get().address();
     if AWAY.insert(&task, &0, 0).is_err() {
         count(Counter::AwayFull);
         return;
@@ -44,8 +45,7 @@ pub(crate) fn settle(state: &mut TaskState) {
         return;
     }
     state.away = 0;
-    // SAFETY: no arguments to get wrong.
-    let task = unsafe { bpf_get_current_task() };
+    let task = Current::get().address();
     // SAFETY: a live, aligned map value.
     let back_ns = AWAY
         .get_ptr(&task)

@@ -6,13 +6,14 @@ use aya_ebpf::helpers::bpf_probe_read_kernel;
 use fault_trace_common::{
     Closer, Counter, ErrorCode, Evidence, Facts, Hooks, classify,
     histogram::bucket_of,
-    open::{DEPTH, OpenFault},
+    open::{DEPTH, OpenFault, OpenFaults},
     wire::{Counts, LATENCY_UNKNOWN, TaskState},
 };
 
 use crate::{
     away, config,
-    emit::{self, Stacks},
+    current::Current,
+    emit::{self, Closed, Stacks},
     maps::{CLASSES, OOM_VICTIMS, add, count},
     task,
 };
@@ -60,6 +61,13 @@ pub(crate) fn newest(state: &mut TaskState, closing: Closing) {
     state.open.pop();
 }
 
+/// Closes the only fault; in place, since nearly every fault ends here.
+#[inline(always)]
+pub(crate) fn only(current: Current, state: &mut TaskState, closing: Closing) {
+    account(current, state, |open| &mut open.frames[0], closing);
+    state.open.depth = 0;
+}
+
 /// Closes the fault below the newest, which that one proves over.
 #[inline(always)]
 pub(crate) fn displaced(state: &mut TaskState) {
@@ -80,7 +88,7 @@ pub(crate) fn oldest(state: &mut TaskState) {
 /// Accounts for the fault at `index`, which the caller then removes.
 #[inline(always)]
 fn at(state: &mut TaskState, index: usize, closing: Closing) {
-    account(
+    account_fault(
         state,
         index as u32,
         closing.evidence,
@@ -104,15 +112,30 @@ extern "C" fn account_fault(
 ) -> u32 {
     // SAFETY: null or a live map value of this thread; the verifier makes sure.
     if let Some(state) = unsafe { state.as_mut() } {
-        account(state, index, evidence, end_ns, ip);
-        settle_if_exited(state);
+        let closing = Closing {
+            evidence,
+            end_ns,
+            ip,
+        };
+        account(
+            Current::get(),
+            state,
+            |open| open.frame_mut(index as usize),
+            closing,
+        );
     }
     0
 }
 
 #[inline(always)]
-fn account(state: &mut TaskState, index: u32, evidence: u64, end_ns: u64, ip: u64) {
+fn account(
+    current: Current,
+    state: &mut TaskState,
+    choose: impl FnOnce(&mut OpenFaults) -> &mut OpenFault,
+    closing: Closing,
+) {
     away::settle(state);
+    settle_if_exited(current, state);
     let Some((counts, shared)) = task::counts(state) else {
         return;
     };
@@ -121,17 +144,17 @@ fn account(state: &mut TaskState, index: u32, evidence: u64, end_ns: u64, ip: u6
         kernel: state.kernel_stack,
         thinning: state.thinning,
     };
-    let fault = state.open.frame_mut(index as usize);
-    fault.evidence.0 |= evidence;
-    if ip != 0 {
-        fault.ip = ip;
+    let fault = choose(&mut state.open);
+    fault.evidence.0 |= closing.evidence;
+    if closing.ip != 0 {
+        fault.ip = closing.ip;
     }
     if !fault.evidence.any(Evidence::ENDED) {
-        look_closer(fault);
+        look_closer(current, fault);
     }
-    let latency_ns = latency(fault.start_ns, end_ns);
+    let latency_ns = latency(fault.start_ns, closing.end_ns);
     if fault.phased != 0 {
-        fault.phases.end_any(end_ns);
+        fault.phases.end_any(closing.end_ns);
     }
     count_thread(fault, latency_ns, counts, shared);
     let verdict = WireVerdict(classify_fault(
@@ -143,16 +166,23 @@ fn account(state: &mut TaskState, index: u32, evidence: u64, end_ns: u64, ip: u6
         return;
     }
     count_class(fault, latency_ns, verdict);
-    emit::fault(fault, verdict, latency_ns, stacks, counts, shared);
+    let closed = Closed {
+        fault,
+        verdict,
+        latency_ns,
+        stacks,
+    };
+    emit::fault(current, &closed, counts, shared);
 }
 
 /// A thread that tears down after its exit was seen: the kernel has counted once more.
 #[inline(always)]
-fn settle_if_exited(state: &mut TaskState) {
-    if state.exited != 0
-        && let Some(process) = task::process(task::ids().0)
-    {
-        task::settle_kernel_counters(state, process);
+fn settle_if_exited(current: Current, state: &mut TaskState) {
+    if state.exited == 0 {
+        return;
+    }
+    if let Some(process) = task::process(current.pid()) {
+        task::settle_kernel_counters(current, state, process);
     }
 }
 
@@ -237,7 +267,7 @@ fn count_class(fault: &OpenFault, latency_ns: u64, verdict: WireVerdict) {
 
 /// What only a fault without END needs: its instruction, and whether the OOM killer was there.
 #[inline(always)]
-fn look_closer(fault: &mut OpenFault) {
+fn look_closer(current: Current, fault: &mut OpenFault) {
     let closer = fault.evidence.closer_number();
     let gone_on = closer == Closer::NextStart as u8 || closer == Closer::Overflow as u8;
     if fault.ip == 0 && !gone_on {
@@ -245,7 +275,7 @@ fn look_closer(fault: &mut OpenFault) {
         fault.ip = instruction(fault.regs);
     }
     let dying = closer == Closer::SignalDelivery as u8 || closer == Closer::Exit as u8;
-    if dying && OOM_VICTIMS.get_ptr(&task::ids().0).is_some() {
+    if dying && OOM_VICTIMS.get_ptr(&current.pid()).is_some() {
         fault.evidence.0 |= Evidence::OOM_VICTIM;
     }
 }

@@ -2,9 +2,7 @@
 
 use aya_ebpf::{
     bindings::BPF_RB_NO_WAKEUP,
-    helpers::{
-        bpf_get_current_cgroup_id, bpf_get_prandom_u32, bpf_get_smp_processor_id, bpf_ktime_get_ns,
-    },
+    helpers::{bpf_get_prandom_u32, bpf_get_smp_processor_id, bpf_ktime_get_ns},
 };
 use fault_trace_common::{
     Counter,
@@ -19,8 +17,8 @@ use fault_trace_common::{
 use crate::{
     close::WireVerdict,
     config,
+    current::Current,
     maps::{EVENTS, add, count},
-    task,
 };
 
 #[inline(always)]
@@ -35,42 +33,38 @@ pub(crate) fn header(kind: u16, class: u8, confidence: u8) -> RecordHeader {
     }
 }
 
-/// Writes a fault, unless the run only counts or thins it out.
+/// What [`crate::stack::take`] found about the fault that is being closed.
+#[derive(Clone, Copy)]
+pub(crate) struct Stacks {
+    pub(crate) user: u64,
+    pub(crate) kernel: u64,
+    pub(crate) thinning: u32,
+}
+
+/// A fault that is over.
+#[derive(Clone, Copy)]
+pub(crate) struct Closed<'a> {
+    pub(crate) fault: &'a OpenFault,
+    pub(crate) verdict: WireVerdict,
+    pub(crate) latency_ns: u64,
+    pub(crate) stacks: Stacks,
+}
+
+/// Writes a fault of the current thread, unless the run only counts or thins it out.
 #[inline(always)]
-pub(crate) fn fault(
-    fault: &OpenFault,
-    verdict: WireVerdict,
-    latency_ns: u64,
-    stacks: Stacks,
-    counts: &mut Counts,
-    shared: bool,
-) {
+pub(crate) fn fault(current: Current, closed: &Closed<'_>, counts: &mut Counts, shared: bool) {
     if config::get!(emit) == 0 {
         return;
     }
-    let thinned_out = match stacks.thinning {
-        THINNING_OPEN => is_thinned_out(latency_ns),
+    let thinned_out = match closed.stacks.thinning {
+        THINNING_OPEN => is_thinned_out(closed.latency_ns),
         decided => decided == THINNING_OUT,
     };
     if thinned_out {
         add(&raw mut counts.filtered, 1, shared);
         return;
     }
-    // Without its phases a fault would seem to be all the CPU's.
-    let phases_written =
-        fault.phased == 0 || latency_ns == LATENCY_UNKNOWN || write(|| phases(fault));
-    let written = if !phases_written {
-        false
-    } else if config::get!(stacks) == STACKS_NONE {
-        write(|| record(KIND_FAULT, fault, verdict, latency_ns))
-    } else {
-        write(|| StackedFaultRecord {
-            fault: record(KIND_STACKED_FAULT, fault, verdict, latency_ns),
-            user_stack: stacks.user,
-            kernel_stack: stacks.kernel,
-        })
-    };
-    let result = if written {
+    let result = if write_fault(current, closed) {
         &raw mut counts.recorded
     } else {
         &raw mut counts.dropped
@@ -79,22 +73,33 @@ pub(crate) fn fault(
 }
 
 #[inline(always)]
-fn phases(fault: &OpenFault) -> PhasesRecord {
+fn write_fault(current: Current, closed: &Closed<'_>) -> bool {
+    // Without its phases a fault would seem to be all the CPU's.
+    if closed.fault.phased != 0
+        && closed.latency_ns != LATENCY_UNKNOWN
+        && !write(|| phases(current, closed.fault))
+    {
+        return false;
+    }
+    if config::get!(stacks) == STACKS_NONE {
+        return write(|| record(KIND_FAULT, current, closed));
+    }
+    write(|| StackedFaultRecord {
+        fault: record(KIND_STACKED_FAULT, current, closed),
+        user_stack: closed.stacks.user,
+        kernel_stack: closed.stacks.kernel,
+    })
+}
+
+#[inline(always)]
+fn phases(current: Current, fault: &OpenFault) -> PhasesRecord {
     PhasesRecord {
         header: header(KIND_PHASES, 0, 0),
         time_ns: fault.start_ns,
-        tid: task::ids().1,
+        tid: current.ids().1,
         padding: 0,
         spent_ns: fault.phases.spent_ns,
     }
-}
-
-/// What [`crate::stack::take`] found about the fault that is being closed.
-#[derive(Clone, Copy)]
-pub(crate) struct Stacks {
-    pub(crate) user: u64,
-    pub(crate) kernel: u64,
-    pub(crate) thinning: u32,
 }
 
 /// Whether a fault of this latency is left out of the recording on request.
@@ -119,8 +124,9 @@ fn write<T: 'static>(record: impl FnOnce() -> T) -> bool {
 }
 
 #[inline(always)]
-fn record(kind: u16, fault: &OpenFault, verdict: WireVerdict, latency_ns: u64) -> FaultRecord {
-    let (pid, tid) = task::ids();
+fn record(kind: u16, current: Current, closed: &Closed<'_>) -> FaultRecord {
+    let &Closed { fault, verdict, .. } = closed;
+    let (pid, tid) = current.ids();
     let mut header = header(kind, verdict.class(), verdict.confidence());
     header.around_pages = if fault.around_pages > u32::from(u16::MAX) {
         u16::MAX
@@ -130,7 +136,7 @@ fn record(kind: u16, fault: &OpenFault, verdict: WireVerdict, latency_ns: u64) -
     FaultRecord {
         header,
         time_ns: fault.start_ns,
-        latency_ns,
+        latency_ns: closed.latency_ns,
         address: fault.address,
         ip: fault.ip,
         evidence: fault.evidence.0,
@@ -155,8 +161,7 @@ pub(crate) fn task(change: u8, pid: u32, tid: u32, parent_pid: u32, comm: &[u8; 
         tid,
         parent_pid,
         padding: 0,
-        // SAFETY: no arguments to get wrong.
-        cgroup_id: unsafe { bpf_get_current_cgroup_id() },
+        cgroup_id: Current::get().cgroup_id(),
         comm: *comm,
     });
     if !written {

@@ -7,6 +7,7 @@
 mod away;
 mod close;
 mod config;
+mod current;
 mod emit;
 mod maps;
 mod probes;

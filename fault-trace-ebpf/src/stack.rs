@@ -8,9 +8,7 @@ use aya_ebpf::{
     bindings::{BPF_F_USER_STACK, BPF_RB_NO_WAKEUP},
     helpers::{
         bpf_probe_read_kernel,
-        generated::{
-            bpf_get_current_task_btf, bpf_get_stack, bpf_probe_read_user, bpf_task_pt_regs,
-        },
+        generated::{bpf_get_stack, bpf_probe_read_user},
     },
 };
 use fault_trace_common::{
@@ -24,9 +22,10 @@ use fault_trace_common::{
 };
 
 use crate::{
-    config, emit,
+    config,
+    current::Current,
+    emit,
     maps::{EVENTS, STACK, STACKS_SENT, count},
-    task,
 };
 
 /// Takes the stacks of the fault at `index`, which ended at `end_ns`, unless it is thinned out.
@@ -47,7 +46,14 @@ pub(crate) fn take(ctx: &impl EbpfContext, state: &mut TaskState, index: usize, 
     // Reading a user stack can fault: START leaves such faults out.
     state.reading_stack = 1;
     state.user_stack = if config::get!(stacks) == STACKS_COPIED {
-        copy(start_ns, if kernel_mode { user_registers() } else { regs })
+        copy(
+            start_ns,
+            if kernel_mode {
+                Current::get().user_registers()
+            } else {
+                regs
+            },
+        )
     } else {
         read(ctx, u64::from(BPF_F_USER_STACK))
     };
@@ -67,7 +73,7 @@ pub(crate) fn forget(state: &mut TaskState) {
 #[inline(always)]
 fn read(ctx: &impl EbpfContext, flags: u64) -> u64 {
     const FRAMES_BYTES: u32 = (STACK_FRAMES * size_of::<u64>()) as u32;
-    let Some(stack) = task::storage::<StackRecord>(&STACK) else {
+    let Some(stack) = Current::get().storage::<StackRecord>(&STACK) else {
         count(Counter::StackUnread);
         return 0;
     };
@@ -137,15 +143,8 @@ fn send(stack: &mut StackRecord, length: usize, id: u64) {
     }
 }
 
-/// Where the kernel keeps the registers that the thread has in user mode (`struct pt_regs *`).
-#[inline(always)]
-fn user_registers() -> u64 {
-    // SAFETY: the task is the current one.
-    unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as u64 }
-}
-
-/// Copies the top of the user stack that the registers saved at `regs` belong to. The id is the time
-/// when the fault began, which tells it from others of its thread; 0 if nothing could be copied.
+/// Copies the top of the user stack that the registers saved at `regs` belong to. The id is made from the
+/// time when the fault began and the thread, which tell it from others; 0 if nothing could be copied.
 #[inline(always)]
 fn copy(start_ns: u64, regs: u64) -> u64 {
     /// Offsets in `struct pt_regs` (x86-64; user-space ABI through ptrace).
@@ -163,7 +162,8 @@ fn copy(start_ns: u64, regs: u64) -> u64 {
         return 0;
     };
     let record = entry.as_mut_ptr();
-    let id = start_ns | 1;
+    // The high bits of the time hardly change within a run: the thread has them.
+    let id = (start_ns ^ u64::from(Current::get().ids().1).rotate_right(24)) | 1;
     // SAFETY: reserved for a record; each field is written before it is submitted, but for bytes
     // beyond the length.
     unsafe {

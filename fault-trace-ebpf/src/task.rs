@@ -1,14 +1,7 @@
 //! The current thread: whether it is a target, its state, its counts.
 
-use aya_ebpf::{
-    bindings::BPF_LOCAL_STORAGE_GET_F_CREATE,
-    helpers::{
-        bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid,
-        bpf_get_current_uid_gid, bpf_probe_read_kernel,
-        generated::{
-            bpf_get_current_ancestor_cgroup_id, bpf_get_current_task_btf, bpf_task_storage_get,
-        },
-    },
+use aya_ebpf::helpers::{
+    bpf_get_current_comm, bpf_get_current_uid_gid, generated::bpf_get_current_ancestor_cgroup_id,
 };
 use fault_trace_common::{
     Counter,
@@ -19,70 +12,42 @@ use fault_trace_common::{
 };
 
 use crate::{
-    config, emit,
+    config,
+    current::Current,
+    emit,
     maps::{
-        self, FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, TASKS, THREAD_SLOTS, THREADS, TaskStorage,
-        add_shared, count, fetch_add_shared, may_be_target,
+        self, FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, TASKS, THREAD_SLOTS, THREADS, add_shared,
+        count, fetch_add_shared, may_be_target,
     },
 };
 
-/// The current thread's process and thread ids.
-#[inline(always)]
-pub(crate) fn ids() -> (u32, u32) {
-    let both = bpf_get_current_pid_tgid();
-    ((both >> 32) as u32, both as u32)
-}
-
 /// The state of the current thread, if it has one: it is a target that has faulted.
 #[inline(always)]
-pub(crate) fn state() -> Option<&'static mut TaskState> {
+pub(crate) fn state(current: Current) -> Option<&'static mut TaskState> {
     // Quicker than to find that a thread has no state. Not for single threads: the id of one can
     // change when it executes a program (de_thread() in fs/exec.c), and its state stays.
-    if config::get!(target_kind) == TARGET_PROCESSES && !may_be_target(ids().0) {
+    if config::get!(target_kind) == TARGET_PROCESSES && !may_be_target(current.pid()) {
         return None;
     }
-    value(&TASKS, 0)
+    current.stored(&TASKS)
 }
 
 /// The state of the current thread, made if it is a target and has none yet.
 #[inline(always)]
-pub(crate) fn target_state() -> Option<&'static mut TaskState> {
-    if let Some(state) = state() {
+pub(crate) fn target_state(current: Current) -> Option<&'static mut TaskState> {
+    if let Some(state) = state(current) {
         return Some(state);
     }
-    if is_target() { create() } else { None }
-}
-
-/// The current thread's value in a task storage, made if there is none.
-#[inline(always)]
-pub(crate) fn storage<T>(map: &TaskStorage<T>) -> Option<&'static mut T> {
-    value(map, u64::from(BPF_LOCAL_STORAGE_GET_F_CREATE))
-}
-
-#[inline(always)]
-fn value<T>(map: &TaskStorage<T>, flags: u64) -> Option<&'static mut T> {
-    // SAFETY: the kernel gives null or a live value of the map's type, which only this thread uses;
-    // nested programs of the same thread run to completion.
-    unsafe {
-        bpf_task_storage_get(
-            map.as_ptr(),
-            bpf_get_current_task_btf(),
-            core::ptr::null_mut(),
-            flags,
-        )
-        .cast::<T>()
-        .as_mut()
-    }
+    if is_target(current) { create() } else { None }
 }
 
 /// Whether the current thread is to be traced.
 #[inline(always)]
-pub(crate) fn is_target() -> bool {
+pub(crate) fn is_target(current: Current) -> bool {
     let kind = config::get!(target_kind);
     if kind == TARGET_ALL {
         return true;
     }
-    let (pid, tid) = ids();
     match kind {
         TARGET_CGROUP => {
             let level = config::get!(target_cgroup_level) as i32;
@@ -93,6 +58,7 @@ pub(crate) fn is_target() -> bool {
         TARGET_USER => bpf_get_current_uid_gid() as u32 == config::get!(target_uid),
         TARGET_COMM => bpf_get_current_comm().is_ok_and(|comm| comm == config::get!(target_comm)),
         _ => {
+            let (pid, tid) = current.ids();
             let id = if kind == TARGET_PROCESSES { pid } else { tid };
             may_be_target(id) && TARGETS.get_ptr(&id).is_some()
         }
@@ -110,15 +76,19 @@ pub(crate) fn may_cease_to_be_target() -> bool {
 
 /// Tells user space if the thread was moved to another cgroup since it last faulted.
 #[inline(always)]
-pub(crate) fn note_cgroup(state: &mut TaskState) {
+pub(crate) fn note_cgroup(current: Current, state: &mut TaskState) {
     if config::get!(emit) == 0 {
         return;
     }
-    // SAFETY: no arguments to get wrong.
-    let cgroup_id = unsafe { bpf_get_current_cgroup_id() };
+    let cgroups = current.cgroups();
+    if cgroups != 0 && cgroups == state.cgroups {
+        return;
+    }
+    state.cgroups = cgroups;
+    let cgroup_id = current.cgroup_id();
     if cgroup_id != state.cgroup_id {
         state.cgroup_id = cgroup_id;
-        let (pid, tid) = ids();
+        let (pid, tid) = current.ids();
         let comm = bpf_get_current_comm().unwrap_or_default();
         emit::task(TASK_MOVED, pid, tid, 0, &comm);
     }
@@ -129,17 +99,18 @@ fn create() -> Option<&'static mut TaskState> {
     if !maps::is_counting() {
         return None;
     }
-    let Some(state) = storage(&TASKS) else {
+    let current = Current::get();
+    let Some(state) = current.storage(&TASKS) else {
         count(Counter::TaskStateFailed);
         return None;
     };
-    let (pid, tid) = ids();
+    let (pid, tid) = current.ids();
     let comm = bpf_get_current_comm().unwrap_or_default();
-    let (kernel_minor, kernel_major) = kernel_counters();
+    let (kernel_minor, kernel_major) = current.fault_counters();
     state.kernel_minor = kernel_minor;
     state.kernel_major = kernel_major;
-    // SAFETY: no arguments to get wrong.
-    state.cgroup_id = unsafe { bpf_get_current_cgroup_id() };
+    state.cgroups = current.cgroups();
+    state.cgroup_id = current.cgroup_id();
     state.slot = take_slot();
     if state.slot == 0 {
         count(Counter::ThreadSlotsFull);
@@ -185,7 +156,7 @@ fn take_slot() -> u32 {
 #[inline(always)]
 pub(crate) fn counts(state: &TaskState) -> Option<(&'static mut Counts, bool)> {
     if state.exited != 0 {
-        let process = process(ids().0)?;
+        let process = process(Current::get().pid())?;
         return Some((&mut process.counts, true));
     }
     let thread = THREADS.get_ptr_mut(state.slot)?;
@@ -216,8 +187,12 @@ pub(crate) fn process(pid: u32) -> Option<&'static mut ProcessStats> {
 
 /// Adds the growth of the kernel's own counters to the process of a thread that exits.
 #[inline(always)]
-pub(crate) fn settle_kernel_counters(state: &mut TaskState, process: &mut ProcessStats) {
-    let (minor, major) = kernel_counters();
+pub(crate) fn settle_kernel_counters(
+    current: Current,
+    state: &mut TaskState,
+    process: &mut ProcessStats,
+) {
+    let (minor, major) = current.fault_counters();
     let counts = &mut process.counts;
     add_shared(
         &raw mut counts.kernel_minor,
@@ -229,25 +204,4 @@ pub(crate) fn settle_kernel_counters(state: &mut TaskState, process: &mut Proces
     );
     state.kernel_minor = minor;
     state.kernel_major = major;
-}
-
-/// Reads the kernel's own fault counters of the current thread: minor, major.
-#[inline(always)]
-fn kernel_counters() -> (u64, u64) {
-    (
-        task_word(config::get!(task_min_flt_offset)),
-        task_word(config::get!(task_maj_flt_offset)),
-    )
-}
-
-#[inline(always)]
-fn task_word(offset: u32) -> u64 {
-    if offset == 0 {
-        return 0;
-    }
-    // SAFETY: the helper checks the address.
-    unsafe {
-        let task = bpf_get_current_task_btf() as *const u8;
-        bpf_probe_read_kernel(task.add(offset as usize).cast::<u64>()).unwrap_or(0)
-    }
 }

@@ -57,10 +57,12 @@ pub struct Config {
     pub task_tgid_offset: u32,
     pub task_min_flt_offset: u32,
     pub task_maj_flt_offset: u32,
+    pub task_cgroups_offset: u32,
     /// Whether `sched_switch` passes the state of the thread that leaves (5.18); 0 or 1.
     pub has_prev_state: u32,
     /// How stacks are taken: a `STACKS_…` constant.
     pub stacks: u32,
+    pub padding: u32,
     /// [`TARGET_CGROUP`]: its id, and how far below the root of the hierarchy it is.
     pub target_cgroup_id: u64,
     pub target_cgroup_level: u32,

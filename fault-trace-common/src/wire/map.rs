@@ -114,8 +114,9 @@ pub struct TaskState {
     pub thinning: u32,
     /// Whether the thread's stack is being read: faults meanwhile are the tracer's. 0 or 1.
     pub reading_stack: u32,
-    /// The cgroup the thread was last seen in.
+    /// The cgroup the thread was last seen in, and the kernel's pointer that changes with it.
     pub cgroup_id: u64,
+    pub cgroups: u64,
     /// Whether the thread is in the map `AWAY`; 0 or 1.
     pub away: u32,
     /// Whether a page was counted as allocated without an exception since the last START; 0 or 1.

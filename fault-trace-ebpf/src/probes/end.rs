@@ -6,6 +6,7 @@ use fault_trace_common::{Closer, Counter, Evidence, wire::TaskState};
 
 use crate::{
     close::{self, Closing},
+    current::Current,
     maps, stack, task,
 };
 
@@ -19,8 +20,9 @@ pub(crate) fn major(ctx: &PerfEventContext) {
 
 #[inline(always)]
 fn end(ctx: &PerfEventContext, major: u64) {
-    let Some(state) = task::state() else {
-        if task::is_target() {
+    let current = Current::get();
+    let Some(state) = task::state(current) else {
+        if task::is_target(current) {
             maps::count(Counter::EndUnmatched);
         }
         return;
@@ -29,8 +31,19 @@ fn end(ctx: &PerfEventContext, major: u64) {
     let end_ns = unsafe { bpf_ktime_get_ns() };
     // SAFETY: the kernel's context, valid while the program runs.
     let (address, ip) = unsafe { ((*ctx.ctx).addr, (*ctx.ctx).regs.rip) };
+    let closing = Closing {
+        evidence: Evidence(Evidence::ENDED | major).with_closer(Closer::End).0,
+        end_ns,
+        ip,
+    };
+    if state.open.is_only_at(address) {
+        stack::take(ctx, state, 0, end_ns);
+        close::only(current, state, closing);
+        stack::forget(state);
+        return;
+    }
     let Some(index) = state.open.newest_at(address) else {
-        if task::is_target() {
+        if task::is_target(current) {
             maps::count(Counter::EndUnmatched);
             take_back_allocation(state);
         }
@@ -39,11 +52,6 @@ fn end(ctx: &PerfEventContext, major: u64) {
     if state.open.depth() > index + 1 {
         close::down_to(state, index + 1, Closing::late(Closer::OuterEnd));
     }
-    let closing = Closing {
-        evidence: Evidence(Evidence::ENDED | major).with_closer(Closer::End).0,
-        end_ns,
-        ip,
-    };
     stack::take(ctx, state, index, end_ns);
     close::newest(state, closing);
     stack::forget(state);
@@ -64,7 +72,7 @@ fn take_back_allocation(state: &mut TaskState) {
 
 /// The handler accepted a user address. Only attached for kernel mode: from user mode it always does.
 pub(crate) fn confirmed(ctx: &PerfEventContext) {
-    let Some(state) = task::state() else {
+    let Some(state) = task::state(Current::get()) else {
         return;
     };
     // SAFETY: the kernel's context, valid while the program runs.

@@ -8,26 +8,29 @@ use fault_trace_common::{
 
 use crate::{
     close::{self, Closing},
-    config, emit,
+    config,
+    current::Current,
+    emit,
     maps::{FREE_SLOTS, TARGETS, THREADS, add_shared, fetch_add_shared},
     task,
 };
 
 pub(crate) fn exited(_ctx: &RawTracePointContext) {
     // A thread that never faulted may still have been through get_user_pages().
-    if let Some(state) = task::target_state()
+    let current = Current::get();
+    if let Some(state) = task::target_state(current)
         && state.exited == 0
     {
         close::down_to(state, 0, Closing::late(Closer::Exit));
-        hand_over(state);
+        hand_over(current, state);
     }
-    forget_target();
+    forget_target(current);
 }
 
 /// Adds the thread's counts to its process and frees its slot.
 #[inline(always)]
-fn hand_over(state: &mut TaskState) {
-    let (pid, tid) = task::ids();
+fn hand_over(current: Current, state: &mut TaskState) {
+    let (pid, tid) = current.ids();
     let Some(process) = task::process(pid) else {
         return;
     };
@@ -46,7 +49,7 @@ fn hand_over(state: &mut TaskState) {
     }
     // From 6.16 on this tracepoint comes before the address space is torn down, which can fault.
     state.exited = 1;
-    task::settle_kernel_counters(state, process);
+    task::settle_kernel_counters(current, state, process);
     emit::task(TASK_EXITED, pid, tid, 0, &process.comm);
 }
 
@@ -65,11 +68,11 @@ fn add_counts(sum: &mut Counts, counts: &Counts) {
 
 /// A target process without a live thread is none any more: its id may be used again.
 #[inline(always)]
-fn forget_target() {
+fn forget_target(current: Current) {
     if config::get!(target_kind) != TARGET_PROCESSES {
         return;
     }
-    let (pid, _) = task::ids();
+    let pid = current.pid();
     let Some(threads) = TARGETS.get_ptr_mut(&pid) else {
         return;
     };

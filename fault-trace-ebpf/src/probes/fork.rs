@@ -10,7 +10,9 @@ use fault_trace_common::{
 };
 
 use crate::{
-    config, emit,
+    config,
+    current::Current,
+    emit,
     maps::{PROCESSES, TARGETS, count, hint_target},
     task,
 };
@@ -20,11 +22,12 @@ pub(crate) fn forked(ctx: &RawTracePointContext) {
     let Some((pid, tid)) = child_ids(child) else {
         return;
     };
-    let (parent, _) = task::ids();
+    let current = Current::get();
+    let parent = current.pid();
     if config::get!(target_kind) == TARGET_PROCESSES {
         follow(parent, pid);
     }
-    if pid == parent || !task::is_target() {
+    if pid == parent || !task::is_target(current) {
         return;
     }
     if PROCESSES.get_ptr(&pid).is_some() {

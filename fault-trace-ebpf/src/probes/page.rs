@@ -4,7 +4,7 @@ use aya_ebpf::programs::RawTracePointContext;
 use fault_trace_common::Evidence;
 
 use super::while_in;
-use crate::{maps, task};
+use crate::{current::Current, maps, task};
 
 /// `enum migratetype`: movable pages are those of user space and of the page cache.
 const MIGRATE_MOVABLE: u32 = 1;
@@ -21,11 +21,12 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
     if ctx.arg::<u32>(3) != MIGRATE_MOVABLE || page == 0 {
         return;
     }
+    let current = Current::get();
     let zeroed = ctx.arg::<u32>(2) & GFP_ZERO != 0;
     let state = if zeroed {
-        task::target_state()
+        task::target_state(current)
     } else {
-        task::state()
+        task::state(current)
     };
     let Some(state) = state else {
         return;

@@ -1,20 +1,17 @@
 //! `task:task_rename` (task, comm): names over time.
 
-use aya_ebpf::{
-    helpers::{bpf_probe_read_kernel, generated::bpf_get_current_task},
-    programs::RawTracePointContext,
-};
+use aya_ebpf::{helpers::bpf_probe_read_kernel, programs::RawTracePointContext};
 use fault_trace_common::wire::{COMM_LEN, TASK_RENAMED};
 
-use crate::{emit, maps::THREADS, task};
+use crate::{current::Current, emit, maps::THREADS, task};
 
 pub(crate) fn renamed(ctx: &RawTracePointContext) {
-    let Some(state) = task::state() else {
+    let current = Current::get();
+    let Some(state) = task::state(current) else {
         return;
     };
     // A name can be written for another thread through /proc; that one tells at its next fault.
-    // SAFETY: no arguments to get wrong.
-    if ctx.arg::<u64>(0) != unsafe { bpf_get_current_task() } {
+    if ctx.arg::<u64>(0) != current.address() {
         return;
     }
     let name: u64 = ctx.arg(1);
@@ -23,7 +20,7 @@ pub(crate) fn renamed(ctx: &RawTracePointContext) {
     let Ok(comm) = (unsafe { bpf_probe_read_kernel(name as *const [u8; COMM_LEN]) }) else {
         return;
     };
-    let (pid, tid) = task::ids();
+    let (pid, tid) = current.ids();
     if state.slot != 0
         && let Some(thread) = THREADS.get_ptr_mut(state.slot)
     {

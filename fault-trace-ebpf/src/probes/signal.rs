@@ -1,13 +1,14 @@
 //! Signals: the kernel raised one for a bad access, or one is delivered and the thread moves on.
 
 use aya_ebpf::{
-    helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel, generated::bpf_get_current_task},
+    helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel},
     programs::RawTracePointContext,
 };
 use fault_trace_common::{Closer, Evidence};
 
 use crate::{
     close::{self, Closing},
+    current::Current,
     stack, task,
 };
 
@@ -17,14 +18,13 @@ const SI_ADDR: u64 = 16;
 
 /// `signal:signal_generate`: sig, info, task, group, result.
 pub(crate) fn generated(ctx: &RawTracePointContext) {
-    let Some(state) = task::state() else {
+    let current = Current::get();
+    let Some(state) = task::state(current) else {
         return;
     };
-    // SAFETY: no arguments to get wrong.
-    let current = unsafe { bpf_get_current_task() };
     let info: u64 = ctx.arg(1);
     // 0 and 1 are SEND_SIG_NOINFO and SEND_SIG_PRIV.
-    if state.open.depth == 0 || ctx.arg::<u64>(2) != current || info <= 1 {
+    if state.open.depth == 0 || ctx.arg::<u64>(2) != current.address() || info <= 1 {
         return;
     }
     // SAFETY: the helper checks the address.
@@ -58,7 +58,7 @@ pub(crate) fn generated(ctx: &RawTracePointContext) {
 
 /// `signal:signal_deliver` (sig, info, ka): the thread is on its way to user mode.
 pub(crate) fn delivered(ctx: &RawTracePointContext) {
-    if let Some(state) = task::state()
+    if let Some(state) = task::state(Current::get())
         && state.open.depth != 0
     {
         let mut closing = Closing::late(Closer::SignalDelivery);

@@ -9,7 +9,9 @@ use fault_trace_common::{
 
 use crate::{
     close::{self, Closing},
-    config, maps, task,
+    config,
+    current::Current,
+    maps, task,
 };
 
 pub(crate) fn user(ctx: &RawTracePointContext) {
@@ -22,7 +24,8 @@ pub(crate) fn kernel(ctx: &RawTracePointContext) {
 
 #[inline(always)]
 fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
-    let Some(state) = task::target_state() else {
+    let current = Current::get();
+    let Some(state) = task::target_state(current) else {
         return;
     };
     if state.reading_stack != 0 {
@@ -39,10 +42,10 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
         };
         close_older(state, keep, address);
     }
-    if task::may_cease_to_be_target() && !task::is_target() {
+    if task::may_cease_to_be_target() && !task::is_target(current) {
         return;
     }
-    task::note_cgroup(state);
+    task::note_cgroup(current, state);
     state.allocated_loose = 0;
     if let Some((counts, shared)) = task::counts(state) {
         maps::add(&raw mut counts.started, 1, shared);

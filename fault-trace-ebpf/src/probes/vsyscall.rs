@@ -5,11 +5,12 @@ use fault_trace_common::{Closer, Evidence, Region};
 
 use crate::{
     close::{self, Closing},
+    current::Current,
     task,
 };
 
 pub(crate) fn emulated(_ctx: &RawTracePointContext) {
-    let Some(state) = task::state() else {
+    let Some(state) = task::state(Current::get()) else {
         return;
     };
     let Some(newest) = state.open.newest_mut() else {

@@ -2,7 +2,7 @@
 
 use fault_trace_common::{Class, Evidence, Family};
 
-use crate::model::Fault;
+use crate::model::{Fault, Field, Fields};
 
 /// Every condition has to hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -52,6 +52,23 @@ impl FaultFilter {
             && *min_latency_ns == 0
             && addresses.is_none()
             && window_ns.is_none()
+    }
+
+    /// What it looks at.
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        let conditions = [
+            (self.class_mask.is_some(), Field::Class),
+            (self.pids.is_some(), Field::Pid),
+            (self.kernel_mode.is_some(), Field::Evidence),
+            (self.min_latency_ns > 0, Field::Latency),
+            (self.addresses.is_some(), Field::Address),
+            (self.window_ns.is_some(), Field::Time),
+        ];
+        let set = conditions.iter().filter(|(is_set, _)| *is_set);
+        set.fold(Fields::default(), |fields, &(_, field)| {
+            fields.and(Fields::of(&[field]))
+        })
     }
 
     /// Whether `fault` passes.

@@ -1,16 +1,15 @@
 //! Faults as folded stacks: the process, its frames from the outermost to the innermost, the class.
 
-use std::collections::BTreeMap;
-
 use fault_trace_common::Class;
 use rustc_hash::FxHashMap;
 
 use super::{
     FaultFilter, Tables,
     resident::{Resident, Sources},
+    slots::Slots,
     weight::Weight,
 };
-use crate::model::{Fault, Run, attribution::LocationKind};
+use crate::model::{Fault, Field, Fields, Run, attribution::LocationKind};
 
 /// Distinct stacks kept apart; beyond, faults of new ones share one a process.
 const CAPACITY: usize = 1 << 20;
@@ -28,7 +27,8 @@ pub struct Folder<'a> {
     tables: &'a Tables,
     run: &'a Run,
     sources: Sources,
-    sums: FxHashMap<Key, u64>,
+    slots: Slots<Key>,
+    sums: Vec<(Key, u64)>,
     summary: FoldedSummary,
 }
 
@@ -53,9 +53,11 @@ pub struct FoldedSummary {
 /// Folded stacks, ordered, each with its weight.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Folded {
-    /// Frames from the outermost to the innermost: a process's name, functions, and the class in
-    /// brackets. Raw text: never printed without `render::sanitize`.
-    pub stacks: BTreeMap<Vec<String>, u64>,
+    /// Every frame that is on a stack, in order. Raw text: never printed without `render::sanitize`.
+    pub names: Vec<String>,
+    /// Frames from the outermost to the innermost, as indices into `names`: a process's name,
+    /// functions, and the class in brackets.
+    pub stacks: Vec<(Box<[u32]>, u64)>,
     pub summary: FoldedSummary,
 }
 
@@ -69,9 +71,24 @@ impl<'a> Folder<'a> {
             tables,
             run,
             sources: run.into(),
-            sums: FxHashMap::default(),
+            slots: Slots::default(),
+            sums: Vec::new(),
             summary: FoldedSummary::default(),
         }
+    }
+
+    /// What [`Folder::fault`] looks at, beside its filter.
+    pub const FIELDS: Fields = Resident::FIELDS.and(Fields::of(&[
+        Field::Class,
+        Field::Latency,
+        Field::Location,
+        Field::Pid,
+        Field::Stack,
+    ]));
+
+    /// Counts recorded faults that the filter refuses and that are not taken in for that.
+    pub const fn pass_over(&mut self, faults: u64) {
+        self.summary.of += faults;
     }
 
     /// Takes in a recorded fault.
@@ -94,29 +111,48 @@ impl<'a> Folder<'a> {
         summary.weight = summary.weight.saturating_add(weight);
         summary.resident += resident;
         let mut key = (fault.pid, stack_id, location_id, fault.class);
-        if self.sums.len() >= CAPACITY && !self.sums.contains_key(&key) {
+        let slot = self.slots.of(key, CAPACITY).or_else(|| {
             summary.ungrouped += 1;
             key = (fault.pid, u32::MAX, 0, fault.class);
+            self.slots.of(key, usize::MAX)
+        });
+        let Some(slot) = slot else { return };
+        if slot == self.sums.len() {
+            self.sums.push((key, 0));
         }
-        let sum = self.sums.entry(key).or_default();
+        let sum = &mut self.sums[slot].1;
         *sum = sum.saturating_add(weight);
     }
 
     /// The folded stacks of the faults so far.
     #[must_use]
     pub fn finish(self) -> Folded {
-        let mut stacks = BTreeMap::new();
-        for (&(pid, stack_id, location_id, class), &weight) in &self.sums {
+        let mut names = Names::default();
+        let mut sums: FxHashMap<Box<[u32]>, u64> = FxHashMap::default();
+        let mut frames = Vec::new();
+        for &((pid, stack_id, location_id, class), weight) in &self.sums {
             if weight == 0 {
                 continue;
             }
-            let mut frames = vec![self.comm(pid)];
-            self.frames(stack_id, location_id, &mut frames);
-            frames.push(format!("[{}]", class.name()));
-            let sum: &mut u64 = stacks.entry(frames).or_default();
-            *sum = sum.saturating_add(weight);
+            frames.clear();
+            frames.push(names.number(self.comm(pid)));
+            self.frames(stack_id, location_id, &mut names, &mut frames);
+            frames.push(names.number(format!("[{}]", class.name())));
+            match sums.get_mut(&*frames) {
+                Some(sum) => *sum = sum.saturating_add(weight),
+                None => {
+                    sums.insert(frames.as_slice().into(), weight);
+                }
+            }
         }
+        let (names, places) = names.sorted();
+        let mut stacks: Vec<(Box<[u32]>, u64)> = sums.into_iter().collect();
+        for frame in stacks.iter_mut().flat_map(|(frames, _)| frames.iter_mut()) {
+            *frame = places[*frame as usize];
+        }
+        stacks.sort_unstable();
         Folded {
+            names,
             stacks,
             summary: self.summary,
         }
@@ -133,38 +169,70 @@ impl<'a> Folder<'a> {
     }
 
     /// The frames between the process and the class, outermost first.
-    fn frames(&self, stack_id: u32, location_id: u32, frames: &mut Vec<String>) {
+    fn frames(&self, stack_id: u32, location_id: u32, names: &mut Names, frames: &mut Vec<u32>) {
         match (stack_id, self.tables.stack_of(stack_id)) {
-            (u32::MAX, _) => frames.push(OTHER.to_owned()),
+            (u32::MAX, _) => frames.push(names.number(OTHER.to_owned())),
             (_, None) => {
-                frames.push("[no stack]".to_owned());
+                frames.push(names.number("[no stack]".to_owned()));
                 if location_id != 0 {
-                    self.location(location_id, frames);
+                    frames.extend_from_slice(names.of_location(self.tables, location_id));
                 }
             }
             (id, Some(locations)) => {
                 if self.tables.is_truncated(id) {
-                    frames.push("[truncated]".to_owned());
+                    frames.push(names.number("[truncated]".to_owned()));
                 }
                 for &location in locations.iter().rev() {
-                    self.location(location, frames);
+                    frames.extend_from_slice(names.of_location(self.tables, location));
                 }
             }
         }
     }
+}
 
-    /// The functions of a place, outermost first, marked as the flame graphs of perf mark them.
-    fn location(&self, id: u32, frames: &mut Vec<String>) {
-        let first = frames.len();
-        for frame in self.tables.frames(id) {
-            let mark = match frame.kind {
-                LocationKind::Kernel => "_[k]",
-                LocationKind::Jit => "_[j]",
-                _ if frame.inlined => "_[i]",
-                _ => "",
-            };
-            frames.insert(first, format!("{}{mark}", frame.name()));
+/// The frames so far, numbered as they came.
+#[derive(Default)]
+struct Names {
+    numbers: FxHashMap<String, u32>,
+    /// Those of a location, outermost first.
+    locations: FxHashMap<u32, Vec<u32>>,
+}
+
+impl Names {
+    fn number(&mut self, name: String) -> u32 {
+        // There are far fewer than 2^32.
+        let next = self.numbers.len() as u32;
+        *self.numbers.entry(name).or_insert(next)
+    }
+
+    /// The functions of a place, marked as the flame graphs of perf mark them.
+    fn of_location(&mut self, tables: &Tables, id: u32) -> &[u32] {
+        if !self.locations.contains_key(&id) {
+            let frames = tables.frames(id).map(|frame| {
+                let mark = match frame.kind {
+                    LocationKind::Kernel => "_[k]",
+                    LocationKind::Jit => "_[j]",
+                    _ if frame.inlined => "_[i]",
+                    _ => "",
+                };
+                self.number(format!("{}{mark}", frame.name()))
+            });
+            let mut numbers: Vec<u32> = frames.collect();
+            numbers.reverse();
+            self.locations.insert(id, numbers);
         }
+        self.locations.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names in order, and where each number has gone.
+    fn sorted(self) -> (Vec<String>, Vec<u32>) {
+        let mut named: Vec<(String, u32)> = self.numbers.into_iter().collect();
+        named.sort_unstable();
+        let mut places = vec![0; named.len()];
+        for (place, (_, number)) in (0..).zip(&named) {
+            places[*number as usize] = place;
+        }
+        (named.into_iter().map(|(name, _)| name).collect(), places)
     }
 }
 
@@ -186,7 +254,8 @@ mod tests {
     fn every_fault_is_in_one_stack() {
         for weight in [Weight::Count, Weight::Time, Weight::Pages] {
             let folded = folded(weight, FaultFilter::default());
-            assert_eq!(folded.stacks.values().sum::<u64>(), folded.summary.weight);
+            let sum: u64 = folded.stacks.iter().map(|(_, weight)| weight).sum();
+            assert_eq!(sum, folded.summary.weight);
         }
         let summary = folded(Weight::Count, FaultFilter::default()).summary;
         assert_eq!((summary.faults, summary.weight), (69, 69));
@@ -199,7 +268,13 @@ mod tests {
         let stacks: Vec<String> = folded
             .stacks
             .iter()
-            .map(|(frames, weight)| format!("{} {weight}", frames.join(";")))
+            .map(|(frames, weight)| {
+                let frames: Vec<&str> = frames
+                    .iter()
+                    .map(|&frame| &*folded.names[frame as usize])
+                    .collect();
+                format!("{} {weight}", frames.join(";"))
+            })
             .collect();
         let start = "__libc_start_main@@GLIBC_2.34;main";
         assert_eq!(

@@ -1,5 +1,6 @@
 //! From a run to one report: pure.
 
+mod by_id;
 pub mod cost;
 pub mod diff;
 pub mod estimate;
@@ -10,6 +11,7 @@ pub mod report;
 pub mod resident;
 #[cfg(test)]
 pub(crate) mod sample;
+mod slots;
 pub mod slowest;
 pub mod tables;
 pub mod tally;

@@ -9,7 +9,7 @@ use std::ops::AddAssign;
 use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, Hook, Hooks};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use crate::model::{Fault, Run, attribution::MappingKind, version::Version};
+use crate::model::{Fault, Field, Fields, Run, attribution::MappingKind, version::Version};
 
 /// Base pages of a huge page.
 const HUGE_PAGES: u64 = 512;
@@ -111,6 +111,17 @@ impl Resident {
             Some(_) => Bound::AtMost,
         }
     }
+
+    /// What [`Resident::of`] looks at, and what tells the mapping.
+    pub const FIELDS: Fields = Fields::of(&[
+        Field::Class,
+        Field::Confidence,
+        Field::Evidence,
+        Field::ErrorCode,
+        Field::Pages,
+        Field::AroundPages,
+        Field::Mapping,
+    ]);
 
     /// What `fault` made resident. `kind` tells what it lies in, and is asked for seldom.
     #[must_use]

@@ -14,7 +14,7 @@ use super::{
     tally::phases,
     view::{FrameRow, Hex, Name},
 };
-use crate::model::Fault;
+use crate::model::{Fault, Field, Fields};
 
 /// How far around a fault its thread's other faults are counted, before and after its START, ns.
 pub const NEAR_NS: u64 = 10_000_000;
@@ -59,6 +59,9 @@ impl Ord for Ranked {
 }
 
 impl Worst {
+    /// What [`Worst::fault`] looks at to find the latencies alone, beside the filter.
+    pub const FIELDS: Fields = Fields::of(&[Field::Latency, Field::Tid, Field::Time]);
+
     /// Of the faults that pass `filter`, at most `limit`.
     #[must_use]
     pub fn new(limit: usize, filter: FaultFilter) -> Self {
@@ -74,10 +77,22 @@ impl Worst {
         let Some(latency_ns) = fault.latency_ns.filter(|_| self.filter.admits(fault)) else {
             return;
         };
+        // Most are faster than all that were found.
+        let is_full = self.heap.len() >= self.limit;
+        if is_full && self.least_ns().is_none_or(|least_ns| latency_ns < least_ns) {
+            return;
+        }
         self.heap.push(Reverse(Ranked(latency_ns, *fault)));
         if self.heap.len() > self.limit {
             self.heap.pop();
         }
+    }
+
+    /// The shortest latency among them so far, ns; `None` without any.
+    #[must_use]
+    pub fn least_ns(&self) -> Option<u64> {
+        let Reverse(Ranked(latency_ns, _)) = self.heap.peek()?;
+        Some(*latency_ns)
     }
 
     /// The second pass, on the faults that were found.
@@ -145,6 +160,16 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
+    /// What [`Surroundings::fault`] looks at.
+    pub const FIELDS: Fields = Fields::of(&[
+        Field::Address,
+        Field::Class,
+        Field::Latency,
+        Field::Pid,
+        Field::Tid,
+        Field::Time,
+    ]);
+
     /// Takes in a fault, of whatever class: all faults of the first pass have to come again.
     pub fn fault(&mut self, fault: &Fault) {
         let Some(indices) = self.threads.get(&(fault.pid, fault.tid)) else {

@@ -146,12 +146,14 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
         task_tgid_offset: settings.task_offsets.tgid,
         task_min_flt_offset: settings.task_offsets.min_flt,
         task_maj_flt_offset: settings.task_offsets.maj_flt,
+        task_cgroups_offset: settings.task_offsets.cgroups,
         has_prev_state: (settings.kernel >= (5, 18)).into(),
         stacks: match settings.stacks {
             None => STACKS_NONE,
             Some(CallGraph::FramePointers) => STACKS_FRAME_POINTERS,
             Some(CallGraph::Dwarf) => STACKS_COPIED,
         },
+        padding: 0,
         target_cgroup_id,
         target_cgroup_level,
         target_uid: match settings.target {

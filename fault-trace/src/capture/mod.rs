@@ -88,6 +88,7 @@ pub struct TaskOffsets {
     pub tgid: u32,
     pub min_flt: u32,
     pub maj_flt: u32,
+    pub cgroups: u32,
 }
 
 /// What a capture needs to know beforehand.

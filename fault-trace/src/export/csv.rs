@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
+use super::{CHUNK_BYTES, fragments::Fragments, hex};
 use crate::{
     analysis::{Tables, tables::mapping_name},
-    model::Fault,
+    model::{Fault, Field, Fields},
     render::csv::text,
 };
 
@@ -33,63 +34,68 @@ const HEADER: [&str; 22] = [
     "source",
 ];
 
-/// Writes faults as CSV. What is not known is an empty cell. Call [`CsvWriter::finish`] at the end.
-pub struct CsvWriter<W: Write>(csv::Writer<W>);
+/// What is written of a fault.
+pub const FIELDS: Fields = Fields::of(&[
+    Field::Time,
+    Field::Pid,
+    Field::Tid,
+    Field::Cpu,
+    Field::Evidence,
+    Field::ErrorCode,
+    Field::Address,
+    Field::Ip,
+    Field::Class,
+    Field::Confidence,
+    Field::Latency,
+    Field::Pages,
+    Field::AroundPages,
+    Field::Mapping,
+    Field::Location,
+]);
 
-impl<W: Write> CsvWriter<W> {
-    /// Writes the header to `out`, which needs no buffer of its own.
+/// Writes faults as CSV, in chunks. What is not known is an empty cell. Call [`CsvWriter::finish`] at
+/// the end.
+#[derive(Debug)]
+pub struct CsvWriter<'a, W: Write> {
+    out: W,
+    chunk: Vec<u8>,
+    tables: &'a Tables,
+    comms: Fragments<Vec<u8>>,
+    mappings: Fragments<u32>,
+    locations: Fragments<u32>,
+}
+
+impl<'a, W: Write> CsvWriter<'a, W> {
+    /// Writes the header to `out`, which needs no buffer of its own, and then faults that refer to
+    /// `tables`.
     ///
     /// # Errors
-    /// What the destination reports.
-    pub fn new(out: W) -> io::Result<Self> {
-        let mut writer = csv::Writer::from_writer(out);
-        writer.write_record(HEADER)?;
-        Ok(Self(writer))
+    /// What the library reports.
+    pub fn new(out: W, tables: &'a Tables) -> io::Result<Self> {
+        let mut chunk = Vec::with_capacity(2 * CHUNK_BYTES);
+        cells(&mut chunk, &HEADER)?;
+        chunk.push(b'\n');
+        Ok(Self {
+            out,
+            chunk,
+            tables,
+            comms: Fragments::default(),
+            mappings: Fragments::default(),
+            locations: Fragments::default(),
+        })
     }
 
-    /// Writes one fault, which refers to `tables`.
+    /// Writes one fault.
     ///
     /// # Errors
     /// What the destination reports.
-    pub fn write(&mut self, fault: &Fault, tables: &Tables) -> io::Result<()> {
-        let comm = tables.comm(fault.pid, fault.tid, fault.time_ns);
-        let mapping = fault.mapping_id.and_then(|id| tables.mapping_of(id));
-        let frame = fault.location_id.map(|id| tables.innermost(id));
-        let known = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
-        let hex = |value: u64| format!("{value:#x}");
-        let record = [
-            fault.time_ns.to_string(),
-            fault.pid.to_string(),
-            fault.tid.to_string(),
-            text(comm.unwrap_or_default()).into_owned(),
-            fault.cpu.to_string(),
-            fault.mode().to_owned(),
-            fault.access().name().to_owned(),
-            hex(fault.address),
-            if fault.ip == 0 {
-                String::new()
-            } else {
-                hex(fault.ip)
-            },
-            fault.error_code.0.to_string(),
-            fault.class.family().name().to_owned(),
-            fault.class.name().to_owned(),
-            fault.confidence.name().to_owned(),
-            fault.is_major().to_string(),
-            known(fault.latency_ns),
-            fault.pages.to_string(),
-            fault.around_pages.to_string(),
-            mapping.map_or_else(String::new, |row| text(&mapping_name(row)).into_owned()),
-            known(mapping.map(|row| row.offset_of(fault.address))),
-            frame.map_or_else(String::new, |frame| {
-                text(frame.name().as_bytes()).into_owned()
-            }),
-            frame.map_or_else(String::new, |frame| text(frame.module).into_owned()),
-            frame
-                .and_then(|frame| frame.source())
-                .map_or_else(String::new, |source| text(source.as_bytes()).into_owned()),
-        ];
-        Ok(self.0.write_record(record)?)
+    pub fn write(&mut self, fault: &Fault) -> io::Result<()> {
+        self.line(fault)?;
+        if self.chunk.len() >= CHUNK_BYTES {
+            self.out.write_all(&self.chunk)?;
+            self.chunk.clear();
+        }
+        Ok(())
     }
 
     /// Writes what is left.
@@ -97,8 +103,106 @@ impl<W: Write> CsvWriter<W> {
     /// # Errors
     /// What the destination reports.
     pub fn finish(mut self) -> io::Result<()> {
-        self.0.flush()
+        self.out.write_all(&self.chunk)?;
+        self.out.flush()
     }
+
+    /// Appends the line of a fault. Numbers and the names of classes and the like need no quotes.
+    fn line(&mut self, fault: &Fault) -> io::Result<()> {
+        let (out, tables) = (&mut self.chunk, self.tables);
+        number(out, fault.time_ns);
+        number(out, fault.pid);
+        number(out, fault.tid);
+        let comm = tables.comm(fault.pid, fault.tid, fault.time_ns);
+        let comm = comm.unwrap_or_default();
+        out.extend_from_slice(self.comms.get(comm, |out| cells(out, &[text(comm)]))?);
+        out.push(b',');
+        number(out, fault.cpu);
+        name(out, fault.mode());
+        name(out, fault.access().name());
+        hex::append(out, fault.address);
+        out.push(b',');
+        if fault.ip != 0 {
+            hex::append(out, fault.ip);
+        }
+        out.push(b',');
+        number(out, fault.error_code.0);
+        name(out, fault.class.family().name());
+        name(out, fault.class.name());
+        name(out, fault.confidence.name());
+        name(out, if fault.is_major() { "true" } else { "false" });
+        match fault.latency_ns {
+            None => out.push(b','),
+            Some(latency_ns) => number(out, latency_ns),
+        }
+        number(out, fault.pages);
+        number(out, fault.around_pages);
+        self.references(fault)?;
+        self.chunk.push(b'\n');
+        Ok(())
+    }
+
+    /// What the fault refers to.
+    fn references(&mut self, fault: &Fault) -> io::Result<()> {
+        let (out, tables) = (&mut self.chunk, self.tables);
+        let mapping = fault.mapping_id.and_then(|id| tables.mapping_of(id));
+        match fault.mapping_id.zip(mapping) {
+            None => out.extend_from_slice(b",,"),
+            Some((id, row)) => {
+                let name = |out: &mut _| cells(out, &[text(&mapping_name(row))]);
+                out.extend_from_slice(self.mappings.get(&id, name)?);
+                out.push(b',');
+                number(out, row.offset_of(fault.address));
+            }
+        }
+        match fault.location_id {
+            None => out.extend_from_slice(b",,"),
+            Some(id) => {
+                let place = self.locations.get(&id, |out| location(out, tables, id))?;
+                out.extend_from_slice(place);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A cell and the comma behind it.
+fn number(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    name(out, itoa::Buffer::new().format(number));
+}
+
+/// The same of one of our own names.
+fn name(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(name.as_bytes());
+    out.push(b',');
+}
+
+/// The function, its module and its source.
+fn location(out: &mut Vec<u8>, tables: &Tables, id: u32) -> io::Result<()> {
+    let frame = tables.innermost(id);
+    let source = frame.source().unwrap_or_default();
+    let (name, module) = (frame.name(), frame.module);
+    cells(
+        out,
+        &[text(name.as_bytes()), text(module), text(source.as_bytes())],
+    )
+}
+
+/// Cells with commas between them, quoted where they have to be.
+fn cells<T: AsRef<str>>(out: &mut Vec<u8>, cells: &[T]) -> io::Result<()> {
+    // An empty cell alone in its line would be quoted.
+    if let [cell] = cells
+        && cell.as_ref().is_empty()
+    {
+        return Ok(());
+    }
+    let mut writer = csv::Writer::from_writer(&mut *out);
+    writer.write_record(cells.iter().map(|cell| cell.as_ref().as_bytes()))?;
+    writer.flush()?;
+    drop(writer);
+    // The end of the line.
+    out.pop();
+    Ok(())
 }
 
 #[cfg(test)]
@@ -109,16 +213,15 @@ mod tests {
     #[test]
     fn a_line_a_fault() {
         let mut out = Vec::new();
-        let mut writer = CsvWriter::new(&mut out).expect("a Vec takes everything");
+        let tables = made_up::tables();
+        let mut writer = CsvWriter::new(&mut out, &tables).expect("a Vec takes everything");
         let named = made_up::faults().into_iter().step_by(20);
         for fault in jsonl::sample()
             .into_iter()
             .map(|(fault, _)| fault)
             .chain(named)
         {
-            writer
-                .write(&fault, &made_up::tables())
-                .expect("a Vec takes everything");
+            writer.write(&fault).expect("a Vec takes everything");
         }
         writer.finish().expect("a Vec takes everything");
         insta::assert_snapshot!(String::from_utf8(out).expect("CSV is UTF-8"));

@@ -19,11 +19,7 @@ use crate::{
 /// # Errors
 /// What `out` reports; nothing to draw.
 pub fn flamegraph(title: &str, folded: &Folded, weight: Weight, out: impl Write) -> io::Result<()> {
-    let lines: Vec<String> = folded
-        .stacks
-        .iter()
-        .map(|(frames, weight)| format!("{} {weight}", folded::line(frames)))
-        .collect();
+    let lines: Vec<String> = folded::lines(folded).collect();
     let mut colours = colours();
     let mut options = options(title, subtitle(&folded.summary, weight), weight);
     options.palette_map = Some(&mut colours);

@@ -9,26 +9,27 @@ use crate::{analysis::Folded, render::sanitize};
 /// # Errors
 /// What `out` reports.
 pub fn folded(folded: &Folded, mut out: impl Write) -> io::Result<()> {
-    for (frames, weight) in &folded.stacks {
-        writeln!(out, "{} {weight}", line(frames))?;
-    }
+    lines(folded).try_for_each(|line| writeln!(out, "{line}"))?;
     out.flush()
 }
 
-/// The frames in one line, in which nothing is taken for a separator, a comment or a weight.
-pub(super) fn line(frames: &[String]) -> String {
-    let mut line = String::new();
-    for frame in frames {
-        if !line.is_empty() {
-            line.push(';');
+/// A line a stack, in which nothing of a frame is taken for a separator, a comment or the weight.
+pub(super) fn lines(folded: &Folded) -> impl Iterator<Item = String> {
+    let names: Vec<String> = folded.names.iter().map(|frame| name(frame)).collect();
+    folded.stacks.iter().map(move |(frames, weight)| {
+        let mut line = String::new();
+        for &frame in frames {
+            if !line.is_empty() {
+                line.push(';');
+            }
+            line += &names[frame as usize];
         }
-        line += &name(frame);
-    }
-    line
+        format!("{line} {weight}")
+    })
 }
 
 /// A frame as it stands in a line.
-pub(super) fn name(frame: &str) -> String {
+fn name(frame: &str) -> String {
     let name = sanitize(frame.trim().as_bytes()).replace(';', ":");
     match name.strip_prefix('#') {
         Some(rest) => format!("\\x23{rest}"),
@@ -43,7 +44,13 @@ mod tests {
 
     #[test]
     fn no_name_is_taken_for_syntax() {
-        let frames = ["# a;b", "x\ny 1", " ", "[anon-alloc]"].map(str::to_owned);
-        assert_eq!(line(&frames), r"\x23 a:b;x\ny 1;[unknown];[anon-alloc]");
+        let names = ["# a;b", "x\ny 1", " ", "[anon-alloc]"].map(str::to_owned);
+        let folded = Folded {
+            names: names.into(),
+            stacks: vec![(Box::new([0, 1, 2, 3]), 7)],
+            ..Folded::default()
+        };
+        let line = r"\x23 a:b;x\ny 1;[unknown];[anon-alloc] 7";
+        assert_eq!(lines(&folded).collect::<Vec<_>>(), [line]);
     }
 }

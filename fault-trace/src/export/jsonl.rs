@@ -6,42 +6,50 @@ use std::{
 };
 
 use fault_trace_common::{
-    Class, Confidence, Evidence, Family,
+    Evidence,
     phase::{MEASURED, Phase},
 };
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::{CHUNK_BYTES, fragments::Fragments, hex};
 use crate::{
     analysis::{Tables, tables::mapping_name},
     model::Fault,
 };
 
-/// Bytes gathered before they are written.
-const CHUNK_BYTES: usize = 1 << 16;
-
 /// Writes faults as JSON lines, in chunks. Call [`JsonlWriter::finish`] at the end.
 #[derive(Debug)]
-pub struct JsonlWriter<W: Write> {
+pub struct JsonlWriter<'a, W: Write> {
     out: W,
     chunk: Vec<u8>,
+    tables: &'a Tables,
+    /// From the evidence to what is told of it.
+    evidence: Fragments<u64>,
+    mappings: Fragments<u32>,
+    locations: Fragments<u32>,
+    stacks: Fragments<u32>,
 }
 
-impl<W: Write> JsonlWriter<W> {
-    /// Writes to `out`, which needs no buffer of its own.
-    pub fn new(out: W) -> Self {
+impl<'a, W: Write> JsonlWriter<'a, W> {
+    /// Writes faults that refer to `tables` to `out`, which needs no buffer of its own.
+    pub fn new(out: W, tables: &'a Tables) -> Self {
         Self {
             out,
             chunk: Vec::with_capacity(2 * CHUNK_BYTES),
+            tables,
+            evidence: Fragments::default(),
+            mappings: Fragments::default(),
+            locations: Fragments::default(),
+            stacks: Fragments::default(),
         }
     }
 
-    /// Writes one fault, which refers to `tables`.
+    /// Writes one fault.
     ///
     /// # Errors
     /// What the destination reports.
-    pub fn write(&mut self, fault: &Fault, tables: &Tables) -> io::Result<()> {
-        serde_json::to_writer(&mut self.chunk, &Row::new(fault, tables))?;
-        self.chunk.push(b'\n');
+    pub fn write(&mut self, fault: &Fault) -> io::Result<()> {
+        self.line(fault)?;
         if self.chunk.len() >= CHUNK_BYTES {
             self.out.write_all(&self.chunk)?;
             self.chunk.clear();
@@ -58,124 +66,158 @@ impl<W: Write> JsonlWriter<W> {
         self.out.flush()?;
         Ok(self.out)
     }
-}
 
-/// The line's keys, in their order.
-#[derive(Serialize)]
-struct Row<'a> {
-    time_ns: u64,
-    pid: u32,
-    tid: u32,
-    /// U+FFFD stands for what is not UTF-8.
-    comm: Option<Cow<'a, str>>,
-    cpu: u16,
-    mode: &'static str,
-    access: &'static str,
-    address: Hex,
-    /// `null` if unknown.
-    ip: Option<Hex>,
-    error_code: u32,
-    family: Family,
-    class: Class,
-    confidence: Confidence,
-    major: bool,
-    latency_ns: Option<u64>,
-    /// Only of faults that were not the CPU's all the time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phases_ns: Option<Phases>,
-    pages: u32,
-    evidence: Flags,
-    region: &'static str,
-    closer: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signal: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    si_code: Option<i8>,
-    #[serde(skip_serializing_if = "is_zero")]
-    around_pages: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mapping: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    offset: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    symbol: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    module: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stack: Option<Stack<'a>>,
-}
-
-/// A map from the name of a phase to its time, ns; those without any are left out.
-struct Phases([u64; Phase::ALL.len()]);
-
-impl Phases {
-    fn of(fault: &Fault) -> Option<Self> {
-        let is_measured = fault.latency_ns.is_some() && fault.phases_ns != [0; MEASURED];
-        is_measured.then(|| Self(Phase::ALL.map(|phase| fault.phase_ns(phase))))
-    }
-}
-
-impl Serialize for Phases {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let spent = Phase::ALL.iter().map(|phase| phase.name()).zip(&self.0);
-        serializer.collect_map(spent.filter(|&(_, &ns)| ns != 0))
-    }
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
-const fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-impl<'a> Row<'a> {
-    fn new(fault: &Fault, tables: &'a Tables) -> Self {
+    /// Appends the line of a fault. The names of classes and the like need no escapes.
+    fn line(&mut self, fault: &Fault) -> io::Result<()> {
+        let out = &mut self.chunk;
+        number(out, "{\"time_ns\":", fault.time_ns);
+        number(out, ",\"pid\":", fault.pid);
+        number(out, ",\"tid\":", fault.tid);
+        let comm = self.tables.comm(fault.pid, fault.tid, fault.time_ns);
+        // U+FFFD stands for what is not UTF-8.
+        value(out, ",\"comm\":", &comm.map(String::from_utf8_lossy))?;
+        number(out, ",\"cpu\":", fault.cpu);
+        name(out, ",\"mode\":", fault.mode());
+        name(out, ",\"access\":", fault.access().name());
+        address(out, ",\"address\":", Some(fault.address));
+        address(out, ",\"ip\":", (fault.ip != 0).then_some(fault.ip));
+        number(out, ",\"error_code\":", fault.error_code.0);
+        name(out, ",\"family\":", fault.class.family().name());
+        name(out, ",\"class\":", fault.class.name());
+        name(out, ",\"confidence\":", fault.confidence.name());
+        text(
+            out,
+            ",\"major\":",
+            if fault.is_major() { "true" } else { "false" },
+        );
+        match fault.latency_ns {
+            None => text(out, ",\"latency_ns\":", "null"),
+            Some(latency_ns) => number(out, ",\"latency_ns\":", latency_ns),
+        }
+        phases(out, fault);
+        number(out, ",\"pages\":", fault.pages);
         let evidence = fault.evidence;
-        let comm = tables.comm(fault.pid, fault.tid, fault.time_ns);
-        let mapping = fault.mapping_id.and_then(|id| tables.mapping_of(id));
-        let known = |id: &u32| tables.location_of(*id).is_some();
-        let frame = fault.location_id.filter(known);
-        let frame = frame.map(|id| tables.innermost(id));
-        let locations = fault.stack_id.and_then(|id| tables.stack_of(id));
-        let signal = (evidence.signal() != 0).then_some(evidence.signal());
-        Self {
-            time_ns: fault.time_ns,
-            pid: fault.pid,
-            tid: fault.tid,
-            comm: comm.map(String::from_utf8_lossy),
-            cpu: fault.cpu,
-            mode: fault.mode(),
-            access: fault.access().name(),
-            address: Hex(fault.address),
-            ip: (fault.ip != 0).then_some(Hex(fault.ip)),
-            error_code: fault.error_code.0,
-            family: fault.class.family(),
-            class: fault.class,
-            confidence: fault.confidence,
-            major: fault.is_major(),
-            latency_ns: fault.latency_ns,
-            phases_ns: Phases::of(fault),
-            pages: fault.pages,
-            evidence: Flags(evidence),
-            region: evidence.region().name(),
-            closer: evidence.closer().name(),
-            signal,
-            si_code: signal.map(|_| evidence.si_code()),
-            around_pages: fault.around_pages,
-            mapping: mapping.map(|row| lossy(mapping_name(row))),
-            offset: mapping.map(|row| row.offset_of(fault.address)),
-            symbol: frame.map(|frame| frame.name()),
-            module: frame
-                .filter(|frame| !frame.module.is_empty())
-                .map(|frame| String::from_utf8_lossy(frame.module)),
-            source: frame.and_then(|frame| frame.source()),
-            stack: locations.map(|locations| Stack { tables, locations }),
+        let told = self.evidence.get(&evidence.0, |out| tell(out, evidence))?;
+        out.extend_from_slice(told);
+        if fault.around_pages != 0 {
+            number(out, ",\"around_pages\":", fault.around_pages);
+        }
+        self.references(fault)?;
+        self.chunk.extend_from_slice(b"}\n");
+        Ok(())
+    }
+
+    /// What the fault refers to, as far as it is known.
+    fn references(&mut self, fault: &Fault) -> io::Result<()> {
+        let (out, tables) = (&mut self.chunk, self.tables);
+        if let Some(id) = fault.mapping_id
+            && let Some(row) = tables.mapping_of(id)
+        {
+            let name = |out: &mut _| value(out, ",\"mapping\":", &lossy(mapping_name(row)));
+            out.extend_from_slice(self.mappings.get(&id, name)?);
+            number(out, ",\"offset\":", row.offset_of(fault.address));
+        }
+        if let Some(id) = fault.location_id {
+            let place = self.locations.get(&id, |out| location(out, tables, id))?;
+            out.extend_from_slice(place);
+        }
+        if let Some(id) = fault.stack_id {
+            let stack = self.stacks.get(&id, |out| stack(out, tables, id))?;
+            out.extend_from_slice(stack);
+        }
+        Ok(())
+    }
+}
+
+fn text(out: &mut Vec<u8>, key: &str, text: &str) {
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn number(out: &mut Vec<u8>, key: &str, number: impl itoa::Integer) {
+    text(out, key, itoa::Buffer::new().format(number));
+}
+
+/// One of our own names.
+fn name(out: &mut Vec<u8>, key: &str, name: &str) {
+    text(out, key, "\"");
+    text(out, name, "\"");
+}
+
+/// An address: a string, because many JSON readers keep only 53 bits of a number. `null` if unknown.
+fn address(out: &mut Vec<u8>, key: &str, address: Option<u64>) {
+    match address {
+        None => text(out, key, "null"),
+        Some(address) => {
+            text(out, key, "\"");
+            hex::append(out, address);
+            out.push(b'"');
         }
     }
+}
+
+/// Somebody else's text.
+fn value(out: &mut Vec<u8>, key: &str, value: &impl Serialize) -> io::Result<()> {
+    out.extend_from_slice(key.as_bytes());
+    Ok(serde_json::to_writer(out, value)?)
+}
+
+/// The phases that took time, of faults that were not the CPU's all the time.
+fn phases(out: &mut Vec<u8>, fault: &Fault) {
+    if fault.latency_ns.is_none() || fault.phases_ns == [0; MEASURED] {
+        return;
+    }
+    let mut before = ",\"phases_ns\":{\"";
+    for phase in Phase::ALL {
+        let spent_ns = fault.phase_ns(phase);
+        if spent_ns != 0 {
+            text(out, before, phase.name());
+            number(out, "\":", spent_ns);
+            before = ",\"";
+        }
+    }
+    out.push(b'}');
+}
+
+/// What follows from the evidence alone: the flags that are set, and more.
+fn tell(out: &mut Vec<u8>, evidence: Evidence) -> io::Result<()> {
+    let set = Evidence::FLAGS.iter().filter(|flag| evidence.any(flag.0));
+    let names: Vec<&str> = set.map(|flag| flag.1).collect();
+    value(out, ",\"evidence\":", &names)?;
+    name(out, ",\"region\":", evidence.region().name());
+    name(out, ",\"closer\":", evidence.closer().name());
+    if evidence.signal() != 0 {
+        number(out, ",\"signal\":", evidence.signal());
+        number(out, ",\"si_code\":", evidence.si_code());
+    }
+    Ok(())
+}
+
+/// The function, its module and its source.
+fn location(out: &mut Vec<u8>, tables: &Tables, id: u32) -> io::Result<()> {
+    if tables.location_of(id).is_none() {
+        return Ok(());
+    }
+    let frame = tables.innermost(id);
+    value(out, ",\"symbol\":", &frame.name())?;
+    if !frame.module.is_empty() {
+        let module = String::from_utf8_lossy(frame.module);
+        value(out, ",\"module\":", &module)?;
+    }
+    match frame.source() {
+        Some(source) => value(out, ",\"source\":", &source),
+        None => Ok(()),
+    }
+}
+
+/// The functions of a stack, innermost first.
+fn stack(out: &mut Vec<u8>, tables: &Tables, id: u32) -> io::Result<()> {
+    let Some(locations) = tables.stack_of(id) else {
+        return Ok(());
+    };
+    let frames = locations.iter().flat_map(|&id| tables.frames(id));
+    let names: Vec<Cow<'_, str>> = frames.map(|frame| frame.name()).collect();
+    value(out, ",\"stack\":", &names)
 }
 
 /// Text, with U+FFFD for what is not UTF-8.
@@ -186,43 +228,10 @@ fn lossy(name: Cow<'_, [u8]>) -> Cow<'_, str> {
     }
 }
 
-/// An address: a string, because many JSON readers keep only 53 bits of a number.
-struct Hex(u64);
-
-impl Serialize for Hex {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:#x}", self.0))
-    }
-}
-
-/// The functions of a stack, innermost first.
-struct Stack<'a> {
-    tables: &'a Tables,
-    locations: &'a [u32],
-}
-
-impl Serialize for Stack<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let locations = self.locations.iter();
-        let frames = locations.flat_map(|&id| self.tables.frames(id));
-        serializer.collect_seq(frames.map(|frame| frame.name()))
-    }
-}
-
-/// The names of the flags that are set.
-struct Flags(Evidence);
-
-impl Serialize for Flags {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let set = Evidence::FLAGS.iter().filter(|flag| self.0.any(flag.0));
-        serializer.collect_seq(set.map(|flag| flag.1))
-    }
-}
-
 /// Four faults of different kinds with their threads' names.
 #[cfg(test)]
 pub(crate) fn sample() -> Vec<(Fault, Option<&'static [u8]>)> {
-    use fault_trace_common::{Closer, ErrorCode, Region};
+    use fault_trace_common::{Class, Closer, Confidence, ErrorCode, Region};
     let anonymous = Fault {
         time_ns: 1_000_123_456,
         latency_ns: Some(1_234),
@@ -310,9 +319,9 @@ mod tests {
 
     fn write(faults: impl IntoIterator<Item = Fault>, out: impl Write) -> io::Result<()> {
         let tables = tables();
-        let mut writer = JsonlWriter::new(out);
+        let mut writer = JsonlWriter::new(out, &tables);
         for fault in faults {
-            writer.write(&fault, &tables)?;
+            writer.write(&fault)?;
         }
         writer.finish().map(drop)
     }

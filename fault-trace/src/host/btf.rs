@@ -17,6 +17,7 @@ pub struct TaskOffsets {
     pub tgid: Option<u32>,
     pub min_flt: Option<u32>,
     pub maj_flt: Option<u32>,
+    pub cgroups: Option<u32>,
 }
 
 impl TaskOffsets {
@@ -42,6 +43,7 @@ impl TaskOffsets {
             tgid: offset(b"tgid"),
             min_flt: offset(b"min_flt"),
             maj_flt: offset(b"maj_flt"),
+            cgroups: offset(b"cgroups"),
         })
     }
 }
@@ -91,6 +93,7 @@ mod tests {
             tgid: Some(8),
             min_flt: Some(12),
             maj_flt: None,
+            cgroups: None,
         };
         assert_eq!(TaskOffsets::parse(&sample()), expected);
     }

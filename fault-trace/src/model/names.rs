@@ -1,6 +1,8 @@
 //! Which name a thread had when.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
 
 use super::event::{TaskChange, TaskEvent};
 
@@ -18,7 +20,7 @@ pub struct TaskNames {
     /// Names kept, over all threads.
     len: usize,
     forgotten: u64,
-    threads: HashMap<(u32, u32), VecDeque<Name>>,
+    threads: FxHashMap<(u32, u32), VecDeque<Name>>,
     /// Threads in the order of their exits; those that came back to life since are passed over.
     exited: VecDeque<(u32, u32)>,
 }
@@ -44,7 +46,7 @@ impl TaskNames {
             capacity,
             len: 0,
             forgotten: 0,
-            threads: HashMap::new(),
+            threads: FxHashMap::default(),
             exited: VecDeque::new(),
         }
     }

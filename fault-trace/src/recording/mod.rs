@@ -20,6 +20,7 @@ mod error;
 mod files;
 mod manifest;
 mod names;
+mod pruning;
 mod reader;
 mod rows;
 mod schema;
@@ -27,6 +28,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod wanted;
 mod writer;
 
 pub use error::RecordingError;
@@ -34,6 +36,7 @@ pub use reader::{Completeness, Damaged, Recording};
 pub use rows::Rows;
 pub use segment::SEGMENT_ROWS;
 pub use thread::WriterThread;
+pub use wanted::Wanted;
 pub use writer::{RecordingWriter, Written};
 
 /// The version of the format that is written, and the newest that is read. It grows when older

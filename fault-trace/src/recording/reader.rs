@@ -9,6 +9,7 @@ use super::{
     RecordingError, files, manifest,
     rows::{self, Rows},
     schema::{Row, TABLES},
+    wanted::Wanted,
 };
 use crate::model::{
     Fault, Run, TaskEvent,
@@ -93,6 +94,12 @@ impl Recording {
         self.rows()
     }
 
+    /// The same, but only what is `wanted` of them, which is faster.
+    #[must_use]
+    pub fn faults_wanted(&self, wanted: Wanted) -> Rows<Fault> {
+        Rows::new(self.paths::<Fault>(), wanted)
+    }
+
     /// The task events of the readable segments, in the order in which they came.
     #[must_use]
     pub fn tasks(&self) -> Rows<TaskEvent> {
@@ -130,7 +137,11 @@ impl Recording {
     }
 
     fn rows<R: Row>(&self) -> Rows<R> {
-        Rows::new(self.segments.get(R::TABLE).cloned().unwrap_or_default())
+        Rows::new(self.paths::<R>(), Wanted::EVERYTHING)
+    }
+
+    fn paths<R: Row>(&self) -> Vec<PathBuf> {
+        self.segments.get(R::TABLE).cloned().unwrap_or_default()
     }
 }
 

@@ -7,7 +7,6 @@ use std::{
     sync::Arc,
 };
 
-use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema};
 use parquet::{
     arrow::{
@@ -22,10 +21,11 @@ use parquet::{
 };
 
 use super::{
-    FORMAT, FORMAT_KEY, RecordingError,
-    column::Column,
+    FORMAT, FORMAT_KEY, RecordingError, pruning,
     schema::{self, Row},
+    wanted::Wanted,
 };
+use crate::model::Fields;
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 8192;
@@ -35,9 +35,14 @@ const BATCH_ROWS: usize = 8192;
 /// A segment that turns out to be damaged yields one error, and reading goes on with the next one.
 pub struct Rows<R> {
     segments: std::vec::IntoIter<PathBuf>,
+    wanted: Wanted,
     open: Option<OpenSegment>,
-    batch: std::vec::IntoIter<R>,
+    /// The rows of the last batch; those of the next are written over them.
+    batch: Vec<R>,
+    /// How many of them the iterator has handed out.
+    handed_out: usize,
     unknown_names: u64,
+    passed_over: u64,
 }
 
 struct OpenSegment {
@@ -46,12 +51,15 @@ struct OpenSegment {
 }
 
 impl<R> Rows<R> {
-    pub(super) fn new(segments: Vec<PathBuf>) -> Self {
+    pub(super) fn new(segments: Vec<PathBuf>, wanted: Wanted) -> Self {
         Self {
             segments: segments.into_iter(),
+            wanted,
             open: None,
-            batch: Vec::new().into_iter(),
+            batch: Vec::new(),
+            handed_out: 0,
             unknown_names: 0,
+            passed_over: 0,
         }
     }
 
@@ -61,58 +69,100 @@ impl<R> Rows<R> {
     pub const fn unknown_names(&self) -> u64 {
         self.unknown_names
     }
+
+    /// Rows so far that were not read, for none of them is [`Wanted`].
+    #[must_use]
+    pub const fn passed_over(&self) -> u64 {
+        self.passed_over
+    }
+}
+
+#[expect(private_bounds, reason = "there are no rows but those of the tables")]
+impl<R: Row> Rows<R> {
+    /// The next rows, at least one; all of them are handed out by this.
+    pub fn next_batch(&mut self) -> Option<Result<&[R], RecordingError>> {
+        while self.handed_out == self.batch.len() {
+            if let Err(error) = self.advance()? {
+                return Some(Err(error));
+            }
+        }
+        let first = std::mem::replace(&mut self.handed_out, self.batch.len());
+        Some(Ok(&self.batch[first..]))
+    }
+
+    /// Reads another batch, or opens another segment.
+    fn advance(&mut self) -> Option<Result<(), RecordingError>> {
+        self.handed_out = 0;
+        let read =
+            match &mut self.open {
+                None => {
+                    // No row keeps what another segment had in a column that this one lacks.
+                    self.batch.clear();
+                    let path = self.segments.next()?;
+                    let opened = OpenSegment::open::<R>(path, &self.wanted);
+                    opened.map(|(segment, passed_over)| {
+                        self.open = Some(segment);
+                        self.passed_over += passed_over;
+                    })
+                }
+                Some(segment) => segment
+                    .read(self.wanted.fields, &mut self.batch)
+                    .map(|read| match read {
+                        None => self.open = None,
+                        Some(unknown_names) => self.unknown_names += unknown_names,
+                    }),
+            };
+        if read.is_err() {
+            self.open = None;
+        }
+        if self.open.is_none() {
+            self.batch.clear();
+        }
+        Some(read)
+    }
 }
 
 impl<R: Row> Iterator for Rows<R> {
     type Item = Result<R, RecordingError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(row) = self.batch.next() {
-                return Some(Ok(row));
-            }
-            match next_batch(self)? {
-                Ok(rows) => self.batch = rows.into_iter(),
-                Err(error) => {
-                    self.open = None;
-                    return Some(Err(error));
-                }
+        while self.handed_out == self.batch.len() {
+            if let Err(error) = self.advance()? {
+                return Some(Err(error));
             }
         }
+        let row = std::mem::replace(&mut self.batch[self.handed_out], R::blank());
+        self.handed_out += 1;
+        Some(Ok(row))
     }
 }
 
-/// The next batch, or an empty one between segments.
-fn next_batch<R: Row>(rows: &mut Rows<R>) -> Option<Result<Vec<R>, RecordingError>> {
-    let Some(segment) = &mut rows.open else {
-        let path = rows.segments.next()?;
-        return Some(OpenSegment::open::<R>(path).map(|segment| {
-            rows.open = Some(segment);
-            Vec::new()
-        }));
-    };
-    let path = &segment.path;
-    let batch = match guarded(path, || segment.batches.next().transpose()) {
-        Ok(Some(batch)) => batch,
-        Ok(None) => {
-            rows.open = None;
-            return Some(Ok(Vec::new()));
-        }
-        Err(error) => return Some(Err(error)),
-    };
-    let decoded = decode(path, &batch);
-    Some(decoded.map(|(decoded, unknown_names)| {
-        rows.unknown_names += unknown_names;
-        decoded
-    }))
-}
-
 impl OpenSegment {
-    fn open<R: Row>(path: PathBuf) -> Result<Self, RecordingError> {
+    /// Opens a segment, and tells how many of its rows are passed over.
+    fn open<R: Row>(path: PathBuf, wanted: &Wanted) -> Result<(Self, u64), RecordingError> {
         let (file, metadata) = footer(&path)?;
-        let batches =
-            reader::<R>(file, metadata).map_err(|error| RecordingError::damaged(&path, error))?;
-        Ok(Self { path, batches })
+        let (batches, passed_over) = reader::<R>(file, metadata, wanted)
+            .map_err(|error| RecordingError::damaged(&path, error))?;
+        Ok((Self { path, batches }, passed_over))
+    }
+
+    /// Reads the next rows into `rows` and returns how many names in them are unknown; `None` at the
+    /// end.
+    fn read<R: Row>(
+        &mut self,
+        fields: Fields,
+        rows: &mut Vec<R>,
+    ) -> Result<Option<u64>, RecordingError> {
+        let path = &self.path;
+        let Some(batch) = guarded(path, || self.batches.next().transpose())? else {
+            return Ok(None);
+        };
+        rows.resize_with(batch.num_rows(), R::blank);
+        let read = schema::read(&batch, fields, rows).map_err(|column| {
+            let reason = format!("its column {column} is missing or of another type");
+            RecordingError::damaged(path, reason)
+        });
+        read.map(Some)
     }
 }
 
@@ -128,21 +178,16 @@ fn guarded<T, E: ToString>(
     }
 }
 
-fn decode<R: Row>(path: &Path, batch: &RecordBatch) -> Result<(Vec<R>, u64), RecordingError> {
-    schema::rows(batch).map_err(|column| {
-        let reason = format!("its column {column} is missing or of another type");
-        RecordingError::damaged(path, reason)
-    })
-}
-
-/// Decodes the columns that the rows need, each as the type that it is read from.
+/// Decodes the columns that are wanted, each as the type that it is read from; tells how many rows it
+/// passes over.
 fn reader<R: Row>(
     file: File,
     metadata: Arc<ParquetMetaData>,
-) -> Result<ParquetRecordBatchReader, ParquetError> {
+    wanted: &Wanted,
+) -> Result<(ParquetRecordBatchReader, u64), ParquetError> {
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let found = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options)?;
-    let wanted = found.schema().fields().iter().map(|field| {
+    let typed = found.schema().fields().iter().map(|field| {
         let column = R::columns()
             .iter()
             .find(|column| column.name == field.name());
@@ -151,16 +196,18 @@ fn reader<R: Row>(
             |column| Field::clone(field).with_data_type(column.data_type.clone()),
         )
     });
-    let schema = Arc::new(Schema::new(wanted.collect::<Vec<_>>()));
+    let schema = Arc::new(Schema::new(typed.collect::<Vec<_>>()));
     let options = ArrowReaderOptions::new().with_schema(schema);
     let metadata = ArrowReaderMetadata::try_new(metadata, options)?;
-    let needed = R::columns().iter().filter(|column| column.is_read());
-    let needed: Vec<&str> = needed.map(|column: &Column<R>| column.name).collect();
-    let projection = ProjectionMask::columns(metadata.parquet_schema(), needed);
-    ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+    let columns = schema::wanted::<R>(wanted.fields).map(|column| column.name);
+    let projection = ProjectionMask::columns(metadata.parquet_schema(), columns);
+    let (row_groups, passed_over) = pruning::row_groups::<R>(&metadata, wanted)?;
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
         .with_batch_size(BATCH_ROWS)
         .with_projection(projection)
-        .build()
+        .with_row_groups(row_groups)
+        .build()?;
+    Ok((reader, passed_over))
 }
 
 /// Opens a segment and reads what stands at its end.

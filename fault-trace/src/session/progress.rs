@@ -1,12 +1,15 @@
-//! The progress line on standard error: elapsed, faults, rate, dropped.
+//! What goes on, on standard error: a line while faults come in, a bar while they are read.
 
-use std::time::Duration;
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{model::Run, render::units};
 
-/// A line that is drawn anew; nothing where standard error is not a terminal.
+/// Elapsed, faults, rate, dropped: a line that is drawn anew; nothing where standard error is not a terminal.
 pub(super) struct ProgressLine {
     bar: ProgressBar,
     last: Option<(Duration, u64)>,
@@ -52,6 +55,48 @@ impl ProgressLine {
 
     /// Takes the line away.
     pub(super) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// What takes less is over before anybody wonders.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How far the reading of a recording has come: a bar that goes away in the end; nothing where standard
+/// error is not a terminal.
+pub(super) struct ReadingBar {
+    bar: ProgressBar,
+    started: Instant,
+    is_shown: Cell<bool>,
+}
+
+impl ReadingBar {
+    /// Of so many faults.
+    pub(super) fn new(faults: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(faults), ProgressDrawTarget::hidden());
+        let template = "{bar:30} {percent:>3}% of {human_len} faults, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            started: Instant::now(),
+            is_shown: Cell::new(false),
+        }
+    }
+
+    /// So many more were read.
+    pub(super) fn advance(&self, faults: u64) {
+        self.bar.inc(faults);
+        if !self.is_shown.get() && self.started.elapsed() > PATIENCE {
+            self.is_shown.set(true);
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+    }
+}
+
+impl Drop for ReadingBar {
+    fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
 }

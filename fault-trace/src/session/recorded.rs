@@ -2,6 +2,7 @@
 
 mod diff;
 mod export;
+mod faults;
 mod hgrm;
 mod merged;
 mod selection;
@@ -101,9 +102,12 @@ fn view(
     if recording.completeness.fault_rows > 0 {
         view::require(options.by, &tables)?;
     }
+    let (fields, filter) = (ViewBuilder::fields(options.by), options.filter.clone());
     let mut builder = ViewBuilder::new(options, &tables, &recording.run);
-    for fault in recording.faults() {
-        builder.fault(&fault?);
-    }
+    let passed_over = faults::batches(recording, fields, &filter, |batch| {
+        batch.iter().for_each(|fault| builder.fault(fault));
+        Ok(())
+    })?;
+    builder.pass_over(passed_over);
     Ok(builder.finish())
 }

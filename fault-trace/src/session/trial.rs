@@ -39,6 +39,7 @@ pub(super) fn settings(system: &System) -> anyhow::Result<Settings> {
             tgid: offsets.tgid.unwrap_or(0),
             min_flt: offsets.min_flt.unwrap_or(0),
             maj_flt: offsets.maj_flt.unwrap_or(0),
+            cgroups: offsets.cgroups.unwrap_or(0),
         },
         kernel: (version.major, version.minor),
         hooks: Hooks::ALL,

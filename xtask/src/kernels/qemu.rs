@@ -115,10 +115,10 @@ fn disk(name: &str, image: &Path) -> [String; 4] {
 
 const SMALL: [&str; 4] = ["-smp", "1", "-m", "2G"];
 const COUNTING: [&str; 6] = ["-smp", "1", "-m", "2G", "-icount", "shift=0,sleep=off"];
-/// A CPU and half of the memory on each.
+/// Two CPUs and half of the memory on each.
 const TWO_NODES: [&str; 12] = [
     "-smp",
-    "2",
+    "4",
     "-m",
     "2G",
     "-object",
@@ -126,9 +126,9 @@ const TWO_NODES: [&str; 12] = [
     "-object",
     "memory-backend-ram,id=far,size=1G",
     "-numa",
-    "node,nodeid=0,cpus=0,memdev=near",
+    "node,nodeid=0,cpus=0-1,memdev=near",
     "-numa",
-    "node,nodeid=1,cpus=1,memdev=far",
+    "node,nodeid=1,cpus=2-3,memdev=far",
 ];
 
 /// NVMe and ext4 are built into Debian's kernels: no initramfs is needed.

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use rustc_hash::FxHashMap;
 
+use super::by_id::ById;
 use crate::model::{
     Event, Fault, TaskEvent, TaskNames,
     attribution::{CgroupRow, LocationRow, MappingKind, MappingRow, StackRow, SymbolRow},
@@ -34,12 +35,12 @@ pub struct Tables {
     rows: usize,
     stack_frames: usize,
     not_kept: u64,
-    mappings: FxHashMap<u32, MappingRow>,
-    locations: FxHashMap<u32, LocationRow>,
+    mappings: ById<MappingRow>,
+    locations: ById<LocationRow>,
     /// Innermost first.
-    symbols: FxHashMap<u32, Vec<SymbolRow>>,
+    symbols: ById<Vec<SymbolRow>>,
     /// Locations, innermost first; 0 for a frame that is missing.
-    stacks: FxHashMap<u32, Vec<u32>>,
+    stacks: ById<Vec<u32>>,
     cgroups: FxHashMap<u64, Vec<u8>>,
     memberships: Memberships,
     names: TaskNames,
@@ -61,10 +62,10 @@ impl Tables {
             rows: 0,
             stack_frames: 0,
             not_kept: 0,
-            mappings: FxHashMap::default(),
-            locations: FxHashMap::default(),
-            symbols: FxHashMap::default(),
-            stacks: FxHashMap::default(),
+            mappings: ById::default(),
+            locations: ById::default(),
+            symbols: ById::default(),
+            stacks: ById::default(),
             cgroups: FxHashMap::default(),
             memberships: Memberships::default(),
             names: TaskNames::default(),
@@ -112,7 +113,7 @@ impl Tables {
     /// Takes in a function of a location.
     pub fn symbol(&mut self, row: SymbolRow) {
         if self.room() {
-            let symbols = self.symbols.entry(row.location_id).or_default();
+            let symbols = self.symbols.entry(row.location_id);
             let index = symbols.partition_point(|known| known.depth < row.depth);
             symbols.insert(index, row);
         }
@@ -126,7 +127,7 @@ impl Tables {
             return;
         }
         self.stack_frames += 1;
-        let frames = self.stacks.entry(row.stack_id).or_default();
+        let frames = self.stacks.entry(row.stack_id);
         if frames.len() <= depth {
             frames.resize(depth + 1, 0);
         }
@@ -162,38 +163,35 @@ impl Tables {
     /// The mapping of that id.
     #[must_use]
     pub fn mapping_of(&self, id: u32) -> Option<&MappingRow> {
-        self.mappings.get(&id)
+        self.mappings.get(id)
     }
 
     /// What a fault lies in.
     #[must_use]
     pub fn kind(&self, fault: &Fault) -> Option<MappingKind> {
-        let row = self.mappings.get(&fault.mapping_id?)?;
+        let row = self.mappings.get(fault.mapping_id?)?;
         Some(row.kind)
     }
 
     /// The location of that id.
     #[must_use]
     pub fn location_of(&self, id: u32) -> Option<&LocationRow> {
-        self.locations.get(&id)
+        self.locations.get(id)
     }
 
     /// The functions of a location, innermost first; one without a name where none is known.
     pub fn frames(&self, location_id: u32) -> impl Iterator<Item = Frame<'_>> {
-        let location = self.locations.get(&location_id);
-        let symbols = self
-            .symbols
-            .get(&location_id)
-            .map_or(&[][..], Vec::as_slice);
+        let location = self.locations.get(location_id);
+        let symbols = self.symbols.get(location_id).map_or(&[][..], Vec::as_slice);
         (0..symbols.len().max(1)).map(move |depth| Frame::new(location, symbols.get(depth)))
     }
 
     /// The innermost function of a location.
     #[must_use]
     pub fn innermost(&self, location_id: u32) -> Frame<'_> {
-        let symbols = self.symbols.get(&location_id);
+        let symbols = self.symbols.get(location_id);
         Frame::new(
-            self.locations.get(&location_id),
+            self.locations.get(location_id),
             symbols.and_then(|symbols| symbols.first()),
         )
     }
@@ -201,7 +199,7 @@ impl Tables {
     /// The locations of a stack, innermost first: the faulting instruction, its caller, …
     #[must_use]
     pub fn stack_of(&self, id: u32) -> Option<&[u32]> {
-        self.stacks.get(&id).map(Vec::as_slice)
+        self.stacks.get(id).map(Vec::as_slice)
     }
 
     /// Whether any mapping is known.
@@ -227,7 +225,7 @@ impl Tables {
     #[must_use]
     pub fn is_truncated(&self, stack_id: u32) -> bool {
         self.stacks
-            .get(&stack_id)
+            .get(stack_id)
             .is_some_and(|locations| truncation::is_truncated(self, locations))
     }
 

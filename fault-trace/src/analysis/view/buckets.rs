@@ -3,7 +3,7 @@
 use fault_trace_common::histogram::{BUCKETS, bucket_high, bucket_low, bucket_of};
 
 /// Beyond so many filled buckets, an array is faster and not much larger.
-const SPARSE: usize = 64;
+const SPARSE: usize = 16;
 
 /// Faults a latency bucket, see `fault_trace_common::histogram`.
 #[derive(Clone, PartialEq, Eq, Debug)]

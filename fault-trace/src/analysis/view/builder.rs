@@ -9,16 +9,17 @@ use super::{
     group::Group,
     groups::{self, Groups, Key},
     inclusive::Callers,
-    key::Keys,
+    key::{self, Keys},
     row::Inclusive,
     subject::Subjects,
 };
 use crate::{
     analysis::{
         Tables,
+        by_id::ById,
         resident::{Resident, Sources},
     },
-    model::{Fault, Run},
+    model::{Fault, Fields, Run},
 };
 
 /// A run is cut into so many slots at most.
@@ -36,7 +37,7 @@ pub struct ViewBuilder<'a> {
     groups: Groups,
     callers: Option<Callers>,
     of: u64,
-    truncated: FxHashMap<u32, bool>,
+    truncated: ById<bool>,
     truncated_stacks: u64,
     without_stack: u64,
 }
@@ -73,10 +74,21 @@ impl<'a> ViewBuilder<'a> {
             run,
             window,
             of: 0,
-            truncated: FxHashMap::default(),
+            truncated: ById::default(),
             truncated_stacks: 0,
             without_stack: 0,
         }
+    }
+
+    /// What [`ViewBuilder::fault`] looks at in a view by `by`, beside its filter.
+    #[must_use]
+    pub const fn fields(by: By) -> Fields {
+        key::fields(by).and(Group::FIELDS)
+    }
+
+    /// Counts recorded faults that the filter refuses and that are not taken in for that.
+    pub const fn pass_over(&mut self, faults: u64) {
+        self.of += faults;
     }
 
     /// Takes in a recorded fault.
@@ -102,8 +114,14 @@ impl<'a> ViewBuilder<'a> {
             self.without_stack += 1;
             return;
         };
-        let truncated = self.truncated.entry(id);
-        let truncated = *truncated.or_insert_with(|| self.tables.is_truncated(id));
+        let truncated = match self.truncated.get(id) {
+            Some(&truncated) => truncated,
+            None => {
+                let truncated = self.tables.is_truncated(id);
+                self.truncated.insert(id, truncated);
+                truncated
+            }
+        };
         self.truncated_stacks += u64::from(truncated);
     }
 

@@ -4,14 +4,14 @@ use std::cmp::Reverse;
 
 use fault_trace_common::{
     Class, Confidence,
-    phase::{self, Spent},
+    phase::{self, MEASURED, Spent},
 };
 use serde::{Serialize, Serializer};
 
 use super::buckets::Buckets;
 use crate::{
     analysis::{Tally, resident::Resident},
-    model::{ClassTotals, Fault},
+    model::{ClassTotals, Fault, Field, Fields},
 };
 
 /// A group of faults.
@@ -30,22 +30,35 @@ pub(super) struct Group {
     pub(super) resident: Resident,
     /// In the order in which they were first seen.
     classes: Vec<(Class, u64)>,
-    /// Lowest and highest of what the view looks at: offsets in a file, or addresses.
+    /// Lowest and highest offset in a file.
     pub(super) span: Option<(u64, u64)>,
     /// Of the newest fault that has one.
     pub(super) mapping_id: Option<u32>,
 }
 
 impl Group {
-    /// Adds a fault at `position`.
-    pub(super) fn fault(&mut self, fault: &Fault, resident: Resident, position: u64) {
+    /// What is added up of a fault.
+    pub(super) const FIELDS: Fields = Resident::FIELDS.and(Fields::of(&[
+        Field::Class,
+        Field::Confidence,
+        Field::Evidence,
+        Field::Latency,
+        Field::Mapping,
+        Field::Pages,
+        Field::Phases,
+    ]));
+
+    /// Adds a fault at `position` of a file.
+    pub(super) fn fault(&mut self, fault: &Fault, resident: Resident, position: Option<u64>) {
         self.count += 1;
         self.inferred += u64::from(fault.confidence == Confidence::Inferred);
         self.major += u64::from(fault.is_major());
         self.pages += u64::from(fault.pages);
         self.resident += resident;
         self.mapping_id = fault.mapping_id.or(self.mapping_id);
-        self.reach(position, position);
+        if let Some(position) = position {
+            self.reach(position, position);
+        }
         self.class(fault.class, 1);
         match fault.latency_ns {
             None => self.untimed += 1,
@@ -53,7 +66,9 @@ impl Group {
                 self.sum_ns = self.sum_ns.saturating_add(ns);
                 self.min_ns = Some(self.min_ns.map_or(ns, |min_ns| min_ns.min(ns)));
                 self.max_ns = self.max_ns.max(Some(ns));
-                phase::add(&mut self.phases_ns, &fault.phases_ns);
+                if fault.phases_ns != [0; MEASURED] {
+                    phase::add(&mut self.phases_ns, &fault.phases_ns);
+                }
                 self.latencies.count(ns);
             }
         }

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::{groups, key::Keys, row::Inclusive};
 use crate::{
-    analysis::Tables,
+    analysis::{Tables, slots::Slots},
     model::{Fault, attribution::LocationKind},
 };
 
@@ -12,19 +12,27 @@ use crate::{
 /// looked up once.
 #[derive(Debug, Default)]
 pub(super) struct Callers {
-    stacks: FxHashMap<(u32, u32), Inclusive>,
+    slots: Slots<StackKey>,
+    sums: Vec<(StackKey, Inclusive)>,
 }
+
+/// A stack and a function.
+type StackKey = (u32, u32);
 
 impl Callers {
     /// Adds a fault in the function of that number.
     pub(super) fn fault(&mut self, fault: &Fault, function: u32) {
         let mut key = (fault.stack_id.unwrap_or(0), function);
-        if self.stacks.len() >= groups::CAPACITY && !self.stacks.contains_key(&key) {
+        let slot = self.slots.of(key, groups::CAPACITY).or_else(|| {
             // Without room for its stack it counts for its own function alone.
             key.0 = 0;
+            self.slots.of(key, usize::MAX)
+        });
+        let Some(slot) = slot else { return };
+        if slot == self.sums.len() {
+            self.sums.push((key, Inclusive::default()));
         }
-        let sum = self.stacks.entry(key).or_default();
-        add(sum, 1, fault.latency_ns.unwrap_or(0));
+        add(&mut self.sums[slot].1, 1, fault.latency_ns.unwrap_or(0));
     }
 
     /// The sums by the functions' numbers. A function that calls itself counts once.
@@ -35,7 +43,7 @@ impl Callers {
     ) -> FxHashMap<u32, Inclusive> {
         let mut sums: FxHashMap<u32, Inclusive> = FxHashMap::default();
         let mut functions = Vec::new();
-        for (&(stack_id, own), sum) in &self.stacks {
+        for &((stack_id, own), ref sum) in &self.sums {
             functions.clear();
             functions.push(own);
             for &location_id in tables.stack_of(stack_id).unwrap_or_default() {

@@ -4,13 +4,29 @@ use rustc_hash::FxHashMap;
 
 use super::{By, Window, groups::Key};
 use crate::{
-    analysis::{Tables, tables::Frame},
+    analysis::{Tables, by_id::ById, tables::Frame},
     model::{
-        Fault,
+        Fault, Field, Fields,
         attribution::{LocationKind, MappingKind, MappingRow},
         mapping::Device,
     },
 };
+
+/// What [`Keys::of`] looks at, and what else tells one group from another.
+pub(super) const fn fields(by: By) -> Fields {
+    match by {
+        By::Class => Fields::of(&[Field::Class]),
+        By::Process => Fields::of(&[Field::Pid]),
+        By::Thread => Fields::of(&[Field::Pid, Field::Tid]),
+        By::Function => Fields::of(&[Field::Location, Field::Stack]),
+        By::Stack => Fields::of(&[Field::Stack]),
+        By::File => Fields::of(&[Field::Mapping, Field::Address]),
+        By::Mapping => Fields::of(&[Field::Mapping]),
+        By::Page => Fields::of(&[Field::Pid, Field::Address]),
+        By::Cgroup => Fields::of(&[Field::Pid, Field::Tid, Field::Time]),
+        By::Time => Fields::of(&[Field::Time]),
+    }
+}
 
 /// Numbers names: equal ones get equal numbers, from 1.
 #[derive(Debug)]
@@ -47,7 +63,7 @@ pub(super) struct Keys<'a> {
     mappings: Numbers<MappingName<'a>>,
     functions: Numbers<FunctionName<'a>>,
     /// The number of an id of a mapping or location, or 0.
-    known: FxHashMap<u32, u32>,
+    known: ById<u32>,
     /// A mapping of each number.
     examples: FxHashMap<u32, u32>,
     /// The function of each number from 1.
@@ -64,14 +80,14 @@ impl<'a> Keys<'a> {
             files: Numbers::default(),
             mappings: Numbers::default(),
             functions: Numbers::default(),
-            known: FxHashMap::default(),
+            known: ById::default(),
             examples: FxHashMap::default(),
             frames: Vec::new(),
         }
     }
 
-    /// The group of `fault`, and its position: what the group's range is taken over.
-    pub(super) fn of(&mut self, fault: &Fault) -> (Key, u64) {
+    /// The group of `fault`, and its position in a file: what the group's range is taken over.
+    pub(super) fn of(&mut self, fault: &Fault) -> (Key, Option<u64>) {
         let key = match self.by {
             By::Class => (0, fault.class as u64),
             By::Process => (fault.pid, 0),
@@ -87,7 +103,7 @@ impl<'a> Keys<'a> {
             }
             By::Time => (0, self.window.slot(fault.time_ns)),
         };
-        (key, fault.address)
+        (key, None)
     }
 
     /// A mapping of the file or the mapping of that number.
@@ -105,7 +121,7 @@ impl<'a> Keys<'a> {
     /// The number of the function at a location; 0 if the location is not known.
     pub(super) fn location(&mut self, id: Option<u32>) -> u32 {
         let Some(id) = id else { return 0 };
-        if let Some(&number) = self.known.get(&id) {
+        if let Some(&number) = self.known.get(id) {
             return number;
         }
         let number = match self.tables.location_of(id) {
@@ -131,12 +147,12 @@ impl<'a> Keys<'a> {
         number
     }
 
-    fn file(&mut self, fault: &Fault) -> (Key, u64) {
+    fn file(&mut self, fault: &Fault) -> (Key, Option<u64>) {
         let row = fault.mapping_id.and_then(|id| self.tables.mapping_of(id));
         let Some((id, row)) = fault.mapping_id.zip(row) else {
-            return ((0, 0), fault.address);
+            return ((0, 0), None);
         };
-        let number = match self.known.get(&id) {
+        let number = match self.known.get(id) {
             Some(&number) => number,
             None => {
                 let number = self.files.get(file_name(row));
@@ -145,12 +161,12 @@ impl<'a> Keys<'a> {
                 number
             }
         };
-        ((0, number.into()), row.offset_of(fault.address))
+        ((0, number.into()), Some(row.offset_of(fault.address)))
     }
 
     fn mapping(&mut self, id: Option<u32>) -> u32 {
         let Some(id) = id else { return 0 };
-        if let Some(&number) = self.known.get(&id) {
+        if let Some(&number) = self.known.get(id) {
             return number;
         }
         let number = match self.tables.mapping_of(id) {

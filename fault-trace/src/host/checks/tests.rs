@@ -13,6 +13,7 @@ pub(super) fn facts() -> Facts {
             tgid: Some(1268),
             min_flt: Some(1568),
             maj_flt: Some(1576),
+            cgroups: Some(2712),
         },
         privileges: Privileges {
             capabilities: Some((1 << 41) - 1),

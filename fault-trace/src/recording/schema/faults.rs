@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use arrow_array::types::{UInt16Type, UInt32Type, UInt64Type};
 use fault_trace_common::{
-    Class, Confidence, ErrorCode, Evidence, error_code::Access, phase::Phase,
+    Class, Confidence, ErrorCode, Evidence,
+    error_code::Access,
+    phase::{MEASURED, Phase},
 };
 
 use super::{
@@ -14,7 +16,7 @@ use super::{
     },
     Row,
 };
-use crate::model::Fault;
+use crate::model::{Fault, Field};
 
 impl Row for Fault {
     const TABLE: &'static str = "faults";
@@ -27,13 +29,50 @@ impl Row for Fault {
     fn blank() -> Self {
         Self::BLANK
     }
+
+    fn field(column: &str) -> Option<Field> {
+        Some(match column {
+            "time_ns" => Field::Time,
+            "latency_ns" => Field::Latency,
+            "address" => Field::Address,
+            "ip" => Field::Ip,
+            "evidence" => Field::Evidence,
+            "error_code" => Field::ErrorCode,
+            "pid" => Field::Pid,
+            "tid" => Field::Tid,
+            "cpu" => Field::Cpu,
+            "pages" => Field::Pages,
+            "class" => Field::Class,
+            "confidence" => Field::Confidence,
+            "around_pages" => Field::AroundPages,
+            "mapping_id" => Field::Mapping,
+            "location_id" => Field::Location,
+            "stack_id" => Field::Stack,
+            _ => {
+                return PHASES
+                    .iter()
+                    .any(|(name, _)| *name == column)
+                    .then_some(Field::Phases);
+            }
+        })
+    }
 }
+
+/// The columns of the phases.
+const PHASES: [(&str, Phase); MEASURED] = [
+    ("lock_ns", Phase::Lock),
+    ("io_ns", Phase::Io),
+    ("sleep_ns", Phase::Sleep),
+    ("preempted_ns", Phase::Preempted),
+    ("reclaim_ns", Phase::Reclaim),
+    ("compaction_ns", Phase::Compaction),
+];
 
 const MODES: [&str; 2] = ["user", "kernel"];
 
 /// Without the family, which follows from the class and would cost 13 ns a row.
 fn fault_columns() -> Vec<Column<Fault>> {
-    vec![
+    let mut columns = vec![
         Column::number::<UInt64Type>(
             "time_ns",
             Delta,
@@ -94,12 +133,9 @@ fn fault_columns() -> Vec<Column<Fault>> {
             |f: &Fault| (f.around_pages != 0).then_some(f.around_pages),
             |f, v| f.around_pages = v.unwrap_or(0),
         ),
-        phase("lock_ns", Phase::Lock),
-        phase("io_ns", Phase::Io),
-        phase("sleep_ns", Phase::Sleep),
-        phase("preempted_ns", Phase::Preempted),
-        phase("reclaim_ns", Phase::Reclaim),
-        phase("compaction_ns", Phase::Compaction),
+    ];
+    columns.extend(PHASES.map(|(name, phase)| time_in(name, phase)));
+    columns.extend([
         Column::optional_number::<UInt32Type>(
             "mapping_id",
             Delta,
@@ -118,11 +154,12 @@ fn fault_columns() -> Vec<Column<Fault>> {
             |f: &Fault| f.stack_id,
             |f, v| f.stack_id = v,
         ),
-    ]
+    ]);
+    columns
 }
 
 /// The time in a phase; null for none.
-fn phase(name: &'static str, phase: Phase) -> Column<Fault> {
+fn time_in(name: &'static str, phase: Phase) -> Column<Fault> {
     let index = phase as usize;
     Column::optional_number::<UInt64Type>(
         name,

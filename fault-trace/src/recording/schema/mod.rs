@@ -14,7 +14,7 @@ use arrow_schema::{Schema, SchemaRef};
 
 use super::column::Column;
 use crate::model::{
-    Fault, TaskEvent,
+    Fault, Field, Fields, TaskEvent,
     attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
 };
 
@@ -39,6 +39,11 @@ pub(super) trait Row: Sized + Clone + 'static {
 
     /// A row whose fields are all to be set by its columns.
     fn blank() -> Self;
+
+    /// The field that a column holds; `None` if it is always read.
+    fn field(_column: &str) -> Option<Field> {
+        None
+    }
 }
 
 /// The Arrow schema of a table.
@@ -47,14 +52,23 @@ pub(super) fn arrow_schema<R: Row>() -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The rows of a batch and how many unknown names they hold.
+/// The columns that are to be read where only `fields` are looked at.
+pub(super) fn wanted<R: Row>(fields: Fields) -> impl Iterator<Item = &'static Column<R>> {
+    let read = R::columns().iter().filter(|column| column.is_read());
+    read.filter(move |column| R::field(column.name).is_none_or(|field| fields.has(field)))
+}
+
+/// Sets `fields` in `rows`, which are as many as the batch has; returns how many names are unknown.
 ///
 /// # Errors
 /// The name of a column that is missing or has another type.
-pub(super) fn rows<R: Row>(batch: &RecordBatch) -> Result<(Vec<R>, u64), &'static str> {
-    let mut rows = vec![R::blank(); batch.num_rows()];
+pub(super) fn read<R: Row>(
+    batch: &RecordBatch,
+    fields: Fields,
+    rows: &mut [R],
+) -> Result<u64, &'static str> {
     let mut unknown_names = 0;
-    for column in R::columns().iter().filter(|column| column.is_read()) {
+    for column in wanted::<R>(fields) {
         let Some(array) = batch.column_by_name(column.name) else {
             // Older recordings lack what was added since.
             if column.nullable {
@@ -62,7 +76,7 @@ pub(super) fn rows<R: Row>(batch: &RecordBatch) -> Result<(Vec<R>, u64), &'stati
             }
             return Err(column.name);
         };
-        unknown_names += column.read(array, &mut rows).ok_or(column.name)?;
+        unknown_names += column.read(array, rows).ok_or(column.name)?;
     }
-    Ok((rows, unknown_names))
+    Ok(unknown_names)
 }

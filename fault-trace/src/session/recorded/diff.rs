@@ -61,7 +61,7 @@ fn graph(
     let folded = |recording: &Recording| -> anyhow::Result<Folded> {
         let tables = tables::read(recording, &options.debug_directories)?;
         let filter = FaultFilter::default();
-        Ok(fold(recording, &tables, options.weight, filter)?)
+        fold(recording, &tables, options.weight, filter)
     };
     let both = [folded(before)?, folded(after)?];
     let [before, folded_after] = [&both[0], &both[1]];

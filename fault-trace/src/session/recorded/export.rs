@@ -8,14 +8,14 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{hgrm, selection, tables};
+use super::{faults, hgrm, selection, tables};
 use crate::{
     analysis::{FaultFilter, Folded, Folder, Tables, Weight},
     exit::Exit,
     export::{self, CsvWriter, JsonlWriter},
-    model::Fault,
+    model::{Fault, Fields},
     options::{ExportFormat, ExportOptions},
-    recording::{Recording, RecordingError},
+    recording::Recording,
     render,
 };
 
@@ -70,13 +70,15 @@ fn write(
     let tables = tables::read(recording, &options.debug_directories)?;
     match options.format {
         ExportFormat::Jsonl => {
-            let mut writer = JsonlWriter::new(out);
-            each(recording, &filter, |fault| writer.write(fault, &tables))?;
+            let mut writer = JsonlWriter::new(out, &tables);
+            each(recording, Fields::ALL, &filter, |fault| writer.write(fault))?;
             writer.finish()?;
         }
         ExportFormat::Csv => {
-            let mut writer = CsvWriter::new(out)?;
-            each(recording, &filter, |fault| writer.write(fault, &tables))?;
+            let mut writer = CsvWriter::new(out, &tables)?;
+            each(recording, export::csv::FIELDS, &filter, |fault| {
+                writer.write(fault)
+            })?;
             writer.finish()?;
         }
         ExportFormat::Folded => {
@@ -99,16 +101,15 @@ fn write(
 
 fn each(
     recording: &Recording,
+    fields: Fields,
     filter: &FaultFilter,
     mut write: impl FnMut(&Fault) -> io::Result<()>,
 ) -> anyhow::Result<()> {
-    for fault in recording.faults() {
-        let fault = fault?;
-        if filter.admits(&fault) {
-            write(&fault)?;
-        }
-    }
-    Ok(())
+    faults::batches(recording, fields, filter, |batch| {
+        let mut admitted = batch.iter().filter(|fault| filter.admits(fault));
+        Ok(admitted.try_for_each(&mut write)?)
+    })
+    .map(drop)
 }
 
 /// The recording's faults as folded stacks; says so where it has no stacks.
@@ -117,17 +118,19 @@ pub(super) fn fold(
     tables: &Tables,
     weight: Weight,
     filter: FaultFilter,
-) -> Result<Folded, RecordingError> {
+) -> anyhow::Result<Folded> {
     if !tables.has_stacks() {
         eprintln!(
             "fault-trace: the recording holds no stacks, only the faulting functions; record with -g \
              to get them"
         );
     }
-    let mut folder = Folder::new(weight, filter, tables, &recording.run);
-    for fault in recording.faults() {
-        folder.fault(&fault?);
-    }
+    let mut folder = Folder::new(weight, filter.clone(), tables, &recording.run);
+    let passed_over = faults::batches(recording, Folder::FIELDS, &filter, |batch| {
+        batch.iter().for_each(|fault| folder.fault(fault));
+        Ok(())
+    })?;
+    folder.pass_over(passed_over);
     Ok(folder.finish())
 }
 

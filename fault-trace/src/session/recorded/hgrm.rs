@@ -4,19 +4,31 @@ use std::{fs, path::Path};
 
 use anyhow::Context as _;
 
+use super::faults;
+
 use crate::{
     analysis::{FaultFilter, Tally},
     export,
-    model::ClassTotals,
-    recording::{Recording, RecordingError},
+    model::{ClassTotals, Fault, Field, Fields},
+    recording::Recording,
 };
+
+/// What [`ClassTotals::add_fault`] looks at.
+const FIELDS: Fields = Fields::of(&[
+    Field::Class,
+    Field::Confidence,
+    Field::Evidence,
+    Field::Latency,
+    Field::Pages,
+    Field::Phases,
+]);
 
 /// The totals of the classes that pass the filter: the kernel's, which are exact, or those of the
 /// recorded faults where the filter asks for more than classes.
 pub(super) fn tallies(
     recording: &Recording,
     filter: &FaultFilter,
-) -> Result<Vec<ClassTotals>, RecordingError> {
+) -> anyhow::Result<Vec<ClassTotals>> {
     let only_classes = FaultFilter {
         class_mask: None,
         ..filter.clone()
@@ -31,18 +43,22 @@ pub(super) fn tallies(
         return Ok(classes);
     }
     let mut classes: Vec<ClassTotals> = Vec::new();
-    for fault in recording.faults() {
-        let fault = fault?;
-        if filter.admits(&fault) {
-            let index = classes.binary_search_by_key(&fault.class, |totals| totals.class);
-            let index = index.unwrap_or_else(|place| {
-                classes.insert(place, ClassTotals::empty(fault.class));
-                place
-            });
-            classes[index].add_fault(&fault);
+    faults::batches(recording, FIELDS, filter, |batch| {
+        for fault in batch.iter().filter(|fault| filter.admits(fault)) {
+            add(&mut classes, fault);
         }
-    }
+        Ok(())
+    })?;
     Ok(classes)
+}
+
+fn add(classes: &mut Vec<ClassTotals>, fault: &Fault) {
+    let index = classes.binary_search_by_key(&fault.class, |totals| totals.class);
+    let index = index.unwrap_or_else(|place| {
+        classes.insert(place, ClassTotals::empty(fault.class));
+        place
+    });
+    classes[index].add_fault(fault);
 }
 
 /// The distribution of all classes together; empty without a known latency.

@@ -1,8 +1,13 @@
 //! The slowest faults of a recording.
 
+use super::faults;
 use crate::{
-    analysis::{FaultFilter, SlowFault, Tables, slowest::Worst},
-    recording::{Recording, RecordingError},
+    analysis::{
+        FaultFilter, SlowFault, Tables,
+        slowest::{Surroundings, Worst},
+    },
+    model::Fields,
+    recording::Recording,
 };
 
 /// At most `limit` of those that pass `filter`.
@@ -11,14 +16,27 @@ pub(super) fn slowest(
     tables: &Tables,
     limit: usize,
     filter: FaultFilter,
-) -> Result<Vec<SlowFault>, RecordingError> {
-    let mut worst = Worst::new(limit, filter);
-    for fault in recording.faults() {
-        worst.fault(&fault?);
-    }
+) -> anyhow::Result<Vec<SlowFault>> {
+    let find = |fields, filter: &FaultFilter| -> anyhow::Result<Worst> {
+        let mut worst = Worst::new(limit, filter.clone());
+        faults::batches(recording, fields, filter, |batch| {
+            batch.iter().for_each(|fault| worst.fault(fault));
+            Ok(())
+        })?;
+        Ok(worst)
+    };
+    // Whole faults are read only where there are some as slow as that.
+    let least_ns = find(Worst::FIELDS, &filter)?.least_ns().unwrap_or(0);
+    let filter = FaultFilter {
+        min_latency_ns: filter.min_latency_ns.max(least_ns),
+        ..filter
+    };
+    let worst = find(Fields::ALL, &filter)?;
     let mut surroundings = worst.surroundings();
-    for fault in recording.faults() {
-        surroundings.fault(&fault?);
-    }
+    let everything = FaultFilter::default();
+    faults::batches(recording, Surroundings::FIELDS, &everything, |batch| {
+        batch.iter().for_each(|fault| surroundings.fault(fault));
+        Ok(())
+    })?;
     Ok(surroundings.finish(tables, recording.run.started_ns))
 }

@@ -1,0 +1,75 @@
+//! From a record of the ring to a fault, and from evidence to a class.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput};
+use fault_trace::{decode as decoder, model::Fault};
+use fault_trace_common::{
+    Hooks,
+    classify::{self, Facts},
+    wire::{FaultRecord, KIND_FAULT, RecordHeader},
+};
+
+use crate::synthetic::Shape;
+
+const FAULTS: u64 = 10_000;
+
+fn faults() -> Vec<Fault> {
+    Shape::USUAL.with_faults(FAULTS).faults().collect()
+}
+
+pub fn decode(criterion: &mut Criterion) {
+    let records: Vec<FaultRecord> = faults().iter().map(record).collect();
+    let mut group = criterion.benchmark_group("decode");
+    group.throughput(Throughput::Elements(FAULTS));
+    group.bench_function("fault records", |bencher| {
+        bencher.iter(|| {
+            for record in &records {
+                let _ = black_box(decoder::decode(black_box(bytemuck::bytes_of(record))));
+            }
+        });
+    });
+    group.finish();
+}
+
+pub fn classify(criterion: &mut Criterion) {
+    let facts: Vec<Facts> = faults()
+        .iter()
+        .map(|fault| Facts {
+            evidence: fault.evidence,
+            error_code: fault.error_code,
+            hooks: Hooks::ALL,
+        })
+        .collect();
+    let mut group = criterion.benchmark_group("classify");
+    group.throughput(Throughput::Elements(FAULTS));
+    group.bench_function("faults", |bencher| {
+        bencher.iter(|| {
+            for facts in &facts {
+                black_box(classify::classify(black_box(facts)));
+            }
+        });
+    });
+    group.finish();
+}
+
+fn record(fault: &Fault) -> FaultRecord {
+    FaultRecord {
+        header: RecordHeader {
+            kind: KIND_FAULT,
+            cpu: fault.cpu,
+            class: fault.class as u8,
+            confidence: fault.confidence as u8,
+            around_pages: 0,
+        },
+        time_ns: fault.time_ns,
+        latency_ns: fault.latency_ns.unwrap_or(0),
+        address: fault.address,
+        ip: fault.ip,
+        evidence: fault.evidence.0,
+        error_code: fault.error_code.0,
+        pid: fault.pid,
+        tid: fault.tid,
+        pages: fault.pages,
+    }
+}

@@ -1,0 +1,22 @@
+//! What a fault costs in user space, and how that grows: `cargo bench --bench cost [FILTER]`.
+
+mod aggregate;
+mod decode;
+mod spaces;
+#[path = "../synthetic/mod.rs"]
+mod synthetic;
+
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+criterion_group! {
+    name = cost;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(2));
+    targets = decode::decode, decode::classify, spaces::lookup, spaces::history, spaces::insert,
+        aggregate::views, aggregate::growth
+}
+criterion_main!(cost);
