@@ -21,13 +21,16 @@ pub(super) enum Encoding {
     RunLength,
 }
 
+/// Makes something of all rows.
+type OfRows<R, T> = Box<dyn Fn(&[R]) -> T + Send + Sync>;
+
 /// Makes a column out of rows.
 pub(super) enum Build<R> {
-    Array(Box<dyn Fn(&[R]) -> ArrayRef + Send + Sync>),
+    Array(OfRows<R, ArrayRef>),
     /// Of the numbers of names.
     Names {
         names: Vec<&'static str>,
-        numbers: Box<dyn Fn(&[R]) -> Vec<u8> + Send + Sync>,
+        numbers: OfRows<R, Vec<u8>>,
     },
 }
 

@@ -16,6 +16,7 @@
 //! can therefore cost the segments that the kernel had not yet written back.
 
 mod column;
+mod columns;
 mod error;
 mod files;
 mod manifest;

@@ -1,29 +1,27 @@
 //! Writing one table: rows are gathered, encoded in batches, and cut into segments.
 
 use std::{
-    fs::{self, File},
+    fs,
     marker::PhantomData,
     path::{Path, PathBuf},
 };
 
-use arrow_schema::{Field, SchemaRef};
+use arrow_schema::SchemaRef;
 use parquet::{
-    arrow::arrow_writer::{ArrowColumnWriter, ArrowWriter, ArrowWriterOptions, compute_leaves},
+    arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions},
     basic::Encoding as ParquetEncoding,
-    errors::{ParquetError, Result as ParquetResult},
     file::{
         metadata::KeyValue,
         properties::{EnabledStatistics, WriterProperties, WriterVersion},
-        writer::SerializedFileWriter,
     },
     schema::types::ColumnPath,
 };
 
 use super::{
     FORMAT, FORMAT_KEY, RecordingError,
-    column::{Build, Column, Encoding},
-    files,
-    names::{self, NamesChunk},
+    column::Encoding,
+    columns::Columns,
+    files, names,
     schema::{self, Row},
 };
 
@@ -66,15 +64,8 @@ struct Segment<R> {
     temporary: PathBuf,
     rows: u64,
     schema: SchemaRef,
-    file: SerializedFileWriter<File>,
-    columns: Vec<ColumnWriter>,
+    columns: Columns,
     row: PhantomData<R>,
-}
-
-/// A column that is being encoded in memory.
-enum ColumnWriter {
-    Array(Box<ArrowColumnWriter>),
-    Names(NamesChunk),
 }
 
 impl<R: Row> Segment<R> {
@@ -88,25 +79,19 @@ impl<R: Row> Segment<R> {
         let file = files::create_file(&temporary)?;
         let writer = ArrowWriter::try_new_with_options(file, SchemaRef::clone(&schema), options)
             .map_err(RecordingError::encode(&temporary))?;
-        let (file, columns) =
-            column_writers::<R>(writer).map_err(RecordingError::encode(&temporary))?;
+        let columns = Columns::open::<R>(writer).map_err(RecordingError::encode(&temporary))?;
         Ok(Self {
             temporary,
             rows: 0,
             schema,
-            file,
             columns,
             row: PhantomData,
         })
     }
 
     fn write(&mut self, rows: &[R]) -> Result<(), RecordingError> {
-        let fields = self.schema.fields().iter();
-        R::columns()
-            .iter()
-            .zip(fields)
-            .zip(&mut self.columns)
-            .try_for_each(|((column, field), writer)| write_column(column, field, writer, rows))
+        self.columns
+            .write(&self.schema, rows)
             .map_err(RecordingError::encode(&self.temporary))?;
         self.rows += rows.len() as u64;
         Ok(())
@@ -114,71 +99,11 @@ impl<R: Row> Segment<R> {
 
     /// Completes the file and gives it its name.
     fn close(self, path: &Path) -> Result<(), RecordingError> {
-        finish(self.file, self.columns, self.rows)
+        self.columns
+            .finish(self.rows)
             .map_err(RecordingError::encode(&self.temporary))?;
         fs::rename(&self.temporary, path).map_err(RecordingError::io("create", path))
     }
-}
-
-/// The file, and its columns, to be put into it when they are complete.
-fn column_writers<R: Row>(
-    writer: ArrowWriter<File>,
-) -> ParquetResult<(SerializedFileWriter<File>, Vec<ColumnWriter>)> {
-    let (file, factory) = writer.into_serialized_writer()?;
-    let arrays = factory.create_column_writers(0)?.into_iter();
-    let columns = R::columns().iter().zip(arrays).enumerate();
-    let columns = columns.map(|(index, (column, array))| {
-        Ok(match &column.build {
-            Build::Array(_) => ColumnWriter::Array(Box::new(array)),
-            Build::Names { names, .. } => {
-                let column = file.schema_descr().column(index);
-                ColumnWriter::Names(NamesChunk::new(column, names)?)
-            }
-        })
-    });
-    let columns = columns.collect::<ParquetResult<_>>()?;
-    Ok((file, columns))
-}
-
-fn write_column<R>(
-    column: &Column<R>,
-    field: &Field,
-    writer: &mut ColumnWriter,
-    rows: &[R],
-) -> ParquetResult<()> {
-    match (&column.build, writer) {
-        (Build::Array(build), ColumnWriter::Array(writer)) => {
-            let leaves = compute_leaves(field, &build(rows))?;
-            leaves.iter().try_for_each(|leaf| writer.write(leaf))
-        }
-        (Build::Names { numbers, .. }, ColumnWriter::Names(chunk)) => chunk.push(&numbers(rows)),
-        (Build::Array(_) | Build::Names { .. }, _) => {
-            let message = format!("the column {} has another's writer", column.name);
-            Err(ParquetError::General(message))
-        }
-    }
-}
-
-fn finish(
-    mut file: SerializedFileWriter<File>,
-    columns: Vec<ColumnWriter>,
-    rows: u64,
-) -> ParquetResult<()> {
-    if rows != 0 {
-        let mut group = file.next_row_group()?;
-        for column in columns {
-            match column {
-                ColumnWriter::Array(writer) => writer.close()?.append_to_row_group(&mut group)?,
-                ColumnWriter::Names(chunk) => {
-                    let (bytes, close) = chunk.close()?;
-                    group.append_column(&bytes, close)?;
-                }
-            }
-        }
-        group.close()?;
-    }
-    file.into_inner()?;
-    Ok(())
 }
 
 /// A table being written, whatever its rows.
