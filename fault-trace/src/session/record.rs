@@ -34,7 +34,8 @@ struct Recorder {
 
 impl Sink for Recorder {
     fn events(&mut self, batch: &mut Batch, all: bool) -> anyhow::Result<()> {
-        if all || batch.faults.len().max(batch.others.len()) >= BATCH {
+        let is_full = batch.faults.len().max(batch.others.len()) >= BATCH;
+        if is_full || (all && !batch.is_empty()) {
             self.writer.send(batch)?;
         }
         Ok(())
