@@ -56,6 +56,14 @@ pub enum CaptureError {
         #[source]
         source: MapError,
     },
+    #[error(
+        "cannot map the ring buffer of {bytes} bytes; choose a smaller one with --buffer, or free memory"
+    )]
+    Ring {
+        bytes: usize,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot use the eBPF map {name}")]
     Map {
         name: &'static str,

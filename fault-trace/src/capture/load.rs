@@ -1,5 +1,9 @@
 //! Loading the eBPF object with the settings of a run.
 
+use std::{
+    collections::HashMap, iter, num::NonZeroUsize, panic::resume_unwind, sync::Mutex, thread,
+};
+
 use aya::{Ebpf, EbpfLoader, programs::Program};
 use fault_trace_common::{
     Hook, Hooks,
@@ -32,9 +36,7 @@ pub(super) fn load(settings: &Settings) -> Result<Capture, CaptureError> {
     let mut ebpf = loader
         .load(OBJECT)
         .map_err(|source| CaptureError::Load(Box::new(source)))?;
-    for hook in Hook::ALL.into_iter().filter(|&hook| hooks.has(hook)) {
-        load_program(&mut ebpf, hook)?;
-    }
+    load_programs(&mut ebpf, hooks)?;
     Ok(Capture {
         ebpf,
         hooks,
@@ -55,17 +57,52 @@ fn usable(settings: &Settings) -> Hooks {
     }
 }
 
-fn load_program(ebpf: &mut Ebpf, hook: Hook) -> Result<(), CaptureError> {
+/// Loads the programs of these hooks. The verifier takes most of the time that a start takes; it works
+/// for several threads at once.
+fn load_programs(ebpf: &mut Ebpf, hooks: Hooks) -> Result<(), CaptureError> {
+    let mut programs: HashMap<&str, &mut Program> = ebpf.programs_mut().collect();
+    let mut wanted: Vec<(Hook, Option<&mut Program>)> = Vec::new();
+    for hook in Hook::ALL.into_iter().filter(|&hook| hooks.has(hook)) {
+        let name = hook.info().program;
+        // Several tracepoints share a program.
+        if !wanted.iter().any(|(hook, _)| hook.info().program == name) {
+            wanted.push((hook, programs.remove(name)));
+        }
+    }
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let waiting = Mutex::new(wanted.into_iter());
+    let load_next = || {
+        let next = waiting.lock().ok()?.next();
+        next.map(|(hook, program)| (hook, load_program(hook, program)))
+    };
+    let mut refused: Vec<(Hook, CaptureError)> = thread::scope(|scope| {
+        let work = || {
+            let loaded = iter::from_fn(load_next);
+            let refused = loaded.filter_map(|(hook, loaded)| Some((hook, loaded.err()?)));
+            refused.collect::<Vec<_>>()
+        };
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut refused = work();
+        for other in others {
+            refused.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        refused
+    });
+    // The same one whoever came first.
+    refused.sort_by_key(|(hook, _)| *hook as usize);
+    refused
+        .into_iter()
+        .next()
+        .map_or(Ok(()), |(_, error)| Err(error))
+}
+
+fn load_program(hook: Hook, program: Option<&mut Program>) -> Result<(), CaptureError> {
     let info = hook.info();
     let name = info.program;
-    let program = ebpf.program_mut(name).ok_or(CaptureError::Missing {
+    let program = program.ok_or(CaptureError::Missing {
         kind: "program",
         name,
     })?;
-    if program.fd().is_ok() {
-        // Several tracepoints share a program.
-        return Ok(());
-    }
     match (info.attach, program) {
         (Attach::RawTracepoint { .. }, Program::RawTracePoint(program)) => program.load(),
         (Attach::Software, Program::PerfEvent(program)) => program.load(),

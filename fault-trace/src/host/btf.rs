@@ -1,8 +1,10 @@
 //! Where `task_struct` keeps what the eBPF programs read, from the kernel's own type information.
 
+mod types;
+
 use std::{fs, path::Path};
 
-use btfparse::{Error, ErrorKind, Offset, Readable, TypeInformation};
+use types::Types;
 
 /// The kernel's type information.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -19,8 +21,8 @@ pub struct TaskOffsets {
 }
 
 impl TaskOffsets {
-    /// Reads the offsets from the BTF file at `path`, usually [`VMLINUX`]; about 100 ms for the
-    /// 5.5 MB of Linux 6.18. Nothing is fatal: what cannot be read is unknown.
+    /// Reads the offsets from the BTF file at `path`, usually [`VMLINUX`]. Nothing is fatal: what
+    /// cannot be read is unknown.
     #[must_use]
     pub fn read(path: &Path) -> Self {
         fs::read(path).map_or_else(|_| Self::default(), |btf| Self::parse(&btf))
@@ -29,38 +31,20 @@ impl TaskOffsets {
     /// Finds the offsets in the bytes of a BTF file.
     #[must_use]
     pub fn parse(btf: &[u8]) -> Self {
-        let Ok(types) = TypeInformation::new(&Bytes(btf)) else {
-            return Self::default();
-        };
-        let Some(task) = types.id_of("task_struct") else {
-            return Self::default();
-        };
-        let offset = |member| match types.offset_of(task, member) {
-            Ok((_, Offset::ByteOffset(bytes))) => Some(bytes),
-            Ok((_, Offset::BitOffsetAndSize(..))) | Err(_) => None,
-        };
-        Self {
-            pid: offset("pid"),
-            tgid: offset("tgid"),
-            min_flt: offset("min_flt"),
-            maj_flt: offset("maj_flt"),
-            cgroups: offset("cgroups"),
-        }
+        Self::find(btf).unwrap_or_default()
     }
-}
 
-struct Bytes<'a>(&'a [u8]);
-
-impl Readable for Bytes<'_> {
-    fn read(&self, offset: u64, buffer: &mut [u8]) -> btfparse::Result<()> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let bytes = self
-            .0
-            .get(start..)
-            .and_then(|rest| rest.get(..buffer.len()))
-            .ok_or_else(|| Error::new(ErrorKind::IOError, "the type information ends early"))?;
-        buffer.copy_from_slice(bytes);
-        Ok(())
+    fn find(btf: &[u8]) -> Option<Self> {
+        let types = Types::index(btf)?;
+        let task = types.structure(b"task_struct")?;
+        let offset = |member: &[u8]| types.offset_bytes(task, member);
+        Some(Self {
+            pid: offset(b"pid"),
+            tgid: offset(b"tgid"),
+            min_flt: offset(b"min_flt"),
+            maj_flt: offset(b"maj_flt"),
+            cgroups: offset(b"cgroups"),
+        })
     }
 }
 

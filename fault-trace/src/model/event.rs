@@ -138,3 +138,44 @@ pub enum Event {
     Stack(StackRow),
     Cgroup(CgroupRow),
 }
+
+/// Events that were found together: the faults, and what they refer to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Batch {
+    /// Anything but faults. To be taken in ahead of them.
+    pub others: Vec<Event>,
+    pub faults: Vec<Fault>,
+}
+
+impl Batch {
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.others.is_empty() && self.faults.is_empty()
+    }
+
+    /// Forgets the events and keeps the room they took.
+    pub fn clear(&mut self) {
+        self.others.clear();
+        self.faults.clear();
+    }
+}
+
+impl FromIterator<Event> for Batch {
+    fn from_iter<E: IntoIterator<Item = Event>>(events: E) -> Self {
+        let mut batch = Self::default();
+        batch.extend(events);
+        batch
+    }
+}
+
+impl Extend<Event> for Batch {
+    fn extend<E: IntoIterator<Item = Event>>(&mut self, events: E) {
+        for event in events {
+            match event {
+                Event::Fault(fault) => self.faults.push(fault),
+                other => self.others.push(other),
+            }
+        }
+    }
+}

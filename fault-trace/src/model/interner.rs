@@ -1,11 +1,8 @@
 //! Gives mappings, code locations and stacks the ids by which faults refer to them.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    hash::Hash,
-    sync::Arc,
-};
+use std::{collections::hash_map::Entry, hash::Hash, sync::Arc};
 
+use foldhash::{HashMap, HashMapExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::{

@@ -25,7 +25,7 @@ pub mod version;
 pub use accounting::{Accounting, Loss};
 pub use calibration::Calibration;
 pub use cause::Cause;
-pub use event::{Event, Fault, TaskChange, TaskEvent};
+pub use event::{Batch, Event, Fault, TaskChange, TaskEvent};
 pub use fields::{Field, Fields};
 pub use names::TaskNames;
 pub use refinement::Refinement;

@@ -9,11 +9,12 @@ use super::{ClassTotals, Fault, Totals};
 /// The faults that were refined, by class before and after.
 ///
 /// Faults that were not recorded keep the class of the kernel side, so that the totals stay exact.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Refinement {
-    moved: BTreeMap<(Class, Class), Moved>,
-    /// Smallest and largest known latency of what was recorded, by refined class, ns.
-    extremes: BTreeMap<Class, (u64, u64)>,
+    /// By number of the class before and after.
+    moved: Box<[[Option<Box<Moved>>; Class::COUNT]; Class::COUNT]>,
+    /// Smallest and largest known latency of what was recorded, by number of the refined class, ns.
+    extremes: [Option<(u64, u64)>; Class::COUNT],
 }
 
 #[derive(Clone, Debug)]
@@ -23,27 +24,34 @@ struct Moved {
     inferred_before: u64,
 }
 
+impl Default for Refinement {
+    fn default() -> Self {
+        Self {
+            moved: Box::new([const { [const { None }; Class::COUNT] }; Class::COUNT]),
+            extremes: [None; Class::COUNT],
+        }
+    }
+}
+
 impl Refinement {
     /// Takes in a refined fault and what it was before.
     pub fn add(&mut self, before: Verdict, fault: &Fault) {
         if let Some(latency_ns) = fault.latency_ns {
-            let (min, max) = self
-                .extremes
-                .entry(fault.class)
-                .or_insert((latency_ns, latency_ns));
+            let (min, max) =
+                self.extremes[fault.class as usize].get_or_insert((latency_ns, latency_ns));
             *min = latency_ns.min(*min);
             *max = latency_ns.max(*max);
         }
         if (before.class, before.confidence) == (fault.class, fault.confidence) {
             return;
         }
-        let moved = self
-            .moved
-            .entry((before.class, fault.class))
-            .or_insert_with(|| Moved {
+        let moved = &mut self.moved[before.class as usize][fault.class as usize];
+        let moved = moved.get_or_insert_with(|| {
+            Box::new(Moved {
                 totals: ClassTotals::empty(fault.class),
                 inferred_before: 0,
-            });
+            })
+        });
         moved.inferred_before += u64::from(before.confidence == Confidence::Inferred);
         moved.totals.add_fault(fault);
     }
@@ -56,7 +64,13 @@ impl Refinement {
             .drain(..)
             .map(|class| (class.class, class))
             .collect();
-        for (&(before, after), moved) in &self.moved {
+        let pairs = Class::ALL
+            .into_iter()
+            .flat_map(|before| Class::ALL.map(|after| (before, after)));
+        for (before, after) in pairs {
+            let Some(moved) = &self.moved[before as usize][after as usize] else {
+                continue;
+            };
             if let Some(class) = classes.get_mut(&before) {
                 subtract(class, moved);
             }
@@ -66,7 +80,7 @@ impl Refinement {
             class.add(&moved.totals);
         }
         for (name, class) in &mut classes {
-            let known = self.extremes.get(name).copied();
+            let known = self.extremes[*name as usize];
             let (min, max) = known.unzip();
             if recorded_all {
                 (class.min_ns, class.max_ns) = (min, max);

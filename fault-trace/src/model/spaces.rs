@@ -4,12 +4,17 @@
 //! rings of several CPUs, and leaves little to undo for a look-up, as long as look-ups come nearly in
 //! order of time. So feed everything that happened before a moment, then look that moment up.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod recent;
 
+pub use recent::{Kept, Place, Recent, Slots};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::{HashMap, HashMapExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    address_space::{AddressSpace, Certainty, Dropped, Found},
+    address_space::{AddressSpace, Certainty, Dropped, Found, Steady},
     mapping::Mapping,
     space_event::{SpaceChange, SpaceEvent},
 };
@@ -65,6 +70,8 @@ pub struct Spaces {
     /// Processes a snapshot of which would help.
     wanting: BTreeSet<u32>,
     counts: SpaceCounts,
+    /// How often something changed that look-ups depend on.
+    version: u64,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +95,7 @@ impl Spaces {
             lost_ns: None,
             wanting: BTreeSet::new(),
             counts: SpaceCounts::default(),
+            version: 0,
         }
     }
 
@@ -109,6 +117,7 @@ impl Spaces {
         self.advance(time_ns);
         let process = self.processes.entry(pid).or_default();
         process.space.resync(time_ns, mappings);
+        self.version += 1;
         self.wanting.remove(&pid);
     }
 
@@ -133,10 +142,12 @@ impl Spaces {
         if let Some(process) = process {
             process.seen_alive(time_ns);
         }
-        let lost_ns = self.lost_ns;
         let found = self.processes.get(&pid);
         let found = found.and_then(|process| process.space.lookup(address, time_ns));
-        let found = found.map(|found| doubted(found, lost_ns));
+        let found = found.map(|found| Found {
+            certainty: self.certainty(found.certainty, found.since_ns),
+            ..found
+        });
         match found {
             None => {
                 self.counts.unknown += 1;
@@ -191,6 +202,33 @@ impl Spaces {
         self.processes.get(&pid).map(|process| &process.space)
     }
 
+    /// A number that changes whenever a look-up of the same moment might find something else.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Where look-ups of a process find what they find at `address` now without being counted, until
+    /// the [version](Spaces::version) changes. `None` where something may depend on the moment.
+    #[must_use]
+    pub fn steady(&self, pid: u32, address: u64) -> Option<Steady> {
+        let process = self.processes.get(&pid)?;
+        let steady = process.space.steady(address)?;
+        let certainty = self.certainty(steady.certainty, steady.since_ns);
+        // A look-up of a process that has exited may revive it, and one of the uncertain is counted.
+        let is_plain = process.exited_ns.is_none() && certainty != Certainty::Uncertain;
+        is_plain.then_some(steady)
+    }
+
+    /// A mapping from before records were lost may have been replaced by one of those.
+    fn certainty(&self, told: Certainty, since_ns: u64) -> Certainty {
+        let lost_since = self.lost_ns.is_some_and(|lost_ns| since_ns <= lost_ns);
+        match told {
+            Certainty::Reported if lost_since => Certainty::Uncertain,
+            told => told,
+        }
+    }
+
     /// The processes of which something was unknown or lost since the last call: a snapshot of each
     /// would help. It is the caller's to limit how often.
     pub fn take_wanting(&mut self) -> BTreeSet<u32> {
@@ -212,6 +250,7 @@ impl Spaces {
             self.counts.inversions += 1;
         }
         self.reached_ns = self.reached_ns.max(time_ns);
+        self.version += 1;
         match change {
             SpaceChange::Mapped { pid, mapping } => {
                 self.alive(pid, time_ns).insert(time_ns, mapping);
@@ -254,6 +293,7 @@ impl Spaces {
 
     fn sweep(&mut self) {
         self.swept_ns = self.reached_ns;
+        self.version += 1;
         let cut_ns = self.reached_ns.saturating_sub(self.horizon_ns);
         let Self {
             processes, counts, ..
@@ -281,20 +321,6 @@ impl SpaceCounts {
     const fn add_dropped(&mut self, dropped: Dropped) {
         self.dropped.changes += dropped.changes;
         self.dropped.pieces += dropped.pieces;
-    }
-}
-
-/// A mapping from before records were lost may have been replaced by one of those.
-fn doubted(found: Found<'_>, lost_ns: Option<u64>) -> Found<'_> {
-    let in_doubt = found.certainty == Certainty::Reported
-        && lost_ns.is_some_and(|lost_ns| found.since_ns <= lost_ns);
-    Found {
-        certainty: if in_doubt {
-            Certainty::Uncertain
-        } else {
-            found.certainty
-        },
-        ..found
     }
 }
 

@@ -21,8 +21,25 @@ pub(super) enum Encoding {
     RunLength,
 }
 
+/// Makes something of all rows.
+type OfRows<R, T> = Box<dyn Fn(&[R]) -> T + Send + Sync>;
+
 /// Makes a column out of rows.
-type Build<R> = Box<dyn Fn(&[R]) -> ArrayRef + Send + Sync>;
+pub(super) enum Build<R> {
+    Array(OfRows<R, ArrayRef>),
+    /// Of the numbers of names.
+    Names {
+        names: Vec<&'static str>,
+        numbers: OfRows<R, Vec<u8>>,
+    },
+}
+
+impl<R> Build<R> {
+    fn array(build: impl Fn(&[R]) -> ArrayRef + Send + Sync + 'static) -> Self {
+        Self::Array(Box::new(build))
+    }
+}
+
 /// Sets the column's field in as many rows as the array is long; returns how many names it did not
 /// know, `None` if the array has another type.
 type Read<R> = Box<dyn Fn(&dyn Array, &mut [R]) -> Option<u64> + Send + Sync>;
@@ -33,7 +50,7 @@ pub(super) struct Column<R> {
     pub(super) data_type: DataType,
     pub(super) nullable: bool,
     pub(super) encoding: Encoding,
-    build: Build<R>,
+    pub(super) build: Build<R>,
     /// `None` for a column that follows from others and is there for queries only.
     read: Option<Read<R>>,
 }
@@ -41,10 +58,6 @@ pub(super) struct Column<R> {
 impl<R: 'static> Column<R> {
     pub(super) fn field(&self) -> Field {
         Field::new(self.name, self.data_type.clone(), self.nullable)
-    }
-
-    pub(super) fn build(&self, rows: &[R]) -> ArrayRef {
-        (self.build)(rows)
     }
 
     /// Whether reading a row needs this column.
@@ -72,7 +85,7 @@ impl<R: 'static> Column<R> {
             data_type: T::DATA_TYPE,
             nullable: false,
             encoding,
-            build: Box::new(move |rows| {
+            build: Build::array(move |rows| {
                 let values = rows.iter().map(&get);
                 Arc::new(PrimitiveArray::<T>::from_iter_values(values))
             }),
@@ -98,8 +111,16 @@ impl<R: 'static> Column<R> {
             data_type: T::DATA_TYPE,
             nullable: true,
             encoding,
-            build: Box::new(move |rows| {
-                Arc::new(rows.iter().map(&get).collect::<PrimitiveArray<T>>())
+            build: Build::array(move |rows| {
+                let known: Vec<T::Native> = rows.iter().filter_map(&get).collect();
+                // Mostly none or all are known, and then there is nothing to be noted for each.
+                Arc::new(if known.is_empty() {
+                    PrimitiveArray::<T>::new_null(rows.len())
+                } else if known.len() == rows.len() {
+                    PrimitiveArray::<T>::from_iter_values(known)
+                } else {
+                    rows.iter().map(&get).collect()
+                })
             }),
             read: Some(Box::new(move |array, rows| {
                 let array = downcast::<PrimitiveArray<T>>(array)?;
@@ -118,16 +139,15 @@ impl<R: 'static> Column<R> {
         names: impl IntoIterator<Item = &'static str>,
         get: impl Fn(&R) -> u8 + Send + Sync + 'static,
     ) -> Self {
-        let names: ArrayRef = Arc::new(StringArray::from_iter_values(names));
         Self {
             name,
             data_type: DataType::Dictionary(Box::new(DataType::UInt8), Box::new(DataType::Utf8)),
             nullable: false,
             encoding: Encoding::Dictionary,
-            build: Box::new(move |rows| {
-                let keys = PrimitiveArray::<UInt8Type>::from_iter_values(rows.iter().map(&get));
-                Arc::new(DictionaryArray::new(keys, Arc::clone(&names)))
-            }),
+            build: Build::Names {
+                names: names.into_iter().collect(),
+                numbers: Box::new(move |rows| rows.iter().map(&get).collect()),
+            },
             read: None,
         }
     }
@@ -165,7 +185,7 @@ impl<R: 'static> Column<R> {
             data_type: DataType::Boolean,
             nullable: false,
             encoding: Encoding::RunLength,
-            build: Box::new(move |rows| {
+            build: Build::array(move |rows| {
                 let values = rows.iter().map(|row| Some(get(row)));
                 Arc::new(values.collect::<BooleanArray>())
             }),
@@ -184,7 +204,7 @@ impl<R: 'static> Column<R> {
             data_type: DataType::Utf8,
             nullable: false,
             encoding: Encoding::Dictionary,
-            build: Box::new(move |rows| {
+            build: Build::array(move |rows| {
                 let values = rows.iter().map(|row| String::from_utf8_lossy(get(row)));
                 Arc::new(StringArray::from_iter_values(values))
             }),
@@ -208,7 +228,9 @@ impl<R: 'static> Column<R> {
             data_type: DataType::Utf8,
             nullable: true,
             encoding: Encoding::Dictionary,
-            build: Box::new(move |rows| Arc::new(rows.iter().map(&get).collect::<StringArray>())),
+            build: Build::array(move |rows| {
+                Arc::new(rows.iter().map(&get).collect::<StringArray>())
+            }),
             read: Some(Box::new(move |array, rows| {
                 for (row, text) in rows.iter_mut().zip(downcast::<StringArray>(array)?) {
                     set(row, text);
@@ -229,7 +251,9 @@ impl<R: 'static> Column<R> {
             data_type: DataType::Binary,
             nullable: true,
             encoding: Encoding::Plain,
-            build: Box::new(move |rows| Arc::new(rows.iter().map(&get).collect::<BinaryArray>())),
+            build: Build::array(move |rows| {
+                Arc::new(rows.iter().map(&get).collect::<BinaryArray>())
+            }),
             read: Some(Box::new(move |array, rows| {
                 for (row, bytes) in rows.iter_mut().zip(downcast::<BinaryArray>(array)?) {
                     set(row, bytes);

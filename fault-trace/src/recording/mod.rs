@@ -16,9 +16,11 @@
 //! can therefore cost the segments that the kernel had not yet written back.
 
 mod column;
+mod columns;
 mod error;
 mod files;
 mod manifest;
+mod names;
 mod pruning;
 mod reader;
 mod rows;

@@ -3,18 +3,18 @@
 //! fills, and the kernel counts what it drops.
 
 use std::{
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     thread::JoinHandle,
 };
 
 use super::{RecordingError, RecordingWriter, Written};
-use crate::model::{Event, Run};
+use crate::model::{Batch, Run};
 
-/// Messages that may wait: batches, mostly.
+/// Messages that may wait: batches, mostly. Of the usual size they take 44 MB.
 const QUEUE_LENGTH: usize = 64;
 
 enum Message {
-    Events(Vec<Event>),
+    Events(Batch),
     Roll,
     Checkpoint(Box<Run>),
 }
@@ -26,6 +26,8 @@ type Ended = (RecordingWriter, Result<(), RecordingError>);
 /// then left as a crash would.
 pub struct WriterThread {
     sender: SyncSender<Message>,
+    /// Batches that were written, for the room they have: at most as many as were under way at once.
+    emptied: Receiver<Batch>,
     state: State,
 }
 
@@ -43,21 +45,24 @@ impl WriterThread {
     /// The system refuses another thread.
     pub fn spawn(writer: RecordingWriter) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE_LENGTH);
+        let (give_back, emptied) = channel();
         let thread = std::thread::Builder::new()
             .name("recording".to_owned())
-            .spawn(move || run(writer, receiver))?;
+            .spawn(move || run(writer, receiver, give_back))?;
         Ok(Self {
             sender,
+            emptied,
             state: State::Running(thread),
         })
     }
 
-    /// Queues events; waits while the queue is full.
+    /// Queues the events and leaves the batch empty; waits while the queue is full.
     ///
     /// # Errors
     /// The thread's first error, once; then [`RecordingError::Stopped`].
-    pub fn send(&mut self, events: Vec<Event>) -> Result<(), RecordingError> {
-        self.queue(Message::Events(events))
+    pub fn send(&mut self, batch: &mut Batch) -> Result<(), RecordingError> {
+        let empty = self.emptied.try_recv().unwrap_or_default();
+        self.queue(Message::Events(std::mem::replace(batch, empty)))
     }
 
     /// Queues [`RecordingWriter::roll`].
@@ -121,9 +126,18 @@ impl WriterThread {
 }
 
 /// The thread: ends with the first error, or when the handle is gone.
-fn run(mut writer: RecordingWriter, receiver: Receiver<Message>) -> Ended {
+fn run(
+    mut writer: RecordingWriter,
+    receiver: Receiver<Message>,
+    give_back: Sender<Batch>,
+) -> Ended {
     let result = receiver.iter().try_for_each(|message| match message {
-        Message::Events(events) => events.into_iter().try_for_each(|event| writer.push(event)),
+        Message::Events(mut batch) => {
+            writer.push_batch(&mut batch)?;
+            // Nobody wants it any more when the handle is gone.
+            let _ = give_back.send(batch);
+            Ok(())
+        }
         Message::Roll => writer.roll(),
         Message::Checkpoint(run) => writer.checkpoint(&run),
     });

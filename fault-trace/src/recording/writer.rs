@@ -7,7 +7,7 @@ use super::{
     segment::{Table, TableWriter},
 };
 use crate::model::{
-    Event, Fault, Run, TaskEvent,
+    Batch, Event, Fault, Run, TaskEvent,
     attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
 };
 
@@ -61,7 +61,28 @@ impl RecordingWriter {
     /// # Errors
     /// The open segment cannot be written.
     pub fn push_fault(&mut self, fault: &Fault) -> Result<(), RecordingError> {
-        self.faults.push(*fault)
+        self.push_faults(std::slice::from_ref(fault))
+    }
+
+    /// Adds faults.
+    ///
+    /// # Errors
+    /// As [`RecordingWriter::push_fault`].
+    pub fn push_faults(&mut self, faults: &[Fault]) -> Result<(), RecordingError> {
+        self.faults.push_all(faults)
+    }
+
+    /// Adds the events of a batch, which it leaves empty.
+    ///
+    /// # Errors
+    /// An open segment cannot be written.
+    pub fn push_batch(&mut self, batch: &mut Batch) -> Result<(), RecordingError> {
+        for event in batch.others.drain(..) {
+            self.push(event)?;
+        }
+        self.push_faults(&batch.faults)?;
+        batch.clear();
+        Ok(())
     }
 
     /// Adds a task event.

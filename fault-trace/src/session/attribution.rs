@@ -1,10 +1,9 @@
 //! Attribution: which mapping, code, calls and cgroup a fault belongs to, as ids of rows that come
 //! ahead of it.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use crate::{
     decode::{RawStack, StackCopy, StackIds},
@@ -22,7 +21,7 @@ use crate::{
         code::{CodePlace, FIRST_KERNEL_ADDRESS},
         interner::Interner,
         mapping::Mapping,
-        spaces::Spaces,
+        spaces::{Slots, Spaces},
     },
 };
 
@@ -32,12 +31,16 @@ const RAW_STACKS_MAX: usize = 1 << 17;
 const COPIES_MAX: usize = 1 << 12;
 /// Bound: what is remembered of one process; beyond it that is found anew.
 const KNOWN_MAX: usize = 1 << 16;
+/// Bound: locations found lately.
+const RECENT: usize = 1 << 12;
 
 /// What the faults of a run belong to.
 pub(super) struct Attribution {
     interner: Interner,
     modules: Modules,
     processes: HashMap<u32, Known>,
+    /// The ids of locations, by process and address.
+    recent: Slots<Option<u32>>,
     /// The locations, and whether they are named at once or at the end.
     places: Vec<(u32, CodePlace)>,
     live_resolver: Option<Resolver>,
@@ -71,6 +74,7 @@ impl Attribution {
             interner: Interner::default(),
             modules: Modules::new(proc.clone()),
             processes: HashMap::new(),
+            recent: Slots::new(RECENT, 0),
             places: Vec::new(),
             live_resolver: live.then(|| Resolver::new(Options::default())),
             raw_stacks: HashMap::new(),
@@ -112,46 +116,71 @@ impl Attribution {
         }
     }
 
-    /// Fills in what a fault refers to; `mapping` is where its address lies, and since when.
+    /// Fills in the code and the calls that a fault refers to.
     pub(super) fn fault(
         &mut self,
         fault: &mut Fault,
         stacks: StackIds,
-        mapping: Option<(Arc<Mapping>, u64)>,
         spaces: &mut Spaces,
         rows: &mut Vec<Event>,
     ) {
-        if let Some((mapping, since_ns)) = mapping {
-            fault.mapping_id = self.mapping(fault.pid, mapping, since_ns, rows);
-        }
         let moment = Moment {
             pid: fault.pid,
             time_ns: fault.time_ns,
         };
         if fault.ip != 0 {
-            fault.location_id = self.location(moment, fault.ip, spaces, rows);
+            fault.location_id = self.recent_location(moment, fault.ip, spaces, rows);
         }
         if stacks != StackIds::default() {
             fault.stack_id = self.calls(moment, stacks, spaces, rows);
         }
     }
 
-    fn mapping(
+    /// The id of a mapping of a process, known since `since_ns`.
+    pub(super) fn mapping(
         &mut self,
         pid: u32,
-        mapping: Arc<Mapping>,
+        mapping: &Arc<Mapping>,
         since_ns: u64,
         rows: &mut Vec<Event>,
     ) -> Option<u32> {
         let known = &mut self.processes.entry(pid).or_default().mappings;
-        if let Some((_, id)) = known.get(&Arc::as_ptr(&mapping)) {
+        if let Some((_, id)) = known.get(&Arc::as_ptr(mapping)) {
             return *id;
         }
         if known.len() >= KNOWN_MAX {
             known.clear();
         }
-        let id = self.interner.mapping(pid, since_ns, &mapping, rows);
-        known.insert(Arc::as_ptr(&mapping), (mapping, id));
+        let id = self.interner.mapping(pid, since_ns, mapping, rows);
+        known.insert(Arc::as_ptr(mapping), (Arc::clone(mapping), id));
+        id
+    }
+
+    /// As [`Attribution::location`], at once where nothing has changed since the last time.
+    fn recent_location(
+        &mut self,
+        moment: Moment,
+        address: u64,
+        spaces: &mut Spaces,
+        rows: &mut Vec<Event>,
+    ) -> Option<u32> {
+        let Moment { pid, time_ns } = moment;
+        spaces.advance(time_ns);
+        let version = spaces.version();
+        if let Some(id) = self.recent.get(version, pid, address, time_ns) {
+            return *id;
+        }
+        let id = self.location(moment, address, spaces, rows);
+        let from_ns = if address < FIRST_KERNEL_ADDRESS {
+            spaces.steady(pid, address).map(|steady| steady.from_ns)
+        } else {
+            Some(0)
+        };
+        if let Some(from_ns) = from_ns.filter(|&from_ns| from_ns <= time_ns) {
+            let only = (address, address.saturating_add(1));
+            let at = (pid, address);
+            self.recent.put(version, at, (only, from_ns), id);
+        }
         id
     }
 
@@ -384,10 +413,10 @@ mod tests {
                 ..Fault::BLANK
             };
             let found = spaces.lookup(PID, address, 2).expect("is mapped");
-            let mapping = Some((Arc::clone(found.mapping), found.since_ns));
-            let stacks = StackIds::default();
-            attribution.fault(&mut fault, stacks, mapping, &mut spaces, &mut rows);
-            (fault.mapping_id, fault.location_id)
+            let (mapping, since_ns) = (Arc::clone(found.mapping), found.since_ns);
+            let mapping_id = attribution.mapping(PID, &mapping, since_ns, &mut rows);
+            attribution.fault(&mut fault, StackIds::default(), &mut spaces, &mut rows);
+            (mapping_id, fault.location_id)
         };
         assert_eq!(ids(data), (Some(1), Some(1)));
         assert_eq!(ids(code), (Some(2), Some(1)));

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     analysis::estimate::interpolated_median,
     model::{
-        Calibration, Event,
+        Batch, Calibration,
         calibration::{ModeCost, Spread},
     },
     options::{CallGraph, CaptureOptions, Evidence, Filter, Target},
@@ -172,7 +172,7 @@ fn traced(options: &CaptureOptions) -> anyhow::Result<(i64, i64)> {
 struct Starter(Toucher);
 
 impl Sink for Starter {
-    fn events(&mut self, _events: Vec<Event>) -> anyhow::Result<()> {
+    fn events(&mut self, _batch: &mut Batch, _all: bool) -> anyhow::Result<()> {
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use crate::{
     capture::{Capture, Ring},
     decode,
     host::kernel,
-    model::{Event, Run},
+    model::{Batch, Run},
     options::CaptureOptions,
 };
 
@@ -27,16 +27,17 @@ use crate::{
 const DRAIN_EVERY: Duration = Duration::from_millis(5);
 /// How often the tracee is looked for, and the sink told how far the run is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Events a batch.
-const BATCH: usize = 16 << 10;
+/// Records a batch, and how many faults a sink had better wait for.
+pub(super) const BATCH: usize = 4 << 10;
 /// How long a command may take to end after Ctrl-C or SIGTERM, which reach it, too.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Where the events of a run go.
 pub(super) trait Sink {
-    /// Takes a batch of events, in the order of the ring buffer. What a fault refers to comes before
-    /// it, but the functions of its locations only if [`Sink::wants_symbols_live`].
-    fn events(&mut self, events: Vec<Event>) -> anyhow::Result<()>;
+    /// Takes events out of a batch, in the order of the ring buffer; with `all` none may be left. What
+    /// a fault refers to is there with it, but the functions of its locations only if
+    /// [`Sink::wants_symbols_live`].
+    fn events(&mut self, batch: &mut Batch, all: bool) -> anyhow::Result<()>;
 
     /// Whether the functions of a location are wanted as soon as it is seen, or at the end.
     fn wants_symbols_live(&self) -> bool;
@@ -97,6 +98,7 @@ async fn run_async(
         Some(Source {
             ring: capture.take_ring()?,
             refiner,
+            batch: Batch::default(),
         })
     } else {
         None
@@ -146,7 +148,10 @@ async fn run_async(
     };
     let outcome = outcome
         .and_then(|()| source.drain(&mut run.undecodable, sink))
-        .and_then(|()| sink.events(source.refiner.symbols()));
+        .and_then(|()| {
+            source.batch.extend(source.refiner.symbols());
+            sink.events(&mut source.batch, true)
+        });
     source.refiner.finish(&mut run);
     Ok((run, outcome))
 }
@@ -155,24 +160,27 @@ async fn run_async(
 struct Source {
     ring: Ring,
     refiner: Refiner,
+    /// What the sink has not taken yet.
+    batch: Batch,
 }
 
 impl Source {
-    /// Empties the ring buffer into the sink.
+    /// Empties the ring buffer into the sink. What comes meanwhile waits for the next time.
     fn drain(&mut self, undecodable: &mut u64, sink: &mut dyn Sink) -> anyhow::Result<()> {
+        let Self {
+            ring,
+            refiner,
+            batch,
+        } = self;
+        let until = ring.mark();
+        refiner.next_records();
         loop {
-            let mut records = Vec::new();
-            let count = self
-                .ring
-                .drain(BATCH, |record| match decode::decode(record) {
-                    Ok(record) => records.push(record),
-                    Err(_) => *undecodable += 1,
-                });
-            if !records.is_empty() {
-                let events = self.refiner.refine(records);
-                if !events.is_empty() {
-                    sink.events(events)?;
-                }
+            let count = ring.drain(until, BATCH, |record| match decode::decode(record) {
+                Ok(record) => refiner.refine(record, batch),
+                Err(_) => *undecodable += 1,
+            });
+            if !batch.is_empty() {
+                sink.events(batch, false)?;
             }
             if count < BATCH {
                 return Ok(());
@@ -266,10 +274,11 @@ impl State<'_> {
     fn look(&mut self, began: Instant) -> anyhow::Result<()> {
         let online = prepare::online_cpus()?;
         self.capture.follow_cpus(&online)?;
-        if let Some(Source { refiner, .. }) = &mut self.source {
+        if let Some(Source { refiner, batch, .. }) = &mut self.source {
             let spaces = refiner.spaces_mut();
             spaces.follow_cpus(&online)?;
             spaces.look();
+            self.sink.events(batch, true)?;
         }
         self.sink.tick(&mut Progress {
             elapsed: began.elapsed(),

@@ -7,7 +7,7 @@ use jiff::Zoned;
 
 use super::{
     calibration,
-    live::{self, Progress, Sink},
+    live::{self, BATCH, Progress, Sink},
     output, prepare,
     progress::ProgressLine,
 };
@@ -15,7 +15,7 @@ use crate::{
     analysis::Report,
     exit::{Exit, NotLaunched},
     host::users::Identity,
-    model::Event,
+    model::Batch,
     options::{CaptureOptions, RecordOptions, Target},
     recording::{RecordingWriter, WriterThread},
 };
@@ -33,8 +33,12 @@ struct Recorder {
 }
 
 impl Sink for Recorder {
-    fn events(&mut self, events: Vec<Event>) -> anyhow::Result<()> {
-        Ok(self.writer.send(events)?)
+    fn events(&mut self, batch: &mut Batch, all: bool) -> anyhow::Result<()> {
+        let is_full = batch.faults.len().max(batch.others.len()) >= BATCH;
+        if is_full || (all && !batch.is_empty()) {
+            self.writer.send(batch)?;
+        }
+        Ok(())
     }
 
     fn wants_symbols_live(&self) -> bool {

@@ -1,8 +1,9 @@
 //! Refining live: every fault gets the class that its mapping tells, and what it refers to.
 
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
 use fault_trace_common::{Class, Hooks, Region, Verdict};
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::{
     attribution::Attribution,
@@ -13,7 +14,7 @@ use crate::{
     decode::{RawPhases, Record, StackIds},
     host::{huge, numa::NumaHints, proc::Proc},
     model::{
-        Event, Fault, Refinement, Run,
+        Batch, Event, Fault, Refinement, Run,
         refine::{Conditions, refine},
     },
 };
@@ -35,6 +36,8 @@ pub(super) struct Refiner {
     huge_zero_page: bool,
     /// Phases whose fault comes next, by thread: as many as there are CPUs, unless faults are lost.
     phases: HashMap<u32, RawPhases>,
+    /// Processes that have exited, but may have faults in the ring buffer.
+    leaving: Vec<u32>,
 }
 
 impl Refiner {
@@ -55,6 +58,7 @@ impl Refiner {
             numa_hints: NumaHints::new(Proc::default()),
             huge_zero_page: huge::zero_page_in_use(Path::new("/sys")),
             phases: HashMap::new(),
+            leaving: Vec::new(),
         })
     }
 
@@ -63,41 +67,43 @@ impl Refiner {
         &mut self.spaces
     }
 
-    /// Turns records just taken from the ring buffer into events, refined and attributed: whatever
-    /// led to them is in the sideband.
-    pub(super) fn refine(&mut self, records: Vec<Record>) -> Vec<Event> {
-        let exited = self.spaces.take_exited();
+    /// To be called ahead of records, when they are in the ring buffer already: whatever led to them
+    /// is in the sideband then.
+    pub(super) fn next_records(&mut self) {
+        // What was read of them last time may have happened after the records of that time.
+        let gone = std::mem::replace(&mut self.leaving, self.spaces.take_exited());
+        for pid in gone {
+            self.attribution.exited(pid);
+        }
         self.spaces.read();
         self.numa_hints.next_batch();
         if self.phases.len() > PHASES_MAX {
             self.phases.clear();
         }
-        let mut events = Vec::with_capacity(records.len());
-        for record in records {
-            match record {
-                Record::Phases(phases) => _ = self.phases.insert(phases.tid, phases),
-                Record::Fault(mut fault, stacks) => {
-                    if let Some(phases) = self.phases.remove(&fault.tid)
-                        && phases.time_ns == fault.time_ns
-                    {
-                        fault.phases_ns = phases.spent_ns;
-                    }
-                    if self.fault(&mut fault, stacks, &mut events) {
-                        events.push(Event::Fault(fault));
-                    }
+    }
+
+    /// Refines and attributes what a record tells, and adds it to the batch.
+    pub(super) fn refine(&mut self, record: Record, batch: &mut Batch) {
+        match record {
+            Record::Phases(phases) => _ = self.phases.insert(phases.tid, phases),
+            Record::Fault(mut fault, stacks) => {
+                if !self.phases.is_empty()
+                    && let Some(phases) = self.phases.remove(&fault.tid)
+                    && phases.time_ns == fault.time_ns
+                {
+                    fault.phases_ns = phases.spent_ns;
                 }
-                Record::Stack(stack) => self.attribution.stack(stack),
-                Record::StackCopy(copy) => self.attribution.stack_copy(copy),
-                Record::Task(task) => {
-                    self.attribution.task(&task, &mut events);
-                    events.push(Event::Task(task));
+                if self.fault(&mut fault, stacks, &mut batch.others) {
+                    batch.faults.push(fault);
                 }
             }
+            Record::Stack(stack) => self.attribution.stack(stack),
+            Record::StackCopy(copy) => self.attribution.stack_copy(copy),
+            Record::Task(task) => {
+                self.attribution.task(&task, &mut batch.others);
+                batch.others.push(Event::Task(task));
+            }
         }
-        for pid in exited {
-            self.attribution.exited(pid);
-        }
-        events
     }
 
     /// The functions of all locations, once everything is recorded.
@@ -111,6 +117,9 @@ impl Refiner {
             class: fault.class,
             confidence: fault.confidence,
         };
+        for pid in self.spaces.take_executed() {
+            self.attribution.executed(pid);
+        }
         let mut lookup = Lookup::Unasked;
         if fault.evidence.in_region(Region::User) {
             lookup = self.spaces.locate(fault);
@@ -123,26 +132,24 @@ impl Refiner {
             *self.unwanted.entry(fault.pid).or_default() += 1;
             return false;
         }
-        let mapping = match lookup {
-            Lookup::Found(kept) => Some((kept.mapping, kept.since_ns)),
-            Lookup::Unasked | Lookup::Unknown => None,
-        };
-        for pid in self.spaces.take_executed() {
-            self.attribution.executed(pid);
+        if let Some(kept) = self.spaces.kept(&lookup) {
+            let attribution = &mut self.attribution;
+            let id = || attribution.mapping(fault.pid, &kept.mapping, kept.since_ns, events);
+            fault.mapping_id = *kept.id.get_or_insert_with(id);
         }
         let spaces = self.spaces.spaces_mut();
-        self.attribution
-            .fault(fault, stacks, mapping, spaces, events);
+        self.attribution.fault(fault, stacks, spaces, events);
         true
     }
 
     fn verdict(&mut self, fault: &Fault, told: Verdict, lookup: &Lookup) -> Verdict {
-        let conditions = self.conditions(told);
-        match lookup {
-            Lookup::Unasked => told,
-            Lookup::Unknown => refine(fault, conditions, None),
-            Lookup::Found(kept) => refine(fault, conditions, Some(&kept.found())),
-        }
+        let conditions = match lookup {
+            Lookup::Unasked => return told,
+            Lookup::Unknown | Lookup::Found(_) => self.conditions(told),
+        };
+        let kept = self.spaces.kept(lookup);
+        let found = kept.as_ref().map(|kept| kept.found());
+        refine(fault, conditions, found.as_ref())
     }
 
     fn conditions(&mut self, told: Verdict) -> Conditions {

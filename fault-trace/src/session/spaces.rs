@@ -1,10 +1,7 @@
 //! The address spaces of the traced processes as they are now and were a moment ago: the sideband, and
 //! snapshots where it does not tell enough.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{HashMap, HashSet};
 
 use fault_trace_common::Class;
 
@@ -13,10 +10,10 @@ use crate::{
     host::{devices, kernel, proc::Proc},
     model::{
         Fault, Run,
-        address_space::{Certainty, Found},
-        mapping::{Devices, Mapping, Names, parse_maps},
+        address_space::Certainty,
+        mapping::{Devices, Names, parse_maps},
         space_event::SpaceChange,
-        spaces::{HORIZON_NS, Spaces},
+        spaces::{HORIZON_NS, Kept, Place, Recent, Spaces},
     },
     sideband::Decoder,
 };
@@ -36,35 +33,8 @@ pub(super) enum Lookup {
     Unasked,
     /// Nothing is mapped there as far as is known.
     Unknown,
-    Found(Kept),
-}
-
-/// A [`Found`] that outlives the look-up.
-pub(super) struct Kept {
-    pub(super) mapping: Arc<Mapping>,
-    pub(super) since_ns: u64,
-    certainty: Certainty,
-    grew: bool,
-}
-
-impl Kept {
-    fn of(found: Found<'_>) -> Self {
-        Self {
-            mapping: Arc::clone(found.mapping),
-            since_ns: found.since_ns,
-            certainty: found.certainty,
-            grew: found.grew,
-        }
-    }
-
-    pub(super) const fn found(&self) -> Found<'_> {
-        Found {
-            mapping: &self.mapping,
-            since_ns: self.since_ns,
-            certainty: self.certainty,
-            grew: self.grew,
-        }
-    }
+    /// See [`LiveSpaces::kept`].
+    Found(Place),
 }
 
 /// The address spaces, fed as they change.
@@ -74,6 +44,7 @@ pub(super) struct LiveSpaces {
     devices: Devices,
     names: Names,
     spaces: Spaces,
+    recent: Recent,
     /// The processes to keep; `None`: all.
     followed: Option<HashSet<u32>>,
     proc: Proc,
@@ -102,6 +73,7 @@ impl LiveSpaces {
             devices,
             names: Names::default(),
             spaces: Spaces::new(HORIZON_NS),
+            recent: Recent::default(),
             followed: None,
             proc,
             cpus: cpus.to_vec(),
@@ -192,16 +164,29 @@ impl LiveSpaces {
             }
         }
         let end_ns = time_ns.saturating_add(fault.latency_ns.unwrap_or(0));
-        let found = self.spaces.lookup_fault(pid, address, time_ns, end_ns);
-        if let Some(found) = found {
-            return Lookup::Found(Kept::of(found));
+        let at = (pid, address);
+        let found = self
+            .recent
+            .lookup_fault(&mut self.spaces, at, time_ns, end_ns);
+        if let Some(place) = found {
+            return Lookup::Found(place);
         }
         if !self.snapshot_again(pid, time_ns) {
             return Lookup::Unasked;
         }
         // mremap() leaves no record: only a snapshot knows where the memory is now.
         let found = self.spaces.lookup_again(pid, address, time_ns);
-        found.map_or(Lookup::Unknown, |found| Lookup::Found(Kept::of(found)))
+        found.map_or(Lookup::Unknown, |found| {
+            Lookup::Found(self.recent.keep(found))
+        })
+    }
+
+    /// What the last look-up found.
+    pub(super) fn kept(&mut self, lookup: &Lookup) -> Option<&mut Kept> {
+        match lookup {
+            Lookup::Unasked | Lookup::Unknown => None,
+            Lookup::Found(place) => self.recent.at(*place),
+        }
     }
 
     /// Reads the sideband. A fork and what the child did may be in the rings of different CPUs, so

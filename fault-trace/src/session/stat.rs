@@ -12,7 +12,7 @@ use super::{
 use crate::{
     analysis::Report,
     exit::Exit,
-    model::Event,
+    model::Batch,
     options::{CaptureOptions, Format, StatOptions},
 };
 
@@ -28,7 +28,7 @@ struct Counter {
 const SHOW_EVERY: Duration = Duration::from_millis(500);
 
 impl Sink for Counter {
-    fn events(&mut self, _events: Vec<Event>) -> anyhow::Result<()> {
+    fn events(&mut self, _batch: &mut Batch, _all: bool) -> anyhow::Result<()> {
         Ok(())
     }
 

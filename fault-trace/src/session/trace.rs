@@ -11,7 +11,7 @@ use super::{
 use crate::{
     analysis::{Report, Tables},
     exit::{self, Exit},
-    model::Event,
+    model::Batch,
     options::CaptureOptions,
     render::{self, LineOptions, Place},
 };
@@ -25,23 +25,21 @@ struct Printer {
 }
 
 impl Sink for Printer {
-    fn events(&mut self, events: Vec<Event>) -> anyhow::Result<()> {
-        for event in events {
-            match event {
-                Event::Fault(fault) => {
-                    let options = options(*self.base_ns.get_or_insert(fault.time_ns));
-                    let tables = &self.tables;
-                    let comm = tables.comm(fault.pid, fault.tid, fault.time_ns);
-                    let function = fault.location_id.map(|id| tables.innermost(id));
-                    let place = Place {
-                        mapping: fault.mapping_id.and_then(|id| tables.mapping_of(id)),
-                        function: function.as_ref(),
-                    };
-                    let line = render::line(&fault, comm.unwrap_or_default(), place, options);
-                    writeln!(self.out, "{line}").context("cannot write to standard output")?;
-                }
-                other => self.tables.ingest(&other),
-            }
+    fn events(&mut self, batch: &mut Batch, _all: bool) -> anyhow::Result<()> {
+        for event in batch.others.drain(..) {
+            self.tables.ingest(&event);
+        }
+        for fault in batch.faults.drain(..) {
+            let options = options(*self.base_ns.get_or_insert(fault.time_ns));
+            let tables = &self.tables;
+            let comm = tables.comm(fault.pid, fault.tid, fault.time_ns);
+            let function = fault.location_id.map(|id| tables.innermost(id));
+            let place = Place {
+                mapping: fault.mapping_id.and_then(|id| tables.mapping_of(id)),
+                function: function.as_ref(),
+            };
+            let line = render::line(&fault, comm.unwrap_or_default(), place, options);
+            writeln!(self.out, "{line}").context("cannot write to standard output")?;
         }
         self.out.flush().context("cannot write to standard output")
     }

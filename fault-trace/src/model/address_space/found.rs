@@ -30,6 +30,17 @@ pub struct Found<'a> {
     pub grew: bool,
 }
 
+/// Where and from when on look-ups find the same, until the address space changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Steady {
+    /// The first address, and the first beyond.
+    pub addresses: (u64, u64),
+    /// ns of CLOCK_MONOTONIC; for [`Spaces::lookup_fault`](crate::model::spaces::Spaces::lookup_fault), too.
+    pub from_ns: u64,
+    pub since_ns: u64,
+    pub certainty: Certainty,
+}
+
 /// What was lost to the bounds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Dropped {

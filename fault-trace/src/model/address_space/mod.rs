@@ -12,7 +12,7 @@
 mod found;
 mod pieces;
 
-pub use found::{Certainty, Dropped, Found};
+pub use found::{Certainty, Dropped, Found, Steady};
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -165,6 +165,20 @@ impl AddressSpace {
             .or_else(|| base.next_above(address))
             .filter(|stack| stack.mapping.grows_down() && stack.end - address <= STACK_REACH_BYTES)
             .map(|stack| stack.found(stack.certainty, true))
+    }
+
+    /// Where look-ups find what is mapped at `address` now, and need nothing of the past.
+    #[must_use]
+    pub fn steady(&self, address: u64) -> Option<Steady> {
+        let (start, piece) = self.live.entry_at(address)?;
+        // A fault in which a mapping grew begins before that.
+        let known_ns = piece.since_ns.checked_add(1)?;
+        Some(Steady {
+            addresses: (start, piece.end),
+            from_ns: known_ns.max(self.reset_ns).max(self.forgotten_ns),
+            since_ns: piece.since_ns,
+            certainty: piece.certainty,
+        })
     }
 
     /// What is known to be mapped now, by address: start, end, and the mapping it is part of.

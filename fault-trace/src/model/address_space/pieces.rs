@@ -48,8 +48,13 @@ impl Pieces {
     }
 
     pub(super) fn at(&self, address: u64) -> Option<&Piece> {
-        let (_, piece) = self.0.range(..=address).next_back()?;
-        (address < piece.end).then_some(piece)
+        self.entry_at(address).map(|(_, piece)| piece)
+    }
+
+    /// The piece at `address` and where it starts.
+    pub(super) fn entry_at(&self, address: u64) -> Option<(u64, &Piece)> {
+        let (&start, piece) = self.0.range(..=address).next_back()?;
+        (address < piece.end).then_some((start, piece))
     }
 
     pub(super) fn next_above(&self, address: u64) -> Option<&Piece> {

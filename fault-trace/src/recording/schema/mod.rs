@@ -9,7 +9,7 @@ mod tasks;
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
 use super::column::Column;
@@ -50,18 +50,6 @@ pub(super) trait Row: Sized + Clone + 'static {
 pub(super) fn arrow_schema<R: Row>() -> SchemaRef {
     let fields = R::columns().iter().map(Column::field);
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-/// Rows as columns.
-pub(super) fn batch<R: Row>(
-    schema: SchemaRef,
-    rows: &[R],
-) -> Result<RecordBatch, arrow_schema::ArrowError> {
-    let columns: Vec<ArrayRef> = R::columns()
-        .iter()
-        .map(|column| column.build(rows))
-        .collect();
-    RecordBatch::try_new(schema, columns)
 }
 
 /// The columns that are to be read where only `fields` are looked at.

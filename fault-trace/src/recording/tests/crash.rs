@@ -9,7 +9,7 @@ use nix::sys::{
 
 use super::{fault, place, run, running};
 use crate::{
-    model::Event,
+    model::{Batch, Event},
     recording::{Recording, RecordingError, RecordingWriter, WriterThread},
 };
 
@@ -91,7 +91,7 @@ fn record_until_a_write_fails(path: &Path) {
     let writer = RecordingWriter::create(path, false, &running()).expect("creates");
     let mut thread = WriterThread::spawn(writer).expect("spawns");
     thread
-        .send((0..1000).map(fault).map(Event::Fault).collect())
+        .send(&mut (0..1000).map(fault).map(Event::Fault).collect())
         .expect("sends");
     thread.roll().expect("sends");
     // Scattered, so that they do not compress.
@@ -102,10 +102,10 @@ fn record_until_a_write_fails(path: &Path) {
             .rotate_left(n as u32 % 61);
         Event::Fault(fault)
     });
-    thread.send(scattered.collect()).expect("sends");
+    thread.send(&mut scattered.collect()).expect("sends");
     thread.roll().expect("sends");
     // More than fit into the queue: the thread has come to the failing write before the last.
-    let error = (0..1000).find_map(|_| thread.send(Vec::new()).err());
+    let error = (0..1000).find_map(|_| thread.send(&mut Batch::default()).err());
     let error = error.expect("the thread has failed");
     let message = error.to_string();
     assert!(
@@ -114,7 +114,7 @@ fn record_until_a_write_fails(path: &Path) {
     );
     assert!(message.contains("ulimit -f"), "{message}");
     assert!(matches!(
-        thread.send(Vec::new()),
+        thread.send(&mut Batch::default()),
         Err(RecordingError::Stopped)
     ));
     assert!(matches!(

@@ -2,7 +2,9 @@
 
 use std::{fs::File, sync::Arc};
 
-use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, types::UInt8Type};
+use arrow_array::{
+    ArrayRef, DictionaryArray, PrimitiveArray, RecordBatch, StringArray, types::UInt8Type,
+};
 use fault_trace_common::Class;
 use parquet::{
     arrow::ArrowWriter,
@@ -19,6 +21,7 @@ use crate::{
     model::{Fault, TaskEvent},
     recording::{
         FORMAT_KEY, Recording, RecordingWriter,
+        column::Build,
         schema::{self, Row},
     },
 };
@@ -85,7 +88,7 @@ fn a_recording_from_before_a_column_was_added_is_read() {
     let writer = RecordingWriter::create(&path, false, &run(3)).expect("creates");
     writer.finish(&run(3)).expect("finishes");
     let rows: Vec<Fault> = (0..3).map(fault).collect();
-    let batch = schema::batch(schema::arrow_schema::<Fault>(), &rows).expect("builds");
+    let batch = batch(&rows);
     let index = batch.schema().index_of("major").expect("is a column");
     let older: Vec<usize> = (0..=index).collect();
     write_segment(&path, &batch.project(&older).expect("has those"));
@@ -97,11 +100,23 @@ fn a_recording_from_before_a_column_was_added_is_read() {
     assert_eq!(faults, rows);
 }
 
+fn batch(rows: &[Fault]) -> RecordBatch {
+    let columns = Fault::columns().iter().map(|column| match &column.build {
+        Build::Array(build) => build(rows),
+        Build::Names { names, numbers } => {
+            let numbers = PrimitiveArray::<UInt8Type>::from(numbers(rows));
+            let names = StringArray::from(names.clone());
+            Arc::new(DictionaryArray::new(numbers, Arc::new(names)))
+        }
+    });
+    RecordBatch::try_new(schema::arrow_schema::<Fault>(), columns.collect()).expect("builds")
+}
+
 /// Replaces the first segment with faults whose column `name` is `values`, and which have a column
 /// that this version does not know.
 fn rewrite_column(recording: &std::path::Path, name: &str, values: ArrayRef) {
     let rows: Vec<Fault> = (0..values.len() as u64).map(fault).collect();
-    let batch = schema::batch(schema::arrow_schema::<Fault>(), &rows).expect("builds");
+    let batch = batch(&rows);
     let columns = batch.schema_ref().fields().iter().zip(batch.columns());
     let columns = columns.map(|(field, column)| {
         let values = if field.name() == name {

@@ -79,8 +79,10 @@ fn a_thread_writes_what_it_is_sent() {
     let writer = RecordingWriter::create(&path, false, &running()).expect("creates");
     let mut thread = WriterThread::spawn(writer).expect("spawns");
     for n in 0..10 {
-        let events = vec![Event::Fault(fault(n)), Event::Task(task(b"ls"))];
-        thread.send(events).expect("sends");
+        let events = [Event::Fault(fault(n)), Event::Task(task(b"ls"))];
+        thread
+            .send(&mut events.into_iter().collect())
+            .expect("sends");
         thread.checkpoint(running()).expect("sends");
     }
     thread.roll().expect("sends");
