@@ -69,13 +69,15 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     if !sudo::is_root() {
         bail!("tracing needs root: run `cargo xtask bench` as root");
     }
+    let mut setting = Setting::new(&options)?;
+    // A wrong name is told before all is built.
+    modes::modes(&options, &setting)?;
     let build = Build::prepare()?;
-    let programs = Programs {
+    setting.programs = Programs {
         fault_trace: build::binary(&build, "release")?,
         touch: example(&build, "touch")?,
         floor: example(&build, "floor")?,
     };
-    let setting = Setting::new(&options, programs)?;
     if let Some(seconds) = options.endurance_s {
         let endurance = endurance::run(seconds, &setting)?;
         write(&options, endurance.text(), &endurance.json())?;

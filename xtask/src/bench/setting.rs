@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, bail};
 
 use super::options::Options;
 
-/// The programs that are built for it.
+/// The programs that are built for it; empty paths until they are.
+#[derive(Default)]
 pub(super) struct Programs {
     pub(super) fault_trace: PathBuf,
     pub(super) touch: PathBuf,
@@ -37,7 +38,7 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    pub(super) fn new(options: &Options, programs: Programs) -> Result<Self> {
+    pub(super) fn new(options: &Options) -> Result<Self> {
         let status =
             fs::read_to_string("/proc/self/status").context("cannot read my own status")?;
         let allowed = status
@@ -56,7 +57,7 @@ impl Setting {
         let others: Vec<String> = others.iter().map(u32::to_string).collect();
         let is_quick = options.is_quick;
         Ok(Self {
-            programs,
+            programs: Programs::default(),
             cpu: *cpu,
             cpus: allowed.len(),
             other_cpus: others.join(","),
