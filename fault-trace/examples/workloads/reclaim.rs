@@ -1,6 +1,6 @@
 //! Faults that have to make room first.
 
-use std::{fs, io::Read as _};
+use std::{fs, io::Read as _, path::Path};
 
 use anyhow::Context as _;
 use fault_trace_common::{class::Class, error_code::Access};
@@ -60,7 +60,8 @@ fn outgrown(run: &mut Run) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// With a reserve that is not there, `__alloc_pages_direct_reclaim` makes room in the fault.
+/// With a reserve that is not there, `__alloc_pages_direct_reclaim` makes room in the fault. With several
+/// CPUs kswapd is quicker; there `node_reclaim` does it, which comes before kswapd is woken.
 fn machine_full(run: &mut Run) -> anyhow::Result<()> {
     let total = memory_bytes()?;
     require(
@@ -72,6 +73,12 @@ fn machine_full(run: &mut Run) -> anyhow::Result<()> {
     cached.set_len(total as u64)?;
     let mut buffer = vec![0; WINDOW];
     while cached.read(&mut buffer)? > 0 {}
+    let node_reclaim = Path::new("/proc/sys/vm/zone_reclaim_mode");
+    let _node_reclaim = if node_reclaim.exists() {
+        Some(Restore::setting(node_reclaim, "1")?)
+    } else {
+        None
+    };
     let reserve = (total / 8 / 1024).to_string();
     let _reserve = Restore::setting("/proc/sys/vm/min_free_kbytes", &reserve)?;
     let pages = Pages::anonymous(run.count)?;
