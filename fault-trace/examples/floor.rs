@@ -1,7 +1,10 @@
 //! What any tracer on these hooks costs at least: programs of two instructions (`r0 = 0; exit`) on
-//! both page-fault tracepoints and on every CPU's minor and major faults. Stays until it is ended.
+//! both page-fault tracepoints and on every CPU's minor and major faults. With `evidence` these read the
+//! clock, and empty ones are on the hooks, too, that an anonymous fault's evidence comes from. Stays until
+//! it is ended.
 
 use std::{
+    env,
     ffi::{CStr, c_char, c_long},
     io,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
@@ -21,6 +24,8 @@ const BPF_PROG_TYPE_RAW_TRACEPOINT: u32 = 17;
 
 /// `r0 = 0; exit`, as the kernel encodes instructions.
 static EMPTY_PROGRAM: [u64; 2] = [0xb7, 0x95];
+/// The same after a call of `bpf_ktime_get_ns`.
+static CLOCK_PROGRAM: [u64; 3] = [5 << 32 | 0x85, 0xb7, 0x95];
 
 /// The first fields of `union bpf_attr` for `BPF_PROG_LOAD`.
 #[repr(C)]
@@ -41,7 +46,15 @@ struct OpenTracepoint {
 }
 
 fn main() -> ExitCode {
-    match attach() {
+    let evidence = match env::args().nth(1).as_deref() {
+        None => false,
+        Some("evidence") => true,
+        Some(_) => {
+            eprintln!("usage: floor [evidence]");
+            return ExitCode::from(2);
+        }
+    };
+    match attach(evidence) {
         Ok(_held) => loop {
             thread::park();
         },
@@ -53,13 +66,24 @@ fn main() -> ExitCode {
 }
 
 /// They stay attached as long as these are open.
-fn attach() -> io::Result<Vec<OwnedFd>> {
+fn attach(evidence: bool) -> io::Result<Vec<OwnedFd>> {
     let mut held = Vec::new();
-    let start = load(BPF_PROG_TYPE_RAW_TRACEPOINT)?;
+    let program: &[u64] = if evidence {
+        &CLOCK_PROGRAM
+    } else {
+        &EMPTY_PROGRAM
+    };
+    let start = load(BPF_PROG_TYPE_RAW_TRACEPOINT, program)?;
     for name in [c"page_fault_user", c"page_fault_kernel"] {
         held.push(attach_raw(name, &start)?);
     }
-    let end = load(BPF_PROG_TYPE_PERF_EVENT)?;
+    if evidence {
+        let empty = load(BPF_PROG_TYPE_RAW_TRACEPOINT, &EMPTY_PROGRAM)?;
+        for name in [c"rss_stat", c"mm_page_alloc"] {
+            held.push(attach_raw(name, &empty)?);
+        }
+    }
+    let end = load(BPF_PROG_TYPE_PERF_EVENT, program)?;
     for cpu in kernel::online_cpus(Path::new(kernel::CPUS_ONLINE))? {
         for event in [
             bindings::PERF_COUNT_SW_PAGE_FAULTS_MIN,
@@ -72,13 +96,13 @@ fn attach() -> io::Result<Vec<OwnedFd>> {
     Ok(held)
 }
 
-fn load(prog_type: u32) -> io::Result<OwnedFd> {
+fn load(prog_type: u32, program: &'static [u64]) -> io::Result<OwnedFd> {
     bpf(
         BPF_PROG_LOAD,
         &Load {
             prog_type,
-            instruction_count: EMPTY_PROGRAM.len() as u32,
-            instructions: EMPTY_PROGRAM.as_ptr(),
+            instruction_count: program.len() as u32,
+            instructions: program.as_ptr(),
             license: c"Dual MIT/GPL".as_ptr(),
             log: [0; 3],
         },

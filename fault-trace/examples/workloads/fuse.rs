@@ -79,7 +79,12 @@ impl<F: FnMut(u64) -> anyhow::Result<()>> Server<F> {
     fn serve(mut self) -> anyhow::Result<()> {
         let mut buffer = vec![0; 64 << 10];
         loop {
-            let length = self.device.read(&mut buffer).context("/dev/fuse")?;
+            let length = match self.device.read(&mut buffer) {
+                Ok(length) => length,
+                // Unmounted: nobody is left who could ask.
+                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(()),
+                Err(error) => return Err(error).context("/dev/fuse"),
+            };
             let request = buffer.get(..length).context("a read past its buffer")?;
             let operation = u32_at(request, 4)?;
             let unique = u64_at(request, 8)?;

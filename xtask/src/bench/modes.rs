@@ -174,6 +174,11 @@ fn ours(setting: &Setting) -> Vec<Mode> {
     vec![
         bare(UNTRACED, Shape::Alone, Vec::new()),
         bare(FLOOR, Shape::Beside, words(&[&floor])),
+        bare(
+            "floor evidence",
+            Shape::Beside,
+            words(&[&floor, "evidence"]),
+        ),
         mode(STAT, &["stat"], true),
         mode(STAT_ALL, &["stat", "-a"], true),
         mode(STAT_OTHER, &["stat", "-p", OTHER], true),

@@ -15,7 +15,7 @@ use super::{modules, programs::Programs};
 use crate::command;
 
 /// What the scenarios need where it is not built in; zram's compressors differ between kernels.
-const MODULES: [&str; 6] = ["zram", "lzo-rle", "lz4", "fuse", "xfs", "btrfs"];
+const MODULES: [&str; 7] = ["zram", "lzo-rle", "lz4", "fuse", "loop", "xfs", "btrfs"];
 const SIZE: &str = "768M";
 const FOLDERS: [&str; 10] = [
     "bin", "dev", "mnt", "modules", "proc", "root", "run", "sys", "tmp", "var/tmp",
