@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use fault_trace_common::{Class, Confidence};
 
-use super::{CHUNK_BYTES, fragments::Fragments, hex};
+use super::{chunks::Chunks, fragments::Fragments, hex};
 use crate::{
     analysis::{Tables, tables::mapping_name},
     model::{Fault, Field, Fields},
@@ -62,8 +62,7 @@ type Kind = (u32, Class, Confidence, bool);
 /// the end.
 #[derive(Debug)]
 pub struct CsvWriter<'a, W: Write> {
-    out: W,
-    chunk: Vec<u8>,
+    chunks: Chunks<W>,
     tables: &'a Tables,
     comms: Fragments<Vec<u8>>,
     kinds: Fragments<Kind>,
@@ -78,12 +77,11 @@ impl<'a, W: Write> CsvWriter<'a, W> {
     /// # Errors
     /// What the library reports.
     pub fn new(out: W, tables: &'a Tables) -> io::Result<Self> {
-        let mut chunk = Vec::with_capacity(2 * CHUNK_BYTES);
-        cells(&mut chunk, &HEADER)?;
-        chunk.push(b'\n');
+        let mut chunks = Chunks::new(out);
+        cells(&mut chunks.text, &HEADER)?;
+        chunks.text.push(b'\n');
         Ok(Self {
-            out,
-            chunk,
+            chunks,
             tables,
             comms: Fragments::default(),
             kinds: Fragments::default(),
@@ -98,25 +96,20 @@ impl<'a, W: Write> CsvWriter<'a, W> {
     /// What the destination reports.
     pub fn write(&mut self, fault: &Fault) -> io::Result<()> {
         self.line(fault)?;
-        if self.chunk.len() >= CHUNK_BYTES {
-            self.out.write_all(&self.chunk)?;
-            self.chunk.clear();
-        }
-        Ok(())
+        self.chunks.end_line()
     }
 
     /// Writes what is left.
     ///
     /// # Errors
     /// What the destination reports.
-    pub fn finish(mut self) -> io::Result<()> {
-        self.out.write_all(&self.chunk)?;
-        self.out.flush()
+    pub fn finish(self) -> io::Result<()> {
+        self.chunks.finish().map(drop)
     }
 
     /// Appends the line of a fault. Numbers and the names of classes and the like need no quotes.
     fn line(&mut self, fault: &Fault) -> io::Result<()> {
-        let (out, tables) = (&mut self.chunk, self.tables);
+        let (out, tables) = (&mut self.chunks.text, self.tables);
         number(out, fault.time_ns);
         number(out, fault.pid);
         number(out, fault.tid);
@@ -147,13 +140,13 @@ impl<'a, W: Write> CsvWriter<'a, W> {
         number(out, fault.pages);
         number(out, fault.around_pages);
         self.references(fault)?;
-        self.chunk.push(b'\n');
+        self.chunks.text.push(b'\n');
         Ok(())
     }
 
     /// What the fault refers to.
     fn references(&mut self, fault: &Fault) -> io::Result<()> {
-        let (out, tables) = (&mut self.chunk, self.tables);
+        let (out, tables) = (&mut self.chunks.text, self.tables);
         let mapping = fault.mapping_id.and_then(|id| tables.mapping_of(id));
         match fault.mapping_id.zip(mapping) {
             None => out.extend_from_slice(b",,"),

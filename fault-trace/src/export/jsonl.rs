@@ -11,7 +11,7 @@ use fault_trace_common::{
 };
 use serde::Serialize;
 
-use super::{CHUNK_BYTES, fragments::Fragments, hex};
+use super::{chunks::Chunks, fragments::Fragments, hex};
 use crate::{
     analysis::{Tables, tables::mapping_name},
     model::Fault,
@@ -20,8 +20,7 @@ use crate::{
 /// Writes faults as JSON lines, in chunks. Call [`JsonlWriter::finish`] at the end.
 #[derive(Debug)]
 pub struct JsonlWriter<'a, W: Write> {
-    out: W,
-    chunk: Vec<u8>,
+    chunks: Chunks<W>,
     tables: &'a Tables,
     /// From the evidence to what is told of it.
     evidence: Fragments<u64>,
@@ -36,8 +35,7 @@ impl<'a, W: Write> JsonlWriter<'a, W> {
     /// Writes faults that refer to `tables` to `out`, which needs no buffer of its own.
     pub fn new(out: W, tables: &'a Tables) -> Self {
         Self {
-            out,
-            chunk: Vec::with_capacity(2 * CHUNK_BYTES),
+            chunks: Chunks::new(out),
             tables,
             evidence: Fragments::default(),
             mappings: Fragments::default(),
@@ -53,26 +51,20 @@ impl<'a, W: Write> JsonlWriter<'a, W> {
     /// What the destination reports.
     pub fn write(&mut self, fault: &Fault) -> io::Result<()> {
         self.line(fault)?;
-        if self.chunk.len() >= CHUNK_BYTES {
-            self.out.write_all(&self.chunk)?;
-            self.chunk.clear();
-        }
-        Ok(())
+        self.chunks.end_line()
     }
 
     /// Writes what is left and gives the destination back, flushed.
     ///
     /// # Errors
     /// What the destination reports.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.out.write_all(&self.chunk)?;
-        self.out.flush()?;
-        Ok(self.out)
+    pub fn finish(self) -> io::Result<W> {
+        self.chunks.finish()
     }
 
     /// Appends the line of a fault. The names of classes and the like need no escapes.
     fn line(&mut self, fault: &Fault) -> io::Result<()> {
-        let out = &mut self.chunk;
+        let out = &mut self.chunks.text;
         number(out, "{\"time_ns\":", fault.time_ns);
         number(out, ",\"pid\":", fault.pid);
         number(out, ",\"tid\":", fault.tid);
@@ -106,13 +98,13 @@ impl<'a, W: Write> JsonlWriter<'a, W> {
             number(out, ",\"around_pages\":", fault.around_pages);
         }
         self.references(fault)?;
-        self.chunk.extend_from_slice(b"}\n");
+        self.chunks.text.extend_from_slice(b"}\n");
         Ok(())
     }
 
     /// What the fault refers to, as far as it is known.
     fn references(&mut self, fault: &Fault) -> io::Result<()> {
-        let (out, tables) = (&mut self.chunk, self.tables);
+        let (out, tables) = (&mut self.chunks.text, self.tables);
         if let Some(id) = fault.mapping_id
             && let Some(row) = tables.mapping_of(id)
         {

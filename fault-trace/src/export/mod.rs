@@ -1,5 +1,6 @@
 //! From faults to bytes in other formats. Pure: only the caller touches files.
 
+mod chunks;
 pub mod csv;
 pub mod flamegraph;
 mod folded;
@@ -12,6 +13,3 @@ pub use csv::CsvWriter;
 pub use folded::folded;
 pub use hgrm::hgrm;
 pub use jsonl::JsonlWriter;
-
-/// Bytes of lines gathered before they are written.
-const CHUNK_BYTES: usize = 1 << 16;
