@@ -26,7 +26,7 @@ pub(super) struct Mode {
 
 const REPORTS: [&[&str]; 13] = [
     &[],
-    &["--histogram"],
+    &["--histogram", "linear"],
     &["--by", "class", "--sort", "time"],
     &["--by", "process"],
     &["--by", "thread"],
