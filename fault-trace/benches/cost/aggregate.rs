@@ -12,18 +12,6 @@ use fault_trace::{
 use crate::synthetic::{self, Shape};
 
 const FAULTS: u64 = 200_000;
-const EVERY: [By; 10] = [
-    By::Class,
-    By::Process,
-    By::Thread,
-    By::Function,
-    By::Stack,
-    By::File,
-    By::Mapping,
-    By::Page,
-    By::Cgroup,
-    By::Time,
-];
 
 struct Recorded {
     run: Run,
@@ -63,7 +51,7 @@ pub(crate) fn views(criterion: &mut Criterion) {
     let recorded = recorded(Shape::USUAL.with_faults(FAULTS));
     let mut group = criterion.benchmark_group("aggregate by");
     group.throughput(Throughput::Elements(FAULTS));
-    for by in EVERY {
+    for by in By::ALL {
         group.bench_function(by.name(), |bencher| bencher.iter(|| view(&recorded, by)));
     }
     group.finish();

@@ -16,19 +16,6 @@ use crate::{
     },
 };
 
-pub(crate) const ALL: [By; 10] = [
-    By::Class,
-    By::Process,
-    By::Thread,
-    By::Function,
-    By::Stack,
-    By::File,
-    By::Mapping,
-    By::Page,
-    By::Cgroup,
-    By::Time,
-];
-
 /// Two processes with a heap, a file and a stack each, whose functions `a` and `b` are called by
 /// `main`; `b` calls itself.
 pub(crate) fn tables() -> Tables {

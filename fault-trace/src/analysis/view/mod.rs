@@ -33,6 +33,20 @@ pub enum By {
 }
 
 impl By {
+    /// Every view.
+    pub const ALL: [Self; 10] = [
+        Self::Class,
+        Self::Process,
+        Self::Thread,
+        Self::Function,
+        Self::Stack,
+        Self::File,
+        Self::Mapping,
+        Self::Page,
+        Self::Cgroup,
+        Self::Time,
+    ];
+
     /// The name used in every output.
     #[must_use]
     pub const fn name(self) -> &'static str {

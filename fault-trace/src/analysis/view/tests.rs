@@ -2,7 +2,7 @@ use fault_trace_common::{Class, Confidence, histogram::bucket_of};
 use proptest::prelude::*;
 
 use super::{
-    made_up::{ALL, fault, faults, options, run, tables, view, view_of},
+    made_up::{fault, faults, options, run, tables, view, view_of},
     *,
 };
 use crate::{
@@ -26,7 +26,7 @@ fn sum(view: &View, of: fn(&Figures) -> u64) -> u64 {
 
 #[test]
 fn a_view_looks_at_its_fields_only() {
-    for by in ALL {
+    for by in By::ALL {
         let fields = ViewBuilder::fields(by);
         let known: Vec<Fault> = faults()
             .iter()
@@ -230,7 +230,7 @@ proptest! {
     #[test]
     fn every_view_adds_up_to_all_recorded_faults(
         faults in prop::collection::vec(any_fault(), 0..200),
-        by in prop::sample::select(ALL.to_vec()),
+        by in prop::sample::select(By::ALL.to_vec()),
         limit in 1..6_usize,
     ) {
         let view = view_of(options(by, SortBy::Count, limit), &faults);

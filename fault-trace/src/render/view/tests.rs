@@ -22,7 +22,7 @@ fn shown(by: By, width: usize) -> String {
 
 #[test]
 fn every_view_at_100_columns() {
-    for by in made_up::ALL {
+    for by in By::ALL {
         insta::assert_snapshot!(format!("by_{}_at_100_columns", by.name()), shown(by, 100));
     }
 }
@@ -61,7 +61,7 @@ fn rows_that_are_not_shown_are_added_up() {
 
 #[test]
 fn every_view_as_csv() {
-    for by in made_up::ALL {
+    for by in By::ALL {
         let bytes = csv::view(&made_up::view(by)).expect("a view is writable");
         let text = String::from_utf8(bytes).expect("CSV is UTF-8");
         insta::assert_snapshot!(format!("by_{}_as_csv", by.name()), text);
@@ -70,7 +70,7 @@ fn every_view_as_csv() {
 
 #[test]
 fn every_view_as_json() {
-    for by in made_up::ALL {
+    for by in By::ALL {
         let mut report = Report::new(&sample::database());
         let options = made_up::options(by, SortBy::Count, 2);
         report.view = Some(made_up::view_of(options, &made_up::faults()));
