@@ -84,22 +84,23 @@ struct TargetArguments {
     command: Vec<OsString>,
 }
 
+/// Which faults are meant, by what can be told of each.
 #[derive(Args)]
-struct FilterArguments {
+pub(super) struct FilterArguments {
     /// Only faults of these classes
     #[arg(long, value_name = "CLASS,…", value_delimiter = ',', value_parser = values::class,
         help_heading = "Filter")]
-    class: Vec<Class>,
+    pub(super) class: Vec<Class>,
     /// Only faults of these families
     #[arg(long, value_name = "FAMILY,…", value_delimiter = ',', value_parser = values::family,
         help_heading = "Filter")]
-    family: Vec<Family>,
+    pub(super) family: Vec<Family>,
     /// Only faults at addresses from LO to below HI
     #[arg(long, value_name = "LO-HI", value_parser = values::addresses, help_heading = "Filter")]
-    address: Option<(u64, u64)>,
+    pub(super) address: Option<(u64, u64)>,
     /// Only accesses made in this mode
     #[arg(long, value_enum, help_heading = "Filter")]
-    mode: Option<ModeName>,
+    pub(super) mode: Option<ModeName>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

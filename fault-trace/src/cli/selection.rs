@@ -3,9 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
-use fault_trace_common::{Class, Family};
 
-use super::{capture::ModeName, values};
+use super::{capture::FilterArguments, values};
 use crate::{
     analysis::{
         Weight,
@@ -30,27 +29,15 @@ pub(super) struct ViewArguments {
 
 #[derive(Args)]
 pub(super) struct SelectionArguments {
-    /// Only faults of these classes
-    #[arg(long, value_name = "CLASS,…", value_delimiter = ',', value_parser = values::class,
-        help_heading = "Filter")]
-    class: Vec<Class>,
-    /// Only faults of these families
-    #[arg(long, value_name = "FAMILY,…", value_delimiter = ',', value_parser = values::family,
-        help_heading = "Filter")]
-    family: Vec<Family>,
+    #[command(flatten)]
+    filter: FilterArguments,
     /// Only faults of these processes, by id or name
     #[arg(long, value_name = "PID|NAME,…", value_delimiter = ',', value_parser = values::process,
         help_heading = "Filter")]
     process: Vec<ProcessName>,
-    /// Only accesses made in this mode
-    #[arg(long, value_enum, help_heading = "Filter")]
-    mode: Option<ModeName>,
     /// Only faults that took at least T
     #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Filter")]
     min_latency: Option<Duration>,
-    /// Only faults at addresses from LO to below HI
-    #[arg(long, value_name = "LO-HI", value_parser = values::addresses, help_heading = "Filter")]
-    address: Option<(u64, u64)>,
     /// Only faults that started T after the start of the run, or later
     #[arg(long, value_name = "T", value_parser = values::moment, help_heading = "Filter")]
     from: Option<Duration>,
@@ -70,13 +57,14 @@ pub(super) struct SymbolArguments {
 
 impl From<SelectionArguments> for Selection {
     fn from(arguments: SelectionArguments) -> Self {
+        let filter = arguments.filter;
         Self {
-            classes: arguments.class,
-            families: arguments.family,
+            classes: filter.class,
+            families: filter.family,
             processes: arguments.process,
-            mode: arguments.mode.map(Into::into),
+            mode: filter.mode.map(Into::into),
             min_latency: arguments.min_latency,
-            addresses: arguments.address,
+            addresses: filter.address,
             from: arguments.from,
             until: arguments.until,
         }
