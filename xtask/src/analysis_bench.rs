@@ -9,7 +9,7 @@ use std::{ffi::OsString, fs, path::PathBuf, process, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 
-use crate::{artifact, build, command::say, help, setup::Build, workspace::MAIN_PACKAGE};
+use crate::{build, command::say, help, setup::Build};
 use measure::Sample;
 use modes::{Mode, Programs};
 
@@ -42,8 +42,8 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     let build = Build::prepare()?;
     let programs = Programs {
         fault_trace: build::binary(&build, "release")?,
-        synthetic: example(&build, "synthetic")?,
-        touch: example(&build, "touch")?,
+        synthetic: build::example(&build, "synthetic")?,
+        touch: build::example(&build, "touch")?,
     };
     let scratch = Scratch::new()?;
     let (modes, skipped) = modes::prepare(&programs, &extent, &scratch.0)?;
@@ -58,13 +58,6 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     }
     print(&modes, &samples, &skipped);
     Ok(ExitCode::SUCCESS)
-}
-
-fn example(build: &Build, name: &str) -> Result<PathBuf> {
-    let mut cargo = build.cargo("build");
-    cargo.args(["--locked", "--release", "--package", MAIN_PACKAGE]);
-    cargo.args(["--example", name]);
-    Ok(artifact::build(&mut cargo, "example", name)?.path)
 }
 
 /// A folder that goes away in the end: a recording of 50 million faults takes a GB.

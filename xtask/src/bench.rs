@@ -15,12 +15,12 @@ mod targets;
 mod tracer;
 mod workload;
 
-use std::{ffi::OsString, fs, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, fs, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::{artifact, build, command::say, setup::Build, sudo, workspace::MAIN_PACKAGE};
+use crate::{build, command::say, setup::Build, sudo};
 use measure::Sample;
 use modes::{Mode, Skipped};
 use options::{Options, Sink};
@@ -75,8 +75,8 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     let build = Build::prepare()?;
     setting.programs = Programs {
         fault_trace: build::binary(&build, "release")?,
-        touch: example(&build, "touch")?,
-        floor: example(&build, "floor")?,
+        touch: build::example(&build, "touch")?,
+        floor: build::example(&build, "floor")?,
     };
     if let Some(seconds) = options.endurance_s {
         let endurance = endurance::run(seconds, &setting)?;
@@ -121,13 +121,6 @@ fn write(options: &Options, text: String, json: &Value) -> Result<()> {
         None => print!("{text}"),
     }
     Ok(())
-}
-
-fn example(build: &Build, name: &str) -> Result<PathBuf> {
-    let mut cargo = build.cargo("build");
-    cargo.args(["--locked", "--release", "--package", MAIN_PACKAGE]);
-    cargo.args(["--example", name]);
-    Ok(artifact::build(&mut cargo, "example", name)?.path)
 }
 
 fn run(options: &Options, setting: &Setting) -> Result<Results> {

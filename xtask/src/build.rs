@@ -21,3 +21,11 @@ pub(crate) fn binary(build: &Build, profile: &str) -> Result<PathBuf> {
     cargo.args(["--locked", "--package", MAIN_PACKAGE, "--profile", profile]);
     Ok(artifact::build(&mut cargo, "bin", MAIN_PACKAGE)?.path)
 }
+
+/// Builds an example program, optimised, and says where it is.
+pub(crate) fn example(build: &Build, name: &str) -> Result<PathBuf> {
+    let mut cargo = build.cargo("build");
+    cargo.args(["--locked", "--release", "--package", MAIN_PACKAGE]);
+    cargo.args(["--example", name]);
+    Ok(artifact::build(&mut cargo, "example", name)?.path)
+}

@@ -17,6 +17,7 @@ mod setup;
 mod sudo;
 mod test;
 mod toolchain;
+mod usage;
 mod workspace;
 
 use std::{env, ffi::OsString, process::ExitCode};

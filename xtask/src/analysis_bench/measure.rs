@@ -1,12 +1,13 @@
 //! One program, from its start to its end.
 
 use std::{
-    io,
     process::{Command, Stdio},
     time::Instant,
 };
 
 use anyhow::{Context as _, Result, bail};
+
+use crate::usage;
 
 /// What it took.
 #[derive(Clone, Copy, Debug)]
@@ -31,40 +32,16 @@ pub(super) fn run(line: &[String]) -> Result<Sample> {
         .stderr(Stdio::null())
         .spawn()
         .with_context(|| format!("cannot run `{program}`"))?;
-    let (status, usage) = wait(child.id())?;
+    let (status, usage) = usage::wait(child.id()).context("cannot wait for a program")?;
     let wall_s = started.elapsed().as_secs_f64();
-    if status != 0 {
-        bail!("`{}` failed (wait status {status})", line.join(" "));
+    if !status.success() {
+        bail!("`{}` failed ({status})", line.join(" "));
     }
     Ok(Sample {
-        cpu_s: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+        cpu_s: usage.cpu_ns as f64 / 1e9,
         wall_s,
-        // Linux counts it in KiB.
-        peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
+        peak_bytes: usage.peak_bytes,
     })
-}
-
-/// The status and the resources of a child, which must not have been waited for.
-fn wait(pid: u32) -> Result<(i32, libc::rusage)> {
-    let pid = libc::pid_t::try_from(pid).context("no such pid")?;
-    let mut status = 0;
-    // SAFETY: zeroes are a valid rusage.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    loop {
-        // SAFETY: both are valid for writes.
-        let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
-        if waited == pid {
-            return Ok((status, usage));
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error).context("cannot wait for a program");
-        }
-    }
-}
-
-fn seconds(time: libc::timeval) -> f64 {
-    time.tv_sec as f64 + time.tv_usec as f64 / 1e6
 }
 
 #[cfg(test)]

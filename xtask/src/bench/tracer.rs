@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io, mem,
+    mem,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::command;
+use crate::{command, usage};
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(5);
@@ -141,8 +141,10 @@ impl Tracer {
         let began = Instant::now();
         let (mut looked, mut cpu_ns) = (began, self.cpu_so_far_ns());
         let mut looks = Vec::new();
-        let (usage, status) = loop {
-            if let Some(reaped) = self.reap()? {
+        let (status, usage) = loop {
+            let reaped = usage::wait_now(self.child.id());
+            let reaped = reaped.with_context(|| format!("cannot wait for `{}`", self.line))?;
+            if let Some(reaped) = reaped {
                 break reaped;
             }
             if began.elapsed() > DEADLINE {
@@ -163,28 +165,11 @@ impl Tracer {
             stdout: fs::read_to_string(&self.out)
                 .with_context(|| format!("cannot read {}", self.out.display()))?,
             stderr: self.errors(),
-            cpu_ns: ns(usage.ru_utime) + ns(usage.ru_stime),
+            cpu_ns: usage.cpu_ns,
             looks,
-            peak_bytes: usage.ru_maxrss.cast_unsigned() * 1024,
+            peak_bytes: usage.peak_bytes,
         };
         Ok((ended, status))
-    }
-
-    /// What it has used and how it ended, if it has.
-    fn reap(&self) -> Result<Option<(libc::rusage, ExitStatus)>> {
-        let mut status = 0;
-        // SAFETY: numbers alone: all zeroes are a value.
-        let mut usage: libc::rusage = unsafe { mem::zeroed() };
-        let pid = self.child.id().cast_signed();
-        // SAFETY: places for the answers; nobody else waits for this child.
-        match unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) } {
-            0 => Ok(None),
-            1.. => Ok(Some((usage, ExitStatus::from_raw(status)))),
-            _ => {
-                let error = io::Error::last_os_error();
-                Err(error).with_context(|| format!("cannot wait for `{}`", self.line))
-            }
-        }
     }
 
     /// The first number of each thread's schedstat is its time on a CPU, ns; none without threads.
@@ -234,10 +219,6 @@ impl Drop for Tracer {
             let _ = self.child.wait();
         }
     }
-}
-
-fn ns(time: libc::timeval) -> u64 {
-    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_usec.cast_unsigned() * 1_000
 }
 
 fn monotonic_ns() -> u64 {
