@@ -48,17 +48,25 @@ impl Latency {
     }
 }
 
-/// The buckets as an HDR histogram: each fault stands at the middle of that part of its bucket that
-/// lies within `min..=max`, ns.
+/// Where the faults of each filled bucket are taken to stand, ns, and how many they are: the middle of
+/// that part of the bucket that lies within `min..=max`, ns.
+pub fn middles(buckets: &[u64], min: u64, max: u64) -> impl Iterator<Item = (u64, u64)> {
+    let filled = buckets.iter().enumerate().filter(|(_, count)| **count > 0);
+    filled.map(move |(bucket, &count)| {
+        let low = bucket_low(bucket).max(min);
+        let high = bucket_high(bucket).min(max).max(low);
+        (low.midpoint(high), count)
+    })
+}
+
+/// The buckets as an HDR histogram, each fault where [`middles`] has it.
 ///
 /// # Errors
 /// None for the constants used here; the library's constructor asks for it.
 pub fn histogram(buckets: &[u64], min: u64, max: u64) -> Result<Histogram<u64>, CreationError> {
     let mut histogram = Histogram::new_with_bounds(1, HIGHEST_NS, DIGITS)?;
-    for (bucket, &count) in buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let low = bucket_low(bucket).max(min);
-        let high = bucket_high(bucket).min(max).max(low);
-        histogram.saturating_record_n(low.midpoint(high), count);
+    for (ns, count) in middles(buckets, min, max) {
+        histogram.saturating_record_n(ns, count);
     }
     Ok(histogram)
 }

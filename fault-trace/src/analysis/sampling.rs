@@ -1,9 +1,8 @@
 //! What a random sample of the faults stands for.
 
-use fault_trace_common::histogram::{bucket_high, bucket_low};
 use serde::Serialize;
 
-use super::Tally;
+use super::{Tally, latency::middles};
 use crate::model::{ClassTotals, Run};
 
 /// So many standard errors to each side hold 95 % of the estimates.
@@ -58,13 +57,11 @@ impl Sampling {
         let each = self.faults_per_recorded;
         let left_out = 1.0 - 1.0 / each;
         let (count, sum_ns) = (recorded.count as f64, recorded.time_ns() as f64);
-        let squares = recorded.buckets.iter().enumerate().filter(|(_, n)| **n > 0);
-        let squares: f64 = squares
-            .map(|(bucket, n)| {
-                let middle_ns = bucket_low(bucket).midpoint(bucket_high(bucket)) as f64;
-                middle_ns * middle_ns * *n as f64
-            })
-            .sum();
+        let squares: f64 = recorded.latency_ns.map_or(0.0, |latency| {
+            middles(&recorded.buckets, latency.min, latency.max)
+                .map(|(ns, count)| (ns as f64).powi(2) * count as f64)
+                .sum()
+        });
         let relative = |squares: f64, sum: f64| {
             // Of recorded faults that are not meant the value is 0.
             let spread = (squares - sum * sum / self.recorded).max(0.0);
@@ -96,6 +93,8 @@ mod tests {
             class.buckets[bucket_of(ns)] += 1;
             class.sum_ns += ns;
         }
+        class.min_ns = latencies_ns.iter().min().copied();
+        class.max_ns = latencies_ns.iter().max().copied();
         Tally::new([&class])
     }
 
@@ -130,6 +129,14 @@ mod tests {
         assert_eq!(all.count, 64_500);
         // Both numbers were counted.
         assert!(all.count_error < f64::EPSILON);
+    }
+
+    /// The last bucket has no end, but no fault in it took for ever.
+    #[test]
+    fn a_fault_of_hours_leaves_an_error_of_sense() {
+        let sampling = Sampling::of(&run(1000, 100, 10)).expect("a sample");
+        let estimated = sampling.estimate(&tally(&[1 << 42]));
+        assert!(estimated.latency_error < 2.0, "{estimated:?}");
     }
 
     /// Against what many samples of the same faults show.
