@@ -7,6 +7,7 @@ use nix::sys::signal::{SigHandler, Signal};
 use fault_trace::{
     cli,
     exit::{self, Exit},
+    host::allocator,
     render, session,
 };
 
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
     // A limit on file sizes (ulimit -f) is to be an error of the write, with its remedy, not a death.
     // SAFETY: no handler, and no other thread yet.
     let _ = unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
+    allocator::keep_freed();
     let command = match cli::parse(std::env::args_os()) {
         Ok(command) => command,
         Err(error) => {

@@ -1,6 +1,7 @@
 //! The impure edge beside eBPF: /proc, /sys, processes. Paths are injected, so that everything but
 //! launching is tested on files made for it.
 
+pub mod allocator;
 pub mod btf;
 pub mod cgroups;
 pub mod checks;
