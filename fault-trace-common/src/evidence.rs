@@ -92,7 +92,7 @@ impl Evidence {
     pub const ENDED: u64 = 1 << 0;
     /// The kernel counted it as major.
     pub const MAJOR: u64 = 1 << 1;
-    /// The handler accepted a user address from kernel mode (perf `page-faults`).
+    /// From kernel mode, and the handler accepts a user address: page faults are not disabled.
     pub const CONFIRMED: u64 = 1 << 2;
     /// Taken in kernel mode (`page_fault_kernel`).
     pub const KERNEL_MODE: u64 = 1 << 3;

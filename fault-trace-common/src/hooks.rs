@@ -1,7 +1,6 @@
 //! The kernel hooks that give evidence, and the set of them that a run had.
 
-/// A kernel hook. The discriminant is its bit in [`Hooks`]; it is stored in recordings, so numbers
-/// are never reused.
+/// A kernel hook. The discriminant is its bit in [`Hooks`]; recordings have the name of the event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Hook {
@@ -9,7 +8,7 @@ pub enum Hook {
     PageFaultKernel = 1,
     FaultsMinor = 2,
     FaultsMajor = 3,
-    Faults = 4,
+    ProcessFree = 4,
     RssStat = 5,
     PageAlloc = 6,
     PageFree = 7,
@@ -110,7 +109,7 @@ impl Hook {
         Self::PageFaultKernel,
         Self::FaultsMinor,
         Self::FaultsMajor,
-        Self::Faults,
+        Self::ProcessFree,
         Self::RssStat,
         Self::PageAlloc,
         Self::PageFree,
@@ -152,7 +151,12 @@ impl Hook {
             ),
             Self::FaultsMinor => software("minor-faults", "minor_faults", "end, minor"),
             Self::FaultsMajor => software("major-faults", "major_faults", "end, major"),
-            Self::Faults => software("page-faults", "page_faults", "an accepted user address"),
+            Self::ProcessFree => raw(
+                "sched",
+                "sched_process_free",
+                true,
+                "nothing is left of a thread",
+            ),
             Self::RssStat => raw("kmem", "rss_stat", false, "which resident counter moved"),
             Self::PageAlloc => raw("kmem", "mm_page_alloc", false, "a user page was allocated"),
             Self::PageFree => raw(

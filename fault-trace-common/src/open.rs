@@ -9,8 +9,9 @@
 //!   the exception table, which does not fault), or its saved registers lay at or below the new
 //!   one's on the same stack (the stack grows down, so its frame has been popped). Interrupts and
 //!   NMIs probe user memory from stacks of their own, whose place proves nothing.
-//! - A START from kernel mode that the handler then accepts (CONFIRM) proves over a fault below it that
-//!   was accepted in kernel mode, too.
+//! - A START from kernel mode that is confirmed itself proves over all others from kernel mode: the
+//!   handler at work does not fault in ways that the kernel accepts. The place of the registers alone
+//!   does not tell (`randomize_kstack_offset`).
 //! - An END or a signal belongs to the newest frame of the same address that can have one: a probe
 //!   may have looked at the very address whose fault was in progress. What nested in that is over.
 
@@ -84,10 +85,12 @@ impl OpenFault {
 
     /// Whether a START from kernel mode with its registers at `regs` proves this fault over.
     #[inline(always)]
-    const fn is_over_at_kernel_start(&self, regs: u64) -> bool {
+    const fn is_over_at_kernel_start(&self, regs: u64, confirmed: bool) -> bool {
         let same_stack = (regs ^ self.regs) < STACK_ALIGNMENT_BYTES;
         self.is_kernel_mode()
-            && (!self.evidence.any(Evidence::CONFIRMED) || (same_stack && regs >= self.regs))
+            && (confirmed
+                || !self.evidence.any(Evidence::CONFIRMED)
+                || (same_stack && regs >= self.regs))
     }
 }
 
@@ -109,13 +112,13 @@ impl OpenFaults {
         if depth > DEPTH { DEPTH } else { depth }
     }
 
-    /// How many of the oldest frames stay open at a START from kernel mode.
+    /// How many of the oldest frames stay open at a START from kernel mode, confirmed or not.
     #[inline(always)]
     #[must_use]
-    pub fn kept_by_kernel_start(&self, regs: u64) -> usize {
+    pub fn kept_by_kernel_start(&self, regs: u64, confirmed: bool) -> usize {
         let mut keep = self.depth();
         for index in (0..DEPTH).rev() {
-            if index + 1 == keep && self.frames[index].is_over_at_kernel_start(regs) {
+            if index + 1 == keep && self.frames[index].is_over_at_kernel_start(regs, confirmed) {
                 keep = index;
             }
         }
@@ -186,32 +189,6 @@ impl OpenFaults {
         frame.around_pages = fault.around_pages;
         frame.phased = 0;
         self.depth = depth as u32 + 1;
-    }
-
-    /// Whether the newest fault, just confirmed, proves the one below it over. Confirmed faults do not
-    /// nest in kernel mode: the handler at work does not fault in ways that the kernel accepts. The
-    /// place of the registers alone does not tell (`randomize_kstack_offset`).
-    #[inline(always)]
-    #[must_use]
-    pub fn confirmed_displaces(&self) -> Option<usize> {
-        let depth = self.depth();
-        // Constant indices, which the verifier follows.
-        (0..DEPTH - 1).find(|&below| {
-            let fault = &self.frames[below];
-            below + 2 == depth && fault.is_kernel_mode() && fault.evidence.any(Evidence::CONFIRMED)
-        })
-    }
-
-    /// Removes the fault below the newest, which the caller has accounted for.
-    #[inline(always)]
-    pub fn remove_displaced(&mut self) {
-        let depth = self.depth();
-        for below in 0..DEPTH - 1 {
-            if below + 2 == depth {
-                self.frames[below] = self.frames[below + 1];
-            }
-        }
-        self.pop();
     }
 
     /// Removes the newest fault, which the caller has accounted for.

@@ -68,15 +68,6 @@ pub(crate) fn only(current: Current, state: &mut TaskState, closing: Closing) {
     state.open.depth = 0;
 }
 
-/// Closes the fault below the newest, which that one proves over.
-#[inline(always)]
-pub(crate) fn displaced(state: &mut TaskState) {
-    if let Some(below) = state.open.confirmed_displaces() {
-        at(state, below, Closing::late(Closer::NextStart));
-        state.open.remove_displaced();
-    }
-}
-
 /// Closes the oldest fault to make room.
 #[inline(always)]
 pub(crate) fn oldest(state: &mut TaskState) {
@@ -157,10 +148,12 @@ fn account(
         fault.phases.end_any(closing.end_ns);
     }
     count_thread(fault, latency_ns, counts, shared);
-    let verdict = WireVerdict(classify_fault(
-        fault.evidence.0,
-        u64::from(fault.error_code),
-    ));
+    if state.judged != fault.evidence.0 || state.judged_code != fault.error_code {
+        state.judged = fault.evidence.0;
+        state.judged_code = fault.error_code;
+        state.verdict = classify_fault(state.judged, u64::from(state.judged_code));
+    }
+    let verdict = WireVerdict(state.verdict);
     if !is_selected(fault, verdict.class()) {
         add(&raw mut counts.filtered, 1, shared);
         return;

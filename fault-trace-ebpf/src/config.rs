@@ -21,6 +21,8 @@ pub(crate) static CONFIG: Config = Config {
     min_latency_ns: 0,
     task_pid_offset: 0,
     task_tgid_offset: 0,
+    task_mm_offset: 0,
+    task_pagefault_disabled_offset: 0,
     task_min_flt_offset: 0,
     task_maj_flt_offset: 0,
     task_cgroups_offset: 0,

@@ -3,7 +3,7 @@
 use aya_ebpf::{
     bindings::{BPF_LOCAL_STORAGE_GET_F_CREATE, task_struct},
     helpers::{
-        bpf_get_current_cgroup_id, bpf_get_current_pid_tgid,
+        bpf_get_current_cgroup_id,
         generated::{bpf_get_current_task_btf, bpf_task_pt_regs, bpf_task_storage_get},
     },
 };
@@ -11,7 +11,7 @@ use aya_ebpf::{
 use crate::{config, maps::TaskStorage};
 
 /// The current thread. Its fields are read in place, at offsets that user space took from BTF: a helper
-/// takes longer. An offset of 0 is unknown.
+/// takes longer.
 #[derive(Clone, Copy)]
 pub(crate) struct Current(*mut task_struct);
 
@@ -32,24 +32,28 @@ impl Current {
     #[inline(always)]
     pub(crate) fn ids(self) -> (u32, u32) {
         let offset = config::get!(task_pid_offset);
-        let tid = if offset == 0 {
-            bpf_get_current_pid_tgid() as u32
-        } else {
-            // SAFETY: it is of this size.
-            unsafe { self.field(offset) }
-        };
-        (self.pid(), tid)
+        // SAFETY: it is of this size.
+        (self.pid(), unsafe { self.field(offset) })
     }
 
     /// The process id.
     #[inline(always)]
     pub(crate) fn pid(self) -> u32 {
         let offset = config::get!(task_tgid_offset);
-        if offset == 0 {
-            return (bpf_get_current_pid_tgid() >> 32) as u32;
-        }
         // SAFETY: it is of this size.
         unsafe { self.field(offset) }
+    }
+
+    /// CONFIRM: whether the handler accepts a fault at a user address that the kernel takes now. It asks
+    /// for the same, and for `in_atomic()`, where code that may fault disables page faults, too
+    /// (`faulthandler_disabled()` in include/linux/uaccess.h, `do_user_addr_fault()` in
+    /// arch/x86/mm/fault.c).
+    #[inline(always)]
+    pub(crate) fn accepts_faults(self) -> bool {
+        let disabled = config::get!(task_pagefault_disabled_offset);
+        let mm = config::get!(task_mm_offset);
+        // SAFETY: an int, and a pointer.
+        unsafe { self.field::<u32>(disabled) == 0 && self.field::<u64>(mm) != 0 }
     }
 
     /// The kernel's own fault counters of the thread: minor, major; 0 where unknown.

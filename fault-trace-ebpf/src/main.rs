@@ -44,6 +44,7 @@ raw_tracepoints! {
     signal_generate => signal::generated;
     signal_deliver => signal::delivered;
     sched_process_exit => exit::exited;
+    sched_process_free => exit::freed;
     sched_process_fork => fork::forked;
     task_rename => rename::renamed;
     sched_switch => sleep::switched;
@@ -85,7 +86,6 @@ macro_rules! perf_events {
 perf_events! {
     minor_faults => end::minor;
     major_faults => end::major;
-    page_faults => end::confirmed;
 }
 
 #[panic_handler]

@@ -9,7 +9,10 @@ use aya_ebpf::{
 };
 use fault_trace_common::{
     Class, Counter,
-    wire::{ClassStats, ProcessStats, StackRecord, TARGET_HINTS_LEN, TaskState, ThreadStats},
+    wire::{
+        ClassStats, ProcessStats, StackRecord, TARGET_HINTS_LEN, TASKS_LEN, TaskEntry, TaskState,
+        ThreadStats,
+    },
 };
 
 /// Bound: live threads that are counted apart.
@@ -69,9 +72,14 @@ pub(crate) fn is_counting() -> bool {
         .is_some_and(|counting| unsafe { counting.read_volatile() } != 0)
 }
 
-/// Open faults and slot of each thread that has faulted. Exact across sleep and migration.
+/// The state of each thread that has faulted. Exact across sleep and migration. An array, since the
+/// verifier turns its look-up into a few instructions, and a look in task storage takes several calls.
+#[map]
+pub(crate) static TASKS: Array<TaskEntry> = Array::with_max_entries(TASKS_LEN, 0);
+
+/// The states of threads whose entry in `TASKS` is another's.
 #[btf_map]
-pub(crate) static TASKS: TaskStorage<TaskState> = TaskStorage::new();
+pub(crate) static TASKS_BESIDE: TaskStorage<TaskState> = TaskStorage::new();
 
 /// Live threads by slot. Slot 0 is shared by those that found no other.
 #[map]
@@ -189,6 +197,23 @@ pub(crate) fn fetch_add_shared(value: *mut u64, amount: u64) -> u64 {
         );
     }
     amount
+}
+
+/// Writes `new` if the value is 0; whether it was.
+#[inline(always)]
+pub(crate) fn claim(value: *mut u64, new: u64) -> bool {
+    let mut old = 0_u64;
+    // SAFETY: a live, aligned map value.
+    unsafe {
+        core::arch::asm!(
+            "r0 = cmpxchg_64({value} + 0, r0, {new})",
+            value = in(reg) value,
+            new = in(reg) new,
+            inout("r0") old,
+            options(nostack),
+        );
+    }
+    old == 0
 }
 
 /// Adds to a value; atomically, unless nobody else can write to it meanwhile.

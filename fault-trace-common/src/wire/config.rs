@@ -52,9 +52,12 @@ pub struct Config {
     pub sample: u32,
     /// Faults faster than this are not written to the ring buffer.
     pub min_latency_ns: u64,
-    /// Offsets in `struct task_struct`, from BTF; 0 where unknown.
+    /// Offsets in `struct task_struct`, from BTF.
     pub task_pid_offset: u32,
     pub task_tgid_offset: u32,
+    pub task_mm_offset: u32,
+    pub task_pagefault_disabled_offset: u32,
+    /// The same; 0 where unknown.
     pub task_min_flt_offset: u32,
     pub task_maj_flt_offset: u32,
     pub task_cgroups_offset: u32,

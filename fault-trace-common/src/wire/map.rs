@@ -95,11 +95,29 @@ pub struct ClassStats {
     pub buckets: [u64; BUCKETS],
 }
 
-/// A value of the task storage `TASKS`: what is known of a thread that faulted.
+/// How many entries `TASKS` has: a power of two.
+pub const TASKS_LEN: u32 = 1 << 13;
+
+/// A value of the map `TASKS`; the index is made of the task's address.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct TaskEntry {
+    /// The thread whose state this is (`struct task_struct *`); 0 if it is nobody's.
+    pub owner: u64,
+    /// Whether threads that belong here found it taken, and have their state in `TASKS_BESIDE`; 0 or 1.
+    pub crowded: u64,
+    pub state: TaskState,
+}
+
+/// What is known of a thread that faulted.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct TaskState {
     pub open: OpenFaults,
+    /// The evidence and error code last classified, and the verdict. The next are mostly the same.
+    pub judged: u64,
+    pub judged_code: u32,
+    pub verdict: u32,
     /// The kernel's own `min_flt` and `maj_flt`, up to which they are accounted for.
     pub kernel_minor: u64,
     pub kernel_major: u64,

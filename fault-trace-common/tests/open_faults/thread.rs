@@ -33,7 +33,8 @@ impl Thread {
         let keep = if evidence & Evidence::KERNEL_MODE == 0 {
             0
         } else {
-            self.open.kept_by_kernel_start(regs)
+            let confirmed = evidence & Evidence::CONFIRMED != 0;
+            self.open.kept_by_kernel_start(regs, confirmed)
         };
         self.close_down_to(keep, Closer::NextStart);
         if self.open.depth() == DEPTH {
@@ -54,18 +55,6 @@ impl Thread {
         );
         self.in_progress.push(self.started);
         self.started
-    }
-
-    fn confirm(&mut self, address: u64) {
-        if let Some(newest) = self.open.newest_mut()
-            && newest.address == address
-        {
-            newest.evidence.0 |= Evidence::CONFIRMED;
-        }
-        if let Some(below) = self.open.confirmed_displaces() {
-            self.close(self.open.frames[below].start_ns, Closer::NextStart);
-            self.open.remove_displaced();
-        }
     }
 
     /// An END, or a signal for an address.
@@ -124,12 +113,15 @@ impl Thread {
 
     fn kernel_fault(&mut self, what: &KernelFault, regs: u64) {
         let regs = regs - (what.level + 1) * LEVEL_BYTES;
-        let fault = self.start(Evidence::KERNEL_MODE, what.address, regs);
+        let confirmed = match what.kind {
+            Kind::Probe => 0,
+            Kind::Ends | Kind::Fails => Evidence::CONFIRMED,
+        };
+        let fault = self.start(Evidence::KERNEL_MODE | confirmed, what.address, regs);
         if what.kind == Kind::Probe {
             self.over(fault);
             return;
         }
-        self.confirm(what.address);
         for &probe in &what.within {
             self.probe(probe, regs);
         }

@@ -1,5 +1,4 @@
-//! END and CONFIRM: perf's page-fault software events, raised by the handler itself
-//! (`mm_account_fault` in mm/memory.c, `do_user_addr_fault` in arch/x86/mm/fault.c).
+//! END: perf's page-fault software events, raised by the handler itself (`mm_account_fault` in mm/memory.c).
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::PerfEventContext};
 use fault_trace_common::{Closer, Counter, Evidence, wire::TaskState};
@@ -67,24 +66,5 @@ fn take_back_allocation(state: &mut TaskState) {
     state.allocated_loose = 0;
     if let Some((counts, shared)) = task::counts(state) {
         maps::add(&raw mut counts.gup, u64::MAX, shared);
-    }
-}
-
-/// The handler accepted a user address. Only attached for kernel mode: from user mode it always does.
-pub(crate) fn confirmed(ctx: &PerfEventContext) {
-    let Some(state) = task::state(Current::get()) else {
-        return;
-    };
-    // SAFETY: the kernel's context, valid while the program runs.
-    let address = unsafe { (*ctx.ctx).addr };
-    let Some(newest) = state.open.newest_mut() else {
-        return;
-    };
-    if newest.address != address {
-        return;
-    }
-    newest.evidence.0 |= Evidence::CONFIRMED;
-    if state.open.confirmed_displaces().is_some() {
-        close::displaced(state);
     }
 }

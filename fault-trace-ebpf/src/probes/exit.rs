@@ -1,4 +1,5 @@
-//! `sched:sched_process_exit`: a thread ends, its counts go to its process.
+//! A thread's end: `sched:sched_process_exit`, when its counts go to its process, and
+//! `sched:sched_process_free`, when nothing of it is left.
 
 use aya_ebpf::programs::RawTracePointContext;
 use fault_trace_common::{
@@ -15,6 +16,12 @@ use crate::{
     task,
 };
 
+/// `sched_process_free`: task.
+pub(crate) fn freed(ctx: &RawTracePointContext) {
+    task::forget(ctx.arg(0));
+}
+
+/// `sched_process_exit`.
 pub(crate) fn exited(_ctx: &RawTracePointContext) {
     // A thread that never faulted may still have been through get_user_pages().
     let current = Current::get();

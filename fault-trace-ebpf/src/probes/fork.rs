@@ -66,9 +66,6 @@ fn child_ids(child: u64) -> Option<(u32, u32)> {
         config::get!(task_tgid_offset),
         config::get!(task_pid_offset),
     );
-    if pid == 0 || tid == 0 {
-        return None;
-    }
     // SAFETY: the helper checks the address.
     let read = |offset: u32| unsafe {
         bpf_probe_read_kernel((child + u64::from(offset)) as *const u32).ok()

@@ -9,14 +9,12 @@ const PID_LIMIT: u64 = 1 << 22;
 
 pub(crate) fn marked(ctx: &RawTracePointContext) {
     let victim: u64 = ctx.arg(0);
-    let offset = config::get!(task_tgid_offset);
     let pid = if victim <= PID_LIMIT {
         victim as u32
-    } else if offset == 0 {
-        return;
     } else {
+        let tgid = victim + u64::from(config::get!(task_tgid_offset));
         // SAFETY: the helper checks the address.
-        match unsafe { bpf_probe_read_kernel((victim + u64::from(offset)) as *const u32) } {
+        match unsafe { bpf_probe_read_kernel(tgid as *const u32) } {
             Ok(pid) => pid,
             Err(_) => return,
         }

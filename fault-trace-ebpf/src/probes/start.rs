@@ -2,7 +2,7 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::RawTracePointContext};
 use fault_trace_common::{
-    Closer, Counter, Evidence,
+    Closer, Counter, Evidence, Region,
     open::{DEPTH, OpenFault},
     phase::Phases,
 };
@@ -34,9 +34,18 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
     }
     let address: u64 = ctx.arg(0);
     let regs: u64 = ctx.arg(1);
+    let region = config::regions().of(address);
+    let mode = if !kernel_mode {
+        0
+    } else if region == Region::User && current.accepts_faults() {
+        Evidence::KERNEL_MODE | Evidence::CONFIRMED
+    } else {
+        Evidence::KERNEL_MODE
+    };
     if state.open.depth != 0 {
         let keep = if kernel_mode {
-            state.open.kept_by_kernel_start(regs)
+            let confirmed = mode & Evidence::CONFIRMED != 0;
+            state.open.kept_by_kernel_start(regs, confirmed)
         } else {
             0
         };
@@ -50,11 +59,6 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
     if let Some((counts, shared)) = task::counts(state) {
         maps::add(&raw mut counts.started, 1, shared);
     }
-    let mode = if kernel_mode {
-        Evidence::KERNEL_MODE
-    } else {
-        0
-    };
     state.open.push(&OpenFault {
         address,
         regs,
@@ -66,7 +70,7 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
         },
         // SAFETY: no arguments to get wrong.
         start_ns: unsafe { bpf_ktime_get_ns() },
-        evidence: Evidence(mode).with_region(config::regions().of(address)),
+        evidence: Evidence(mode).with_region(region),
         page: 0,
         error_code: ctx.arg::<u64>(2) as u32,
         pages: 0,

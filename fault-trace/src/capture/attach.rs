@@ -8,7 +8,7 @@ use fault_trace_common::{Hook, hooks::Attach};
 use super::{Capture, CaptureError, perf_event};
 
 const STARTS: [Hook; 2] = [Hook::PageFaultKernel, Hook::PageFaultUser];
-const EVENTS: [Hook; 3] = [Hook::Faults, Hook::FaultsMinor, Hook::FaultsMajor];
+const EVENTS: [Hook; 2] = [Hook::FaultsMinor, Hook::FaultsMajor];
 
 pub(super) fn attach(capture: &mut Capture, cpus: &[u32]) -> Result<(), CaptureError> {
     for hook in Hook::ALL {

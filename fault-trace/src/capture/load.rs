@@ -144,6 +144,8 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
         min_latency_ns: selection.min_latency_ns,
         task_pid_offset: settings.task_offsets.pid,
         task_tgid_offset: settings.task_offsets.tgid,
+        task_mm_offset: settings.task_offsets.mm,
+        task_pagefault_disabled_offset: settings.task_offsets.pagefault_disabled,
         task_min_flt_offset: settings.task_offsets.min_flt,
         task_maj_flt_offset: settings.task_offsets.maj_flt,
         task_cgroups_offset: settings.task_offsets.cgroups,

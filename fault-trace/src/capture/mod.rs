@@ -81,11 +81,13 @@ impl Default for Selection {
     }
 }
 
-/// Byte offsets in the kernel's `struct task_struct`; 0 where unknown.
+/// Byte offsets in the kernel's `struct task_struct`; those of counters and cgroups 0 where unknown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TaskOffsets {
     pub pid: u32,
     pub tgid: u32,
+    pub mm: u32,
+    pub pagefault_disabled: u32,
     pub min_flt: u32,
     pub maj_flt: u32,
     pub cgroups: u32,

@@ -15,16 +15,13 @@ pub(super) fn open(hook: Hook, cpu: u32, program: BorrowedFd<'_>) -> io::Result<
         size: size_of::<bindings::perf_event_attr>() as u32,
         type_: bindings::PERF_TYPE_SOFTWARE,
         config: u64::from(match hook {
-            Hook::FaultsMinor => bindings::PERF_COUNT_SW_PAGE_FAULTS_MIN,
             Hook::FaultsMajor => bindings::PERF_COUNT_SW_PAGE_FAULTS_MAJ,
-            _ => bindings::PERF_COUNT_SW_PAGE_FAULTS,
+            _ => bindings::PERF_COUNT_SW_PAGE_FAULTS_MIN,
         }),
         ..Default::default()
     };
     attributes.__bindgen_anon_1.sample_period = 1;
     attributes.set_disabled(1);
-    // From user mode the handler accepts every user address: the event would tell nothing.
-    attributes.set_exclude_user((hook == Hook::Faults).into());
     let cpu = i32::try_from(cpu).map_err(io::Error::other)?;
     // SAFETY: the attributes are initialised and live through the call.
     let fd = unsafe {

@@ -9,12 +9,13 @@ use types::Types;
 /// The kernel's type information.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
-/// Offsets of members of `task_struct`, bytes; `None` where unknown, and then what needs the member
-/// is left out.
+/// Offsets of members of `task_struct`, bytes; `None` where unknown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TaskOffsets {
     pub pid: Option<u32>,
     pub tgid: Option<u32>,
+    pub mm: Option<u32>,
+    pub pagefault_disabled: Option<u32>,
     pub min_flt: Option<u32>,
     pub maj_flt: Option<u32>,
     pub cgroups: Option<u32>,
@@ -34,6 +35,21 @@ impl TaskOffsets {
         Self::find(btf).unwrap_or_default()
     }
 
+    /// The members that were not found and that nothing can be traced without.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        [
+            ("pid", self.pid),
+            ("tgid", self.tgid),
+            ("mm", self.mm),
+            ("pagefault_disabled", self.pagefault_disabled),
+        ]
+        .into_iter()
+        .filter(|(_, offset)| offset.is_none())
+        .map(|(member, _)| member)
+        .collect()
+    }
+
     fn find(btf: &[u8]) -> Option<Self> {
         let types = Types::index(btf)?;
         let task = types.structure(b"task_struct")?;
@@ -41,6 +57,8 @@ impl TaskOffsets {
         Some(Self {
             pid: offset(b"pid"),
             tgid: offset(b"tgid"),
+            mm: offset(b"mm"),
+            pagefault_disabled: offset(b"pagefault_disabled"),
             min_flt: offset(b"min_flt"),
             maj_flt: offset(b"maj_flt"),
             cgroups: offset(b"cgroups"),
@@ -91,6 +109,8 @@ mod tests {
         let expected = TaskOffsets {
             pid: Some(4),
             tgid: Some(8),
+            mm: None,
+            pagefault_disabled: None,
             min_flt: Some(12),
             maj_flt: None,
             cgroups: None,

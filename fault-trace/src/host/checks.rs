@@ -8,7 +8,7 @@ use fault_trace_common::{Hook, Hooks, hooks::Attach};
 pub use hooks::{tried, worth_trying};
 
 use super::{
-    btf::TaskOffsets,
+    btf::{TaskOffsets, VMLINUX},
     findings::{Finding, Findings, State},
     kernel::Lockdown,
     privileges::{Capability, Privileges},
@@ -44,7 +44,7 @@ pub fn evaluate(facts: &Facts) -> Findings {
     let mut findings = vec![
         architecture(&facts.machine),
         kernel(&facts.kernel_release),
-        btf(facts.has_btf),
+        btf(facts),
         privileged::bpf(&facts.privileges),
         privileged::perf(&facts.privileges),
         privileged::namespace(&facts.privileges),
@@ -90,14 +90,20 @@ fn kernel(release: &str) -> Finding {
     }
 }
 
-fn btf(has_btf: bool) -> Finding {
+fn btf(facts: &Facts) -> Finding {
     let subject = "type information";
-    if has_btf {
-        return Finding::new(subject, State::Ok, super::btf::VMLINUX);
+    if !facts.has_btf {
+        let detail = format!("there is no {VMLINUX}");
+        return Finding::new(subject, State::Missing, detail)
+            .with_remedy("boot a kernel built with CONFIG_DEBUG_INFO_BTF=y");
     }
-    let detail = format!("there is no {}", super::btf::VMLINUX);
+    let missing = facts.task_offsets.missing();
+    if missing.is_empty() {
+        return Finding::new(subject, State::Ok, VMLINUX);
+    }
+    let detail = format!("no {} in task_struct of {VMLINUX}", missing.join(", "));
     Finding::new(subject, State::Missing, detail)
-        .with_remedy("boot a kernel built with CONFIG_DEBUG_INFO_BTF=y")
+        .with_remedy("boot a kernel that this version of fault-trace knows")
 }
 
 fn lockdown(lockdown: Option<Lockdown>) -> Finding {

@@ -29,14 +29,19 @@ pub(super) fn settings(system: &System) -> anyhow::Result<Settings> {
     let version = Version::parse(&system.facts.kernel_release)
         .context("cannot tell the version of the running kernel")?;
     let offsets = system.facts.task_offsets;
+    let required = |offset: Option<u32>| {
+        offset.context("the kernel's type information lacks a member of task_struct")
+    };
     Ok(Settings {
         target: TargetKind::Threads,
         selection: Selection::default(),
         ring_bytes: None,
         regions: system.layout.regions,
         task_offsets: capture::TaskOffsets {
-            pid: offsets.pid.unwrap_or(0),
-            tgid: offsets.tgid.unwrap_or(0),
+            pid: required(offsets.pid)?,
+            tgid: required(offsets.tgid)?,
+            mm: required(offsets.mm)?,
+            pagefault_disabled: required(offsets.pagefault_disabled)?,
             min_flt: offsets.min_flt.unwrap_or(0),
             maj_flt: offsets.maj_flt.unwrap_or(0),
             cgroups: offsets.cgroups.unwrap_or(0),

@@ -1,12 +1,19 @@
 //! Whom to trace: processes with their children, threads, and those that do not exist.
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::Path,
+    process::Command,
+};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::tempdir;
 
-use crate::support::{Known, Report, Tracer, faults_in, is_root, jsonl, range, run, text};
+use crate::support::{
+    Known, Report, Tracer, fault_trace, faults_in, is_root, jsonl, known_path, range, run, text,
+};
 
 /// How many faults each pid or tid has.
 fn by(key: &str, faults: &[(usize, &Value)]) -> BTreeMap<u64, usize> {
@@ -146,4 +153,31 @@ fn a_process_that_takes_no_faults_is_fine() {
     report.assert_balanced();
     assert_eq!(report.accounting("started"), 0);
     assert_eq!(report.processes(), [] as [Value; 0]);
+}
+
+#[test]
+fn thousands_of_threads_at_the_same_time_are_told_apart() {
+    if !is_root() {
+        return;
+    }
+    // More than find an entry of their own: some hundreds have their state in task storage.
+    const THREADS: usize = 3000;
+    let folder = tempdir().expect("a folder");
+    let recording = folder.path().join("r.ftrace");
+    let go = folder.path().join("go");
+    fs::write(&go, "!").expect("written");
+    let output = fault_trace()
+        .args(["record", "--format", "json", "-o"])
+        .args([&recording, Path::new("--"), &known_path()])
+        .args([format!("threads:{THREADS}:3"), "forks:2:5".to_owned()])
+        .stdin(File::open(go).expect("readable"))
+        .output()
+        .expect("fault-trace starts");
+    let report = Report::of(&output);
+    report.assert_nothing_unexplained();
+
+    let faults = jsonl(&recording);
+    let threads = by("tid", &faults_in(&faults, 3 * THREADS));
+    assert_eq!(threads.len(), THREADS);
+    assert!(threads.values().all(|&count| count == 3));
 }

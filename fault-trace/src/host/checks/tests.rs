@@ -11,6 +11,8 @@ pub(super) fn facts() -> Facts {
         task_offsets: TaskOffsets {
             pid: Some(1264),
             tgid: Some(1268),
+            mm: Some(1120),
+            pagefault_disabled: Some(2464),
             min_flt: Some(1568),
             maj_flt: Some(1576),
             cgroups: Some(2712),
@@ -229,8 +231,26 @@ fn tracefs_is_not_missed_where_symbols_list_the_tracepoints() {
 #[test]
 fn unread_exit_counts_degrade() {
     let facts = Facts {
-        task_offsets: TaskOffsets::default(),
+        task_offsets: TaskOffsets {
+            min_flt: None,
+            ..facts().task_offsets
+        },
         ..facts()
     };
     assert_eq!(finding(&facts, "exit counts").state, State::Degraded);
+    assert_eq!(finding(&facts, "type information").state, State::Ok);
+}
+
+#[test]
+fn a_member_without_which_nothing_works_is_named() {
+    let facts = Facts {
+        task_offsets: TaskOffsets {
+            pagefault_disabled: None,
+            ..facts().task_offsets
+        },
+        ..facts()
+    };
+    let finding = finding(&facts, "type information");
+    assert_eq!(finding.state, State::Missing);
+    assert!(finding.detail.contains("pagefault_disabled"), "{finding:?}");
 }
