@@ -151,12 +151,7 @@ impl Hook {
             ),
             Self::FaultsMinor => software("minor-faults", "minor_faults", "end, minor"),
             Self::FaultsMajor => software("major-faults", "major_faults", "end, major"),
-            Self::ProcessFree => raw(
-                "sched",
-                "sched_process_free",
-                true,
-                "nothing is left of a thread",
-            ),
+            Self::ProcessFree => raw("sched", "sched_process_free", false, "a thread is gone"),
             Self::RssStat => raw("kmem", "rss_stat", false, "which resident counter moved"),
             Self::PageAlloc => raw("kmem", "mm_page_alloc", false, "a user page was allocated"),
             Self::PageFree => raw(

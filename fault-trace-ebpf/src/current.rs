@@ -44,6 +44,16 @@ impl Current {
         unsafe { self.field(offset) }
     }
 
+    /// Whether it is in `do_exit()`.
+    #[inline(always)]
+    pub(crate) fn is_exiting(self) -> bool {
+        /// include/linux/sched.h.
+        const PF_EXITING: u32 = 4;
+        let flags = config::get!(task_flags_offset);
+        // SAFETY: it is of this size.
+        unsafe { self.field::<u32>(flags) & PF_EXITING != 0 }
+    }
+
     /// CONFIRM: whether the handler accepts a fault at a user address that the kernel takes now. It asks
     /// for the same, and for `in_atomic()`, where code that may fault disables page faults, too
     /// (`faulthandler_disabled()` in include/linux/uaccess.h, `do_user_addr_fault()` in

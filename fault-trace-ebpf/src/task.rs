@@ -60,6 +60,10 @@ fn low_half(pointer: u64) -> u32 {
 #[inline(always)]
 fn new_state(current: Current) -> Option<&'static mut TaskState> {
     let entry = entry(current.address())?;
+    if entry.owner == current.address() {
+        clear(&mut entry.state);
+        return Some(&mut entry.state);
+    }
     if maps::claim(&raw mut entry.owner, current.address()) {
         return Some(&mut entry.state);
     }
@@ -67,7 +71,15 @@ fn new_state(current: Current) -> Option<&'static mut TaskState> {
     current.storage(&TASKS_BESIDE)
 }
 
-/// Gives up the state of a task (`struct task_struct *`) that is gone; task storage does so by itself.
+#[inline(always)]
+fn clear(state: &mut TaskState) {
+    // SAFETY: plain numbers, for which 0 is fine.
+    unsafe { core::ptr::write_bytes(state, 0, 1) };
+}
+
+/// Gives up the state of a task (`struct task_struct *`) that is gone; task storage does so by itself. Not
+/// to be relied on: the kernel may tell of it in a softirq that interrupts another program, and then
+/// leaves this one out.
 #[inline(always)]
 pub(crate) fn forget(task: u64) {
     let Some(entry) = entry(task) else {
@@ -77,18 +89,29 @@ pub(crate) fn forget(task: u64) {
         return;
     }
     // The next owner finds it blank.
-    // SAFETY: plain numbers, for which 0 is fine, and nobody looks at them any more.
-    unsafe { core::ptr::write_bytes(&raw mut entry.state, 0, 1) };
+    clear(&mut entry.state);
     fetch_add_shared(&raw mut entry.owner, task.wrapping_neg());
 }
 
 /// The state of the current thread, made if it is a target and has none yet.
 #[inline(always)]
 pub(crate) fn target_state(current: Current) -> Option<&'static mut TaskState> {
-    if let Some(state) = state(current) {
-        return Some(state);
+    match state(current) {
+        // Otherwise another's, who had the same address and is gone.
+        Some(state) if state.exited == 0 || current.is_exiting() => Some(state),
+        _ if is_target(current) => create(),
+        _ => None,
     }
-    if is_target(current) { create() } else { None }
+}
+
+/// The same when the thread exits, which it does once.
+#[inline(always)]
+pub(crate) fn target_state_at_exit(current: Current) -> Option<&'static mut TaskState> {
+    match state(current) {
+        Some(state) if state.exited == 0 => Some(state),
+        _ if is_target(current) => create(),
+        _ => None,
+    }
 }
 
 /// Whether the current thread is to be traced.

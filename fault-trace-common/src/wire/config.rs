@@ -55,6 +55,7 @@ pub struct Config {
     /// Offsets in `struct task_struct`, from BTF.
     pub task_pid_offset: u32,
     pub task_tgid_offset: u32,
+    pub task_flags_offset: u32,
     pub task_mm_offset: u32,
     pub task_pagefault_disabled_offset: u32,
     /// The same; 0 where unknown.
@@ -65,7 +66,6 @@ pub struct Config {
     pub has_prev_state: u32,
     /// How stacks are taken: a `STACKS_…` constant.
     pub stacks: u32,
-    pub padding: u32,
     /// [`TARGET_CGROUP`]: its id, and how far below the root of the hierarchy it is.
     pub target_cgroup_id: u64,
     pub target_cgroup_level: u32,

@@ -25,9 +25,7 @@ pub(crate) fn freed(ctx: &RawTracePointContext) {
 pub(crate) fn exited(_ctx: &RawTracePointContext) {
     // A thread that never faulted may still have been through get_user_pages().
     let current = Current::get();
-    if let Some(state) = task::target_state(current)
-        && state.exited == 0
-    {
+    if let Some(state) = task::target_state_at_exit(current) {
         close::down_to(state, 0, Closing::late(Closer::Exit));
         hand_over(current, state);
     }

@@ -144,6 +144,7 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
         min_latency_ns: selection.min_latency_ns,
         task_pid_offset: settings.task_offsets.pid,
         task_tgid_offset: settings.task_offsets.tgid,
+        task_flags_offset: settings.task_offsets.flags,
         task_mm_offset: settings.task_offsets.mm,
         task_pagefault_disabled_offset: settings.task_offsets.pagefault_disabled,
         task_min_flt_offset: settings.task_offsets.min_flt,
@@ -155,7 +156,6 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
             Some(CallGraph::FramePointers) => STACKS_FRAME_POINTERS,
             Some(CallGraph::Dwarf) => STACKS_COPIED,
         },
-        padding: 0,
         target_cgroup_id,
         target_cgroup_level,
         target_uid: match settings.target {

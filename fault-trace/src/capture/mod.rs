@@ -86,6 +86,7 @@ impl Default for Selection {
 pub struct TaskOffsets {
     pub pid: u32,
     pub tgid: u32,
+    pub flags: u32,
     pub mm: u32,
     pub pagefault_disabled: u32,
     pub min_flt: u32,

@@ -14,6 +14,7 @@ pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 pub struct TaskOffsets {
     pub pid: Option<u32>,
     pub tgid: Option<u32>,
+    pub flags: Option<u32>,
     pub mm: Option<u32>,
     pub pagefault_disabled: Option<u32>,
     pub min_flt: Option<u32>,
@@ -41,6 +42,7 @@ impl TaskOffsets {
         [
             ("pid", self.pid),
             ("tgid", self.tgid),
+            ("flags", self.flags),
             ("mm", self.mm),
             ("pagefault_disabled", self.pagefault_disabled),
         ]
@@ -57,6 +59,7 @@ impl TaskOffsets {
         Some(Self {
             pid: offset(b"pid"),
             tgid: offset(b"tgid"),
+            flags: offset(b"flags"),
             mm: offset(b"mm"),
             pagefault_disabled: offset(b"pagefault_disabled"),
             min_flt: offset(b"min_flt"),
@@ -109,6 +112,7 @@ mod tests {
         let expected = TaskOffsets {
             pid: Some(4),
             tgid: Some(8),
+            flags: None,
             mm: None,
             pagefault_disabled: None,
             min_flt: Some(12),

@@ -40,6 +40,7 @@ pub(super) fn settings(system: &System) -> anyhow::Result<Settings> {
         task_offsets: capture::TaskOffsets {
             pid: required(offsets.pid)?,
             tgid: required(offsets.tgid)?,
+            flags: required(offsets.flags)?,
             mm: required(offsets.mm)?,
             pagefault_disabled: required(offsets.pagefault_disabled)?,
             min_flt: offsets.min_flt.unwrap_or(0),

@@ -11,6 +11,7 @@ pub(super) fn facts() -> Facts {
         task_offsets: TaskOffsets {
             pid: Some(1264),
             tgid: Some(1268),
+            flags: Some(44),
             mm: Some(1120),
             pagefault_disabled: Some(2464),
             min_flt: Some(1568),
