@@ -50,12 +50,12 @@ fn is_busy(load_average: &str) -> bool {
         .is_some_and(|last: f64| last > 2.5)
 }
 
-fn command(setting: &Setting) -> &'static str {
-    if setting.is_quick {
-        "sudo cargo xtask bench --quick --write"
-    } else {
-        "sudo cargo xtask bench --write"
-    }
+fn command(setting: &Setting) -> String {
+    let quick = if setting.is_quick { " --quick" } else { "" };
+    format!(
+        "sudo cargo xtask bench{quick} --rounds {} --write",
+        setting.rounds
+    )
 }
 
 /// Of one thread with fresh anonymous pages: the cost of each mode, and of its tool.
