@@ -165,7 +165,7 @@ fn account(
         latency_ns,
         stacks,
     };
-    emit::fault(current, &closed, counts, shared);
+    emit::fault(current, &closed, &mut state.random, counts, shared);
 }
 
 /// A thread that tears down after its exit was seen: the kernel has counted once more.

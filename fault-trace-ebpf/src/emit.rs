@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     bindings::BPF_RB_NO_WAKEUP,
-    helpers::{bpf_get_prandom_u32, bpf_get_smp_processor_id, bpf_ktime_get_ns},
+    helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns},
 };
 use fault_trace_common::{
     Counter,
@@ -52,12 +52,18 @@ pub(crate) struct Closed<'a> {
 
 /// Writes a fault of the current thread, unless the run only counts or thins it out.
 #[inline(always)]
-pub(crate) fn fault(current: Current, closed: &Closed<'_>, counts: &mut Counts, shared: bool) {
+pub(crate) fn fault(
+    current: Current,
+    closed: &Closed<'_>,
+    random: &mut u64,
+    counts: &mut Counts,
+    shared: bool,
+) {
     if config::get!(emit) == 0 {
         return;
     }
     let thinned_out = match closed.stacks.thinning {
-        THINNING_OPEN => is_thinned_out(closed.latency_ns),
+        THINNING_OPEN => is_thinned_out(closed.latency_ns, random),
         decided => decided == THINNING_OUT,
     };
     if thinned_out {
@@ -104,12 +110,21 @@ fn phases(current: Current, fault: &OpenFault) -> PhasesRecord {
 
 /// Whether a fault of this latency is left out of the recording on request.
 #[inline(always)]
-pub(crate) fn is_thinned_out(latency_ns: u64) -> bool {
+pub(crate) fn is_thinned_out(latency_ns: u64, random: &mut u64) -> bool {
     let sample = config::get!(sample);
     // An unknown latency is never too small: such faults are rare and telling.
-    latency_ns < config::get!(min_latency_ns)
-        // SAFETY: no arguments to get wrong.
-        || (sample > 1 && unsafe { bpf_get_prandom_u32() } % sample != 0)
+    latency_ns < config::get!(min_latency_ns) || (sample > 1 && !is_drawn(random, sample))
+}
+
+/// One in `sample`. A generator of the thread's own (linear congruential, the multiplier is Knuth's for
+/// MMIX): a helper and a division would take longer than the record.
+#[inline(always)]
+fn is_drawn(random: &mut u64, sample: u32) -> bool {
+    *random = random
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    // The high half is the better one. A number below `sample`.
+    ((*random >> 32) * u64::from(sample)) >> 32 == 0
 }
 
 /// Writes a record; false if there was no room.

@@ -38,7 +38,7 @@ pub(crate) fn take(ctx: &impl EbpfContext, state: &mut TaskState, index: usize, 
     let kernel_mode = fault.evidence.any(Evidence::KERNEL_MODE);
     let (start_ns, regs) = (fault.start_ns, fault.regs);
     let latency_ns = end_ns.saturating_sub(start_ns);
-    if emit::is_thinned_out(latency_ns) {
+    if emit::is_thinned_out(latency_ns, &mut state.random) {
         state.thinning = THINNING_OUT;
         return;
     }

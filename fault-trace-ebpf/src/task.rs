@@ -1,7 +1,8 @@
 //! The current thread: whether it is a target, its state, its counts.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_comm, bpf_get_current_uid_gid, generated::bpf_get_current_ancestor_cgroup_id,
+    bpf_get_current_comm, bpf_get_current_uid_gid, bpf_get_prandom_u32,
+    generated::bpf_get_current_ancestor_cgroup_id,
 };
 use fault_trace_common::{
     Counter,
@@ -184,6 +185,8 @@ fn create() -> Option<&'static mut TaskState> {
     state.kernel_major = kernel_major;
     state.cgroups = current.cgroups();
     state.cgroup_id = current.cgroup_id();
+    // SAFETY: no arguments to get wrong.
+    state.random = u64::from(unsafe { bpf_get_prandom_u32() }) << 32;
     state.slot = take_slot();
     if state.slot == 0 {
         count(Counter::ThreadSlotsFull);

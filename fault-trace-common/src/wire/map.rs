@@ -135,6 +135,8 @@ pub struct TaskState {
     /// The cgroup the thread was last seen in, and the kernel's pointer that changes with it.
     pub cgroup_id: u64,
     pub cgroups: u64,
+    /// What the thread's sample is drawn from.
+    pub random: u64,
     /// Whether the thread is in the map `AWAY`; 0 or 1.
     pub away: u32,
     /// Whether a page was counted as allocated without an exception since the last START; 0 or 1.
