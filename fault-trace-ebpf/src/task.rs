@@ -79,8 +79,8 @@ fn clear(state: &mut TaskState) {
 }
 
 /// Gives up the state of a task (`struct task_struct *`) that is gone; task storage does so by itself. Not
-/// to be relied on: the kernel may tell of it in a softirq that interrupts another program, and then
-/// leaves this one out.
+/// to be relied on: on a busy machine the kernel was seen to leave out tens of a thousand runs, in a row,
+/// while perf counted every event (6.18; the event comes in softirqs).
 #[inline(always)]
 pub(crate) fn forget(task: u64) {
     let Some(entry) = entry(task) else {
