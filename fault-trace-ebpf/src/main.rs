@@ -12,6 +12,7 @@ mod emit;
 mod maps;
 mod probes;
 mod stack;
+mod states;
 mod task;
 
 use aya_ebpf::{

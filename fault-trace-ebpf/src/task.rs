@@ -8,7 +8,7 @@ use fault_trace_common::{
     Counter,
     wire::{
         Counts, ProcessStats, TARGET_ALL, TARGET_CGROUP, TARGET_COMM, TARGET_PROCESSES,
-        TARGET_USER, TASK_MOVED, TASK_SEEN, TASKS_LEN, TaskEntry, TaskState, ThreadStats,
+        TARGET_USER, TASK_MOVED, TASK_SEEN, TaskState, ThreadStats,
     },
 };
 
@@ -17,87 +17,16 @@ use crate::{
     current::Current,
     emit,
     maps::{
-        self, FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, TASKS, TASKS_BESIDE, THREAD_SLOTS,
-        THREADS, add_shared, count, fetch_add_shared, may_be_target,
+        self, FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, THREAD_SLOTS, THREADS, add_shared, count,
+        fetch_add_shared, may_be_target,
     },
+    states,
 };
-
-/// The state of the current thread, if it has one: it is a target that has faulted.
-#[inline(always)]
-pub(crate) fn state(current: Current) -> Option<&'static mut TaskState> {
-    let entry = entry(current.address())?;
-    if entry.owner == current.address() {
-        return Some(&mut entry.state);
-    }
-    if entry.crowded == 0 {
-        return None;
-    }
-    current.stored(&TASKS_BESIDE)
-}
-
-/// The entry of `TASKS` where the state of a task (`struct task_struct *`) belongs. By its address:
-/// the id of a thread can change when it executes a program (de_thread() in fs/exec.c).
-#[inline(always)]
-fn entry(task: u64) -> Option<&'static mut TaskEntry> {
-    // The high bits of a product with the golden ratio depend on all bits.
-    const GOLDEN: u32 = 0x9e37_79b9;
-    let index = low_half(task).wrapping_mul(GOLDEN) >> (u32::BITS - TASKS_LEN.ilog2());
-    // SAFETY: a live map value. Others write to `owner` and `crowded`, each a word, only.
-    TASKS.get_ptr_mut(index).map(|entry| unsafe { &mut *entry })
-}
-
-/// The low half of a pointer, in the one way that the verifier allows: it multiplies and shifts none.
-#[inline(always)]
-fn low_half(pointer: u64) -> u32 {
-    let mut low = pointer;
-    // SAFETY: changes nothing but this register.
-    unsafe {
-        core::arch::asm!("w1 = w1", inout("r1") low, options(pure, nomem, nostack));
-    }
-    low as u32
-}
-
-/// Makes a state for the current thread, which has none.
-#[inline(always)]
-fn new_state(current: Current) -> Option<&'static mut TaskState> {
-    let entry = entry(current.address())?;
-    if entry.owner == current.address() {
-        clear(&mut entry.state);
-        return Some(&mut entry.state);
-    }
-    if maps::claim(&raw mut entry.owner, current.address()) {
-        return Some(&mut entry.state);
-    }
-    entry.crowded = 1;
-    current.storage(&TASKS_BESIDE)
-}
-
-#[inline(always)]
-fn clear(state: &mut TaskState) {
-    // SAFETY: plain numbers, for which 0 is fine.
-    unsafe { core::ptr::write_bytes(state, 0, 1) };
-}
-
-/// Gives up the state of a task (`struct task_struct *`) that is gone; task storage does so by itself. Not
-/// to be relied on: on a busy machine the kernel was seen to leave out tens of a thousand runs, in a row,
-/// while perf counted every event (6.18; the event comes in softirqs).
-#[inline(always)]
-pub(crate) fn forget(task: u64) {
-    let Some(entry) = entry(task) else {
-        return;
-    };
-    if entry.owner != task {
-        return;
-    }
-    // The next owner finds it blank.
-    clear(&mut entry.state);
-    fetch_add_shared(&raw mut entry.owner, task.wrapping_neg());
-}
 
 /// The state of the current thread, made if it is a target and has none yet.
 #[inline(always)]
 pub(crate) fn target_state(current: Current) -> Option<&'static mut TaskState> {
-    match state(current) {
+    match states::state(current) {
         // Otherwise another's, who had the same address and is gone.
         Some(state) if state.exited == 0 || current.is_exiting() => Some(state),
         _ if is_target(current) => create(),
@@ -108,7 +37,7 @@ pub(crate) fn target_state(current: Current) -> Option<&'static mut TaskState> {
 /// The same when the thread exits, which it does once.
 #[inline(always)]
 pub(crate) fn target_state_at_exit(current: Current) -> Option<&'static mut TaskState> {
-    match state(current) {
+    match states::state(current) {
         Some(state) if state.exited == 0 => Some(state),
         _ if is_target(current) => create(),
         _ => None,
@@ -174,7 +103,7 @@ fn create() -> Option<&'static mut TaskState> {
         return None;
     }
     let current = Current::get();
-    let Some(state) = new_state(current) else {
+    let Some(state) = states::make(current) else {
         count(Counter::TaskStateFailed);
         return None;
     };

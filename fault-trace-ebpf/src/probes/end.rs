@@ -6,7 +6,7 @@ use fault_trace_common::{Closer, Counter, Evidence, wire::TaskState};
 use crate::{
     close::{self, Closing},
     current::Current,
-    maps, stack, task,
+    maps, stack, states, task,
 };
 
 pub(crate) fn minor(ctx: &PerfEventContext) {
@@ -20,7 +20,7 @@ pub(crate) fn major(ctx: &PerfEventContext) {
 #[inline(always)]
 fn end(ctx: &PerfEventContext, major: u64) {
     let current = Current::get();
-    let Some(state) = task::state(current) else {
+    let Some(state) = states::state(current) else {
         if task::is_target(current) {
             maps::count(Counter::EndUnmatched);
         }

@@ -13,12 +13,12 @@ use crate::{
     current::Current,
     emit,
     maps::{FREE_SLOTS, TARGETS, THREADS, add_shared, fetch_add_shared},
-    task,
+    states, task,
 };
 
 /// `sched_process_free`: task.
 pub(crate) fn freed(ctx: &RawTracePointContext) {
-    task::forget(ctx.arg(0));
+    states::forget(ctx.arg(0));
 }
 
 /// `sched_process_exit`.

@@ -4,7 +4,7 @@ use aya_ebpf::programs::RawTracePointContext;
 use fault_trace_common::Evidence;
 
 use super::while_in;
-use crate::{current::Current, maps, task};
+use crate::{current::Current, maps, states, task};
 
 /// `enum migratetype`: movable pages are those of user space and of the page cache.
 const MIGRATE_MOVABLE: u32 = 1;
@@ -26,7 +26,7 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
     let state = if zeroed {
         task::target_state(current)
     } else {
-        task::state(current)
+        states::state(current)
     };
     let Some(state) = state else {
         return;

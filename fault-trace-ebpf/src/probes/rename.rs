@@ -3,11 +3,11 @@
 use aya_ebpf::{helpers::bpf_probe_read_kernel, programs::RawTracePointContext};
 use fault_trace_common::wire::{COMM_LEN, TASK_RENAMED};
 
-use crate::{current::Current, emit, maps::THREADS, task};
+use crate::{current::Current, emit, maps::THREADS, states};
 
 pub(crate) fn renamed(ctx: &RawTracePointContext) {
     let current = Current::get();
-    let Some(state) = task::state(current) else {
+    let Some(state) = states::state(current) else {
         return;
     };
     // A name can be written for another thread through /proc; that one tells at its next fault.

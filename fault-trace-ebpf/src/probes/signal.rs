@@ -9,7 +9,7 @@ use fault_trace_common::{Closer, Evidence};
 use crate::{
     close::{self, Closing},
     current::Current,
-    stack, task,
+    stack, states,
 };
 
 /// Offsets in `siginfo_t`, a user-space ABI.
@@ -19,7 +19,7 @@ const SI_ADDR: u64 = 16;
 /// `signal:signal_generate`: sig, info, task, group, result.
 pub(crate) fn generated(ctx: &RawTracePointContext) {
     let current = Current::get();
-    let Some(state) = task::state(current) else {
+    let Some(state) = states::state(current) else {
         return;
     };
     let info: u64 = ctx.arg(1);
@@ -58,7 +58,7 @@ pub(crate) fn generated(ctx: &RawTracePointContext) {
 
 /// `signal:signal_deliver` (sig, info, ka): the thread is on its way to user mode.
 pub(crate) fn delivered(ctx: &RawTracePointContext) {
-    if let Some(state) = task::state(Current::get())
+    if let Some(state) = states::state(Current::get())
         && state.open.depth != 0
     {
         let mut closing = Closing::late(Closer::SignalDelivery);

@@ -5,7 +5,7 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::RawTracePointContext};
 use fault_trace_common::{Evidence, open::OpenFault, phase::Phase};
 
 use super::while_in;
-use crate::{away, config, current::Current, task};
+use crate::{away, config, current::Current, states};
 
 /// `TASK_INTERRUPTIBLE`, `TASK_UNINTERRUPTIBLE`.
 const INTERRUPTIBLE: u32 = 1;
@@ -14,7 +14,7 @@ const UNINTERRUPTIBLE: u32 = 2;
 pub(crate) fn switched(ctx: &RawTracePointContext) {
     // SAFETY: no arguments to get wrong.
     away::come_back(ctx.arg(2), || unsafe { bpf_ktime_get_ns() });
-    let Some(state) = task::state(Current::get()) else {
+    let Some(state) = states::state(Current::get()) else {
         return;
     };
     if state.open.depth == 0 {

@@ -6,11 +6,11 @@ use fault_trace_common::{Closer, Evidence, Region};
 use crate::{
     close::{self, Closing},
     current::Current,
-    task,
+    states,
 };
 
 pub(crate) fn emulated(_ctx: &RawTracePointContext) {
-    let Some(state) = task::state(Current::get()) else {
+    let Some(state) = states::state(Current::get()) else {
         return;
     };
     let Some(newest) = state.open.newest_mut() else {

@@ -3,13 +3,13 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use fault_trace_common::{Evidence, open::OpenFault, phase::Phase};
 
-use crate::{current::Current, task};
+use crate::{current::Current, states};
 
 /// The open fault that what happens now is evidence about; none while the thread reclaims or compacts
 /// memory for it, since that touches other pages and other address spaces.
 #[inline(always)]
 pub(crate) fn open_fault() -> Option<&'static mut OpenFault> {
-    task::state(Current::get())?
+    states::state(Current::get())?
         .open
         .taking_evidence()
         .filter(|fault| is_own_doing(fault))
@@ -43,7 +43,7 @@ pub(crate) fn enter(phase: Phase, state: u64, evidence: u64) {
 /// The stretch ends.
 #[inline(always)]
 pub(crate) fn leave(phase: Phase, state: u64) {
-    if let Some(task) = task::state(Current::get())
+    if let Some(task) = states::state(Current::get())
         && let Some(fault) = task.open.taking_evidence()
         && fault.evidence.any(state)
     {
