@@ -1,5 +1,5 @@
-//! What each mode of tracing adds to a fault, in instructions: counted by the emulator, and so the same
-//! from run to run, unlike times. A budget in the repository says how many they may be.
+//! What each mode of tracing adds to a fault, in instructions: counted by the emulator, and so nearly the
+//! same from run to run, unlike times. A budget in the repository says how many they may be.
 
 use std::{collections::BTreeMap, fs, path::Path, process::ExitCode};
 

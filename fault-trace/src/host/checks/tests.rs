@@ -229,28 +229,23 @@ fn tracefs_is_not_missed_where_symbols_list_the_tracepoints() {
     assert_eq!(finding(&facts, "tracefs").state, State::Ok);
 }
 
+/// Of a kernel whose `task_struct` lacks a member.
+fn facts_without(take_away: impl FnOnce(&mut TaskOffsets)) -> Facts {
+    let mut facts = facts();
+    take_away(&mut facts.task_offsets);
+    facts
+}
+
 #[test]
 fn unread_exit_counts_degrade() {
-    let facts = Facts {
-        task_offsets: TaskOffsets {
-            min_flt: None,
-            ..facts().task_offsets
-        },
-        ..facts()
-    };
+    let facts = facts_without(|offsets| offsets.min_flt = None);
     assert_eq!(finding(&facts, "exit counts").state, State::Degraded);
     assert_eq!(finding(&facts, "type information").state, State::Ok);
 }
 
 #[test]
 fn a_member_without_which_nothing_works_is_named() {
-    let facts = Facts {
-        task_offsets: TaskOffsets {
-            pagefault_disabled: None,
-            ..facts().task_offsets
-        },
-        ..facts()
-    };
+    let facts = facts_without(|offsets| offsets.pagefault_disabled = None);
     let finding = finding(&facts, "type information");
     assert_eq!(finding.state, State::Missing);
     assert!(finding.detail.contains("pagefault_disabled"), "{finding:?}");
