@@ -21,9 +21,7 @@ pub(crate) fn major(ctx: &PerfEventContext) {
 fn end(ctx: &PerfEventContext, major: u64) {
     let current = Current::get();
     let Some(state) = states::state(current) else {
-        if task::is_target(current) {
-            maps::count(Counter::EndUnmatched);
-        }
+        note_unmatched(current);
         return;
     };
     // SAFETY: no arguments to get wrong.
@@ -42,8 +40,7 @@ fn end(ctx: &PerfEventContext, major: u64) {
         return;
     }
     let Some(index) = state.open.newest_at(address) else {
-        if task::is_target(current) {
-            maps::count(Counter::EndUnmatched);
+        if note_unmatched(current) {
             take_back_allocation(state);
         }
         return;
@@ -54,6 +51,17 @@ fn end(ctx: &PerfEventContext, major: u64) {
     stack::take(ctx, state, index, end_ns);
     close::newest(state, closing);
     stack::forget(state);
+}
+
+/// Counts an END whose START was not seen, if the fault belongs to the run; whether it does. Before all
+/// hooks are attached, and while they are detached, such ENDs come as a matter of course.
+#[inline(always)]
+fn note_unmatched(current: Current) -> bool {
+    let belongs = maps::is_counting() && task::is_target(current);
+    if belongs {
+        maps::count(Counter::EndUnmatched);
+    }
+    belongs
 }
 
 /// The page that seemed to be allocated without an exception belonged to the fault that ends now, whose

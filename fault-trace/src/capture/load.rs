@@ -40,8 +40,6 @@ pub(super) fn load(settings: &Settings) -> Result<Capture, CaptureError> {
     Ok(Capture {
         ebpf,
         hooks,
-        before: crate::model::CounterTotals::default(),
-        end_unmatched: None,
         raw: Vec::new(),
         events: Vec::new(),
     })

@@ -19,14 +19,14 @@ use aya::{
     programs::raw_trace_point::RawTracePointLinkId,
 };
 use fault_trace_common::{
-    Counter, Hook, Hooks, Regions,
+    Hook, Hooks, Regions,
     wire::{COMM_LEN, TARGET_HINTS_LEN},
 };
 
 pub use error::CaptureError;
 pub use ring::Ring;
 
-use crate::{model::CounterTotals, options::CallGraph};
+use crate::options::CallGraph;
 pub use totals::{LiveThread, Snapshot};
 
 /// Whose faults are captured.
@@ -115,10 +115,6 @@ pub struct Settings {
 pub struct Capture {
     ebpf: Ebpf,
     hooks: Hooks,
-    /// The counters when tracing began.
-    before: CounterTotals,
-    /// [`Counter::EndUnmatched`] when START was detached.
-    end_unmatched: Option<u64>,
     raw: Vec<(Hook, RawTracePointLinkId)>,
     /// Open perf events with the CPU each is on.
     events: Vec<(u32, OwnedFd)>,
@@ -169,10 +165,7 @@ impl Capture {
     /// The hook that the kernel refused.
     pub fn start(&mut self) -> Result<(), CaptureError> {
         attach::start(self)?;
-        self.set_counting(true)?;
-        // ENDs seen before START was attached belong to no run.
-        self.before = totals::counters(&self.ebpf)?;
-        Ok(())
+        self.set_counting(true)
     }
 
     /// Attaches to CPUs that came online since, and forgets those that went.
@@ -196,16 +189,7 @@ impl Capture {
     /// # Errors
     /// A map cannot be read.
     pub fn totals(&self) -> Result<Snapshot, CaptureError> {
-        let mut snapshot = totals::read(&self.ebpf)?;
-        let counters = &mut snapshot.totals.counters.0;
-        for (now, before) in counters.iter_mut().zip(self.before.0) {
-            *now = now.saturating_sub(before);
-        }
-        if let Some(at_stop) = self.end_unmatched {
-            let before = self.before.get(Counter::EndUnmatched);
-            counters[Counter::EndUnmatched as usize] = at_stop.saturating_sub(before);
-        }
-        Ok(snapshot)
+        totals::read(&self.ebpf)
     }
 
     fn set_counting(&mut self, counting: bool) -> Result<(), CaptureError> {
@@ -218,11 +202,8 @@ impl Capture {
     /// Detaches everything, START first.
     ///
     /// # Errors
-    /// A map cannot be read or written.
+    /// A map cannot be written.
     pub fn detach(&mut self) -> Result<(), CaptureError> {
-        // ENDs that come without a START from now on belong to no run.
-        let now = totals::counters(&self.ebpf)?;
-        self.end_unmatched = Some(now.get(Counter::EndUnmatched));
         self.set_counting(false)?;
         attach::detach(self);
         Ok(())

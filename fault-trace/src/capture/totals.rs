@@ -204,7 +204,7 @@ fn add_class(totals: &mut ClassTotals, stats: &ClassStats) {
     }
 }
 
-pub(super) fn counters(ebpf: &Ebpf) -> Result<CounterTotals, CaptureError> {
+fn counters(ebpf: &Ebpf) -> Result<CounterTotals, CaptureError> {
     let name = "COUNTERS";
     let map: PerCpuArray<&MapData, u64> = map(ebpf, name)?;
     let mut counters = CounterTotals::default();
