@@ -1,12 +1,15 @@
 //! Faults in the program itself, so that only its scenarios fault while they are measured.
 
-use std::{fs, ops::Range, sync::OnceLock};
+use std::{fs, ops::Range, ptr::NonNull, sync::OnceLock};
+
+use nix::sys::mman::mlock;
 
 use crate::memory::{PAGE, read};
 
 struct Known {
     range: Range<usize>,
     writable: bool,
+    of_a_file: bool,
 }
 
 static KNOWN: OnceLock<Vec<Known>> = OnceLock::new();
@@ -16,7 +19,20 @@ pub(crate) fn up() -> anyhow::Result<()> {
     let maps = fs::read_to_string("/proc/self/maps")?;
     KNOWN.get_or_init(|| maps.lines().filter_map(parse).collect());
     again();
+    known_mappings()
+        .filter(|known| known.of_a_file)
+        .for_each(lock);
     Ok(())
+}
+
+/// Keeps the pages in memory, if RLIMIT_MEMLOCK allows it: a kernel may drop pages of files that were not
+/// used for seconds without being short of memory (DAMON), and a child that is forked later needs them.
+fn lock(known: &Known) {
+    let pointer = std::ptr::with_exposed_provenance_mut(known.range.start);
+    if let Some(pointer) = NonNull::new(pointer) {
+        // SAFETY: changes no memory.
+        let _ = unsafe { mlock(pointer, known.range.len()) };
+    }
 }
 
 /// The same for a forked child: file pages are not inherited, and private ones are to be copied.
@@ -37,12 +53,13 @@ pub(crate) fn read_again() {
 
 /// The pages of the known mappings that are wanted. The loader never gives them back.
 fn known(wanted: impl Fn(&Known) -> bool) -> impl Iterator<Item = usize> {
-    KNOWN
-        .get()
-        .into_iter()
-        .flatten()
+    known_mappings()
         .filter(move |known| wanted(known))
         .flat_map(|known| known.range.clone().step_by(PAGE))
+}
+
+fn known_mappings() -> impl Iterator<Item = &'static Known> {
+    KNOWN.get().into_iter().flatten()
 }
 
 /// Faults in the part of the calling thread's stack that a scenario uses.
@@ -62,6 +79,7 @@ fn parse(line: &str) -> Option<Known> {
     (permissions.starts_with('r') && !special).then_some(Known {
         range: hexadecimal(start)?..hexadecimal(end)?,
         writable: permissions[1..].starts_with('w'),
+        of_a_file: name.starts_with('/'),
     })
 }
 
@@ -74,7 +92,9 @@ mod tests {
         let line = "7f00000-7f02000 rw-p 00001000 fe:00 325843   /usr/lib/libc.so.6";
         let known = parse(line).expect("readable");
         assert_eq!(known.range, 0x7f0_0000..0x7f0_2000);
-        assert!(known.writable);
+        assert!(known.writable && known.of_a_file);
+        let stack = "7ff000-800000 rw-p 00000000 00:00 0   [stack]";
+        assert!(!parse(stack).expect("readable").of_a_file);
         assert!(parse("1000-2000 ---p 00000000 00:00 0").is_none());
         assert!(parse("1000-2000 r--p 00000000 00:00 0 [vvar]").is_none());
     }
