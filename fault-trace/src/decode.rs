@@ -77,6 +77,7 @@ pub enum DecodeError {
 ///
 /// # Errors
 /// A record that is too short or of an unknown kind; the caller counts it.
+#[inline]
 pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
     let length = bytes.len();
     let header: RecordHeader = read(bytes).ok_or(DecodeError::NoHeader { length })?;

@@ -8,6 +8,8 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Field};
 
+use super::dictionary::DictionaryChunk;
+
 /// How Parquet stores a column.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Encoding {
@@ -27,16 +29,26 @@ type OfRows<R, T> = Box<dyn Fn(&[R]) -> T + Send + Sync>;
 /// Makes a column out of rows.
 pub(super) enum Build<R> {
     Array(OfRows<R, ArrayRef>),
-    /// Of the numbers of names.
-    Names {
-        names: Vec<&'static str>,
-        numbers: OfRows<R, Vec<u8>>,
+    /// Of few distinct values; `names` unless they are numbers.
+    Dictionary {
+        names: Option<Vec<&'static str>>,
+        push: Push<R>,
     },
 }
+
+/// Adds all rows to a chunk.
+type Push<R> = Box<dyn Fn(&[R], &mut DictionaryChunk) + Send + Sync>;
 
 impl<R> Build<R> {
     fn array(build: impl Fn(&[R]) -> ArrayRef + Send + Sync + 'static) -> Self {
         Self::Array(Box::new(build))
+    }
+
+    fn numbers(push: impl Fn(&R, &mut DictionaryChunk) + Send + Sync + 'static) -> Self {
+        Self::Dictionary {
+            names: None,
+            push: Box::new(move |rows, chunk| rows.iter().for_each(|row| push(row, chunk))),
+        }
     }
 }
 
@@ -73,8 +85,8 @@ impl<R: 'static> Column<R> {
         }
     }
 
-    /// Numbers, never null.
-    pub(super) fn number<T: ArrowPrimitiveType>(
+    /// Unsigned numbers, never null.
+    pub(super) fn number<T: ArrowPrimitiveType<Native: Into<u64>>>(
         name: &'static str,
         encoding: Encoding,
         get: impl Fn(&R) -> T::Native + Send + Sync + 'static,
@@ -85,10 +97,14 @@ impl<R: 'static> Column<R> {
             data_type: T::DATA_TYPE,
             nullable: false,
             encoding,
-            build: Build::array(move |rows| {
-                let values = rows.iter().map(&get);
-                Arc::new(PrimitiveArray::<T>::from_iter_values(values))
-            }),
+            build: if encoding == Encoding::Dictionary {
+                Build::numbers(move |row, chunk| chunk.push_number(get(row).into()))
+            } else {
+                Build::array(move |rows| {
+                    let values = rows.iter().map(&get);
+                    Arc::new(PrimitiveArray::<T>::from_iter_values(values))
+                })
+            },
             read: Some(Box::new(move |array, rows| {
                 let array = downcast::<PrimitiveArray<T>>(array)?;
                 for (row, &value) in rows.iter_mut().zip(array.values()) {
@@ -99,8 +115,8 @@ impl<R: 'static> Column<R> {
         }
     }
 
-    /// Numbers that may be unknown.
-    pub(super) fn optional_number<T: ArrowPrimitiveType>(
+    /// Unsigned numbers that may be unknown.
+    pub(super) fn optional_number<T: ArrowPrimitiveType<Native: Into<u64>>>(
         name: &'static str,
         encoding: Encoding,
         get: impl Fn(&R) -> Option<T::Native> + Send + Sync + 'static,
@@ -111,17 +127,14 @@ impl<R: 'static> Column<R> {
             data_type: T::DATA_TYPE,
             nullable: true,
             encoding,
-            build: Build::array(move |rows| {
-                let known: Vec<T::Native> = rows.iter().filter_map(&get).collect();
-                // Mostly none or all are known, and then there is nothing to be noted for each.
-                Arc::new(if known.is_empty() {
-                    PrimitiveArray::<T>::new_null(rows.len())
-                } else if known.len() == rows.len() {
-                    PrimitiveArray::<T>::from_iter_values(known)
-                } else {
-                    rows.iter().map(&get).collect()
+            build: if encoding == Encoding::Dictionary {
+                Build::numbers(move |row, chunk| match get(row) {
+                    Some(value) => chunk.push_number(value.into()),
+                    None => chunk.push_null(),
                 })
-            }),
+            } else {
+                Build::array(move |rows| Arc::new(optional_numbers::<R, T>(rows, &get)))
+            },
             read: Some(Box::new(move |array, rows| {
                 let array = downcast::<PrimitiveArray<T>>(array)?;
                 for (row, value) in rows.iter_mut().zip(array) {
@@ -144,9 +157,11 @@ impl<R: 'static> Column<R> {
             data_type: DataType::Dictionary(Box::new(DataType::UInt8), Box::new(DataType::Utf8)),
             nullable: false,
             encoding: Encoding::Dictionary,
-            build: Build::Names {
-                names: names.into_iter().collect(),
-                numbers: Box::new(move |rows| rows.iter().map(&get).collect()),
+            build: Build::Dictionary {
+                names: Some(names.into_iter().collect()),
+                push: Box::new(move |rows, chunk| {
+                    rows.iter().for_each(|row| chunk.push_name(get(row)));
+                }),
             },
             read: None,
         }
@@ -262,6 +277,22 @@ impl<R: 'static> Column<R> {
             })),
         }
     }
+}
+
+/// Mostly none or all are known, and then there is nothing to be noted for each.
+fn optional_numbers<R, T: ArrowPrimitiveType>(
+    rows: &[R],
+    get: impl Fn(&R) -> Option<T::Native>,
+) -> PrimitiveArray<T> {
+    if rows.iter().all(|row| get(row).is_none()) {
+        return PrimitiveArray::new_null(rows.len());
+    }
+    let mut known = Vec::with_capacity(rows.len());
+    known.extend(rows.iter().map_while(&get));
+    if known.len() == rows.len() {
+        return PrimitiveArray::new(known.into(), None);
+    }
+    rows.iter().map(get).collect()
 }
 
 fn downcast<A: Any>(array: &dyn Array) -> Option<&A> {

@@ -12,7 +12,7 @@ use parquet::{
 
 use super::{
     column::{Build, Column},
-    names::NamesChunk,
+    dictionary::DictionaryChunk,
     schema::Row,
 };
 
@@ -24,7 +24,7 @@ pub(super) struct Columns {
 
 enum Writer {
     Array(Box<ArrowColumnWriter>),
-    Names(Box<NamesChunk>),
+    Dictionary(Box<DictionaryChunk>),
 }
 
 impl Columns {
@@ -36,16 +36,17 @@ impl Columns {
         let (file, factory) = writer.into_serialized_writer()?;
         let arrays = factory.create_column_writers(0)?.into_iter();
         let columns = R::columns().iter().zip(arrays).enumerate();
-        let writers = columns.map(|(index, (column, array))| {
-            Ok(match &column.build {
-                Build::Array(_) => Writer::Array(Box::new(array)),
-                Build::Names { names, .. } => {
-                    let column = file.schema_descr().column(index);
-                    Writer::Names(Box::new(NamesChunk::new(column, names)?))
-                }
-            })
+        let writers = columns.map(|(index, (column, array))| match &column.build {
+            Build::Array(_) => Writer::Array(Box::new(array)),
+            Build::Dictionary { names, .. } => {
+                let column = file.schema_descr().column(index);
+                Writer::Dictionary(Box::new(match names {
+                    Some(names) => DictionaryChunk::of_names(column, names),
+                    None => DictionaryChunk::of_numbers(column),
+                }))
+            }
         });
-        let writers = writers.collect::<Result<_>>()?;
+        let writers = writers.collect();
         Ok(Self { file, writers })
     }
 
@@ -72,7 +73,7 @@ impl Columns {
             for writer in writers {
                 match writer {
                     Writer::Array(writer) => writer.close()?.append_to_row_group(&mut group)?,
-                    Writer::Names(chunk) => {
+                    Writer::Dictionary(chunk) => {
                         let (bytes, close) = chunk.close()?;
                         group.append_column(&bytes, close)?;
                     }
@@ -91,8 +92,11 @@ fn write<R>(column: &Column<R>, field: &Field, writer: &mut Writer, rows: &[R]) 
             let leaves = compute_leaves(field, &build(rows))?;
             leaves.iter().try_for_each(|leaf| writer.write(leaf))
         }
-        (Build::Names { numbers, .. }, Writer::Names(chunk)) => chunk.push(&numbers(rows)),
-        (Build::Array(_) | Build::Names { .. }, _) => {
+        (Build::Dictionary { push, .. }, Writer::Dictionary(chunk)) => {
+            push(rows, chunk);
+            chunk.flush()
+        }
+        (Build::Array(_) | Build::Dictionary { .. }, _) => {
             let message = format!("the column {} has another's writer", column.name);
             Err(ParquetError::General(message))
         }

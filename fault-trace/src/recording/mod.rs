@@ -17,13 +17,14 @@
 
 mod column;
 mod columns;
+mod dictionary;
 mod error;
 mod files;
 mod manifest;
-mod names;
 mod pruning;
 mod reader;
 mod rows;
+mod runs;
 mod schema;
 mod segment;
 #[cfg(test)]

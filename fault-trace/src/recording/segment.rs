@@ -21,21 +21,23 @@ use super::{
     FORMAT, FORMAT_KEY, RecordingError,
     column::Encoding,
     columns::Columns,
-    files, names,
+    dictionary, files,
     schema::{self, Row},
 };
 
 /// A segment is closed when it has so many rows (3 to 11 MB of faults, in memory until it is closed).
 pub const SEGMENT_ROWS: u64 = 1 << 20;
-/// Rows that are encoded at once.
+/// Rows that are encoded at once, at most.
 const BATCH_ROWS: usize = 4096;
+/// So many are encoded without being gathered first: copying them costs more than another batch.
+const MANY_ROWS: usize = 512;
 
 /// How the columns of a table are stored.
 fn properties<R: Row>() -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_created_by(concat!("fault-trace ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(names::compression())
+        .set_compression(dictionary::compression())
         .set_statistics_enabled(EnabledStatistics::None)
         .set_dictionary_enabled(false)
         // Pages are cut by their size alone: larger ones compress better, by 6 % of a compiler's faults.
@@ -155,13 +157,16 @@ impl<R: Row> TableWriter<R> {
         self.encode_gathered()
     }
 
-    /// Adds rows; those that make up whole batches are encoded from where they are.
+    /// Adds rows; many are encoded from where they are.
     pub(super) fn push_all(&mut self, mut rows: &[R]) -> Result<(), RecordingError> {
         while !rows.is_empty() {
             let free = BATCH_ROWS - self.rows.len();
             let (now, later) = rows.split_at(free.min(rows.len()));
             rows = later;
-            if now.len() == BATCH_ROWS {
+            if now.len() >= MANY_ROWS {
+                if !self.rows.is_empty() {
+                    self.encode_gathered()?;
+                }
                 self.encode(now)?;
                 continue;
             }

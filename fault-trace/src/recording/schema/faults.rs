@@ -104,10 +104,10 @@ fn fault_columns() -> Vec<Column<Fault>> {
             |f: &Fault| f.error_code.0,
             |f, v| f.error_code = ErrorCode(v),
         ),
-        Column::number::<UInt32Type>("pid", Delta, |f: &Fault| f.pid, |f, v| f.pid = v),
-        Column::number::<UInt32Type>("tid", Delta, |f: &Fault| f.tid, |f, v| f.tid = v),
-        Column::number::<UInt16Type>("cpu", Delta, |f: &Fault| f.cpu, |f, v| f.cpu = v),
-        Column::number::<UInt32Type>("pages", Delta, |f: &Fault| f.pages, |f, v| f.pages = v),
+        Column::number::<UInt32Type>("pid", Dictionary, |f: &Fault| f.pid, |f, v| f.pid = v),
+        Column::number::<UInt32Type>("tid", Dictionary, |f: &Fault| f.tid, |f, v| f.tid = v),
+        Column::number::<UInt16Type>("cpu", Dictionary, |f: &Fault| f.cpu, |f, v| f.cpu = v),
+        Column::number::<UInt32Type>("pages", Dictionary, |f: &Fault| f.pages, |f, v| f.pages = v),
         Column::names("class", Class::ALL.map(Class::name), |f: &Fault| {
             f.class as u8
         })
@@ -129,7 +129,7 @@ fn fault_columns() -> Vec<Column<Fault>> {
         Column::flag("major", Fault::is_major),
         Column::optional_number::<UInt32Type>(
             "around_pages",
-            Delta,
+            Dictionary,
             |f: &Fault| (f.around_pages != 0).then_some(f.around_pages),
             |f, v| f.around_pages = v.unwrap_or(0),
         ),
@@ -138,7 +138,7 @@ fn fault_columns() -> Vec<Column<Fault>> {
     columns.extend([
         Column::optional_number::<UInt32Type>(
             "mapping_id",
-            Delta,
+            Dictionary,
             |f: &Fault| f.mapping_id,
             |f, v| f.mapping_id = v,
         ),

@@ -2,12 +2,10 @@
 
 use std::{fs::File, sync::Arc};
 
-use arrow_array::{
-    ArrayRef, DictionaryArray, PrimitiveArray, RecordBatch, StringArray, types::UInt8Type,
-};
+use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, types::UInt8Type};
 use fault_trace_common::Class;
 use parquet::{
-    arrow::ArrowWriter,
+    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
     file::{
         metadata::KeyValue,
         properties::WriterProperties,
@@ -19,11 +17,7 @@ use parquet::{
 use super::{fault, place, run, task};
 use crate::{
     model::{Fault, TaskEvent},
-    recording::{
-        FORMAT_KEY, Recording, RecordingWriter,
-        column::Build,
-        schema::{self, Row},
-    },
+    recording::{FORMAT_KEY, Recording, RecordingWriter, schema::Row},
 };
 
 /// The columns with their Parquet types and the encodings of their values, as found in a file.
@@ -100,16 +94,16 @@ fn a_recording_from_before_a_column_was_added_is_read() {
     assert_eq!(faults, rows);
 }
 
+/// The rows as they are written.
 fn batch(rows: &[Fault]) -> RecordBatch {
-    let columns = Fault::columns().iter().map(|column| match &column.build {
-        Build::Array(build) => build(rows),
-        Build::Names { names, numbers } => {
-            let numbers = PrimitiveArray::<UInt8Type>::from(numbers(rows));
-            let names = StringArray::from(names.clone());
-            Arc::new(DictionaryArray::new(numbers, Arc::new(names)))
-        }
-    });
-    RecordBatch::try_new(schema::arrow_schema::<Fault>(), columns.collect()).expect("builds")
+    let (_directory, path) = place();
+    let mut writer = RecordingWriter::create(&path, false, &run(0)).expect("creates");
+    writer.push_faults(rows).expect("takes");
+    writer.finish(&run(0)).expect("finishes");
+    let file = File::open(path.join("faults/part-00000.parquet")).expect("opens");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("is Parquet");
+    let mut batches = reader.build().expect("reads");
+    batches.next().expect("has rows").expect("reads")
 }
 
 /// Replaces the first segment with faults whose column `name` is `values`, and which have a column

@@ -105,8 +105,7 @@ fn a_segment_outside_the_bounds_is_passed_over() {
         (Field::Address, fault(40).address, u64::MAX, 30),
         (Field::Pid, 8, 9, 60),
         (Field::Latency, 507, u64::MAX, 60),
-        // Stored without minima and maxima.
-        (Field::Ip, 1, 1, 0),
+        (Field::Ip, 1, 1, 60),
     ] {
         let wanted = Wanted::EVERYTHING.within(field, first, last);
         let (read, counted) = batches(recording.faults_wanted(wanted));
