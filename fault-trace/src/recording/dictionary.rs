@@ -24,6 +24,9 @@ use super::runs::{Runs, bits_for};
 /// Rows a page, about: one is closed between batches.
 const PAGE_ROWS: usize = 1 << 18;
 
+/// Numbers that are found without hashing, a power of two.
+const RECENT: usize = 64;
+
 /// A chunk that grows in memory.
 pub(super) struct DictionaryChunk {
     column: ColumnDescPtr,
@@ -53,8 +56,8 @@ enum Dictionary {
 struct Numbers {
     numbers: Vec<u64>,
     places: HashMap<u64, u32>,
-    /// The last one and its place.
-    last: Option<(u64, u32)>,
+    /// The last numbers and their places: the threads of a few CPUs take turns.
+    recent: [Option<(u64, u32)>; RECENT],
 }
 
 impl DictionaryChunk {
@@ -68,7 +71,7 @@ impl DictionaryChunk {
         let numbers = Numbers {
             numbers: Vec::new(),
             places: HashMap::new(),
-            last: None,
+            recent: [None; RECENT],
         };
         Self::new(column, Dictionary::Numbers(numbers))
     }
@@ -289,19 +292,25 @@ impl Dictionary {
 impl Numbers {
     #[inline]
     fn place(&mut self, number: u64) -> u32 {
-        match self.last {
-            Some((last, place)) if last == number => place,
-            _ => self.look_up(number),
+        // The high bits of a product with the golden ratio depend on all bits.
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        let slot = number.wrapping_mul(GOLDEN) >> (u64::BITS - RECENT.ilog2());
+        let slot = slot as usize % RECENT;
+        match self.recent[slot] {
+            Some((recent, place)) if recent == number => place,
+            _ => {
+                let place = self.look_up(number);
+                self.recent[slot] = Some((number, place));
+                place
+            }
         }
     }
 
     fn look_up(&mut self, number: u64) -> u32 {
-        let place = *self.places.entry(number).or_insert_with(|| {
+        *self.places.entry(number).or_insert_with(|| {
             self.numbers.push(number);
             (self.numbers.len() - 1) as u32
-        });
-        self.last = Some((number, place));
-        place
+        })
     }
 }
 
