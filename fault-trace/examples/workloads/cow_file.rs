@@ -58,7 +58,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 fn on_disk(run: &Run) -> anyhow::Result<Pages> {
-    let file = file::on_disk(&run.dir, run.count)?;
+    let file = file::cached(&run.dir, run.count)?;
     file::map(&file, run.count, READ_WRITE, MapFlags::MAP_PRIVATE)
 }
 

@@ -19,12 +19,26 @@ use nix::{
 };
 
 use crate::{
-    memory::{PAGE, Pages},
+    memory::{PAGE, Pages, keep},
     scenario::require,
 };
 
 /// The window that fault-around maps at once (`fault_around_bytes`).
 pub(crate) const WINDOW: usize = 64 << 10;
+
+/// A file on a disk with `count` windows, written out and in the page cache for good.
+pub(crate) fn cached(dir: &Path, count: usize) -> anyhow::Result<File> {
+    let file = on_disk(dir, count)?;
+    let bytes = count * WINDOW;
+    let pages = Pages::map_file(
+        bytes / PAGE,
+        ProtFlags::PROT_READ,
+        MapFlags::MAP_SHARED,
+        &file,
+    )?;
+    keep(pages.start, bytes);
+    Ok(file)
+}
 
 /// A file on a disk with `count` windows, written out and in the page cache.
 pub(crate) fn on_disk(dir: &Path, count: usize) -> anyhow::Result<File> {

@@ -56,7 +56,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 /// `do_fault_around` maps the cached pages of an aligned 64 KiB window at once (`filemap_map_pages`),
 /// so one page a window is touched.
 fn cached(run: &mut Run, flags: MapFlags) -> anyhow::Result<()> {
-    let file = file::on_disk(&run.dir, run.count)?;
+    let file = file::cached(&run.dir, run.count)?;
     let windows = file::map(&file, run.count, ProtFlags::PROT_READ, flags)?;
     let expected = Faults::new(Class::FileCached, Access::Read, windows);
     run.provoke([expected], || windows.read_each())
@@ -65,7 +65,7 @@ fn cached(run: &mut Run, flags: MapFlags) -> anyhow::Result<()> {
 /// `do_shared_fault` finds the page in the cache, calls `page_mkwrite` and maps it writable, all in
 /// one fault, for one page.
 fn cached_write(run: &mut Run) -> anyhow::Result<()> {
-    let file = file::on_disk(&run.dir, run.count)?;
+    let file = file::cached(&run.dir, run.count)?;
     let windows = file::map(&file, run.count, READ_WRITE, MapFlags::MAP_SHARED)?;
     let expected = Faults::new(Class::FileCached, Access::Write, windows);
     run.provoke([expected], || windows.write_each())
@@ -73,7 +73,7 @@ fn cached_write(run: &mut Run) -> anyhow::Result<()> {
 
 /// As for a read, but the access is an instruction fetch.
 fn cached_exec(run: &mut Run) -> anyhow::Result<()> {
-    let file = file::on_disk(&run.dir, run.count)?;
+    let file = file::cached(&run.dir, run.count)?;
     file::fill_with_return(&file, run.count)?;
     let protection = ProtFlags::PROT_READ | ProtFlags::PROT_EXEC;
     let Ok(windows) = file::map(&file, run.count, protection, MapFlags::MAP_PRIVATE) else {

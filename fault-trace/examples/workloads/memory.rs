@@ -5,7 +5,7 @@
 use std::{num::NonZero, os::fd::AsFd, ptr::NonNull};
 
 use anyhow::Context as _;
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap, mmap_anonymous};
 
 use crate::arena;
 
@@ -206,4 +206,14 @@ pub(crate) fn read(address: usize) {
 pub(crate) fn write(address: usize) {
     // SAFETY: as for `read`, and nothing refers to the memory.
     unsafe { std::ptr::with_exposed_provenance_mut::<usize>(address).write_volatile(address) };
+}
+
+/// Keeps mapped pages in memory for as long as they are mapped, if RLIMIT_MEMLOCK allows it: a kernel may
+/// drop pages of files without being short of memory (DAMON).
+pub(crate) fn keep(address: usize, bytes: usize) {
+    let pointer = std::ptr::with_exposed_provenance_mut(address);
+    if let Some(pointer) = NonNull::new(pointer) {
+        // SAFETY: changes no memory.
+        let _ = unsafe { mlock(pointer, bytes) };
+    }
 }

@@ -1,10 +1,8 @@
 //! Faults in the program itself, so that only its scenarios fault while they are measured.
 
-use std::{fs, ops::Range, ptr::NonNull, sync::OnceLock};
+use std::{fs, ops::Range, sync::OnceLock};
 
-use nix::sys::mman::mlock;
-
-use crate::memory::{PAGE, read};
+use crate::memory::{PAGE, keep, read};
 
 struct Known {
     range: Range<usize>,
@@ -21,18 +19,8 @@ pub(crate) fn up() -> anyhow::Result<()> {
     again();
     known_mappings()
         .filter(|known| known.of_a_file)
-        .for_each(lock);
+        .for_each(|known| keep(known.range.start, known.range.len()));
     Ok(())
-}
-
-/// Keeps the pages in memory, if RLIMIT_MEMLOCK allows it: a kernel may drop pages of files that were not
-/// used for seconds without being short of memory (DAMON), and a child that is forked later needs them.
-fn lock(known: &Known) {
-    let pointer = std::ptr::with_exposed_provenance_mut(known.range.start);
-    if let Some(pointer) = NonNull::new(pointer) {
-        // SAFETY: changes no memory.
-        let _ = unsafe { mlock(pointer, known.range.len()) };
-    }
 }
 
 /// The same for a forked child: file pages are not inherited, and private ones are to be copied.

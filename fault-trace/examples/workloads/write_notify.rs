@@ -33,7 +33,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 /// The file system wants to know of the first write (`vma_wants_writenotify`), so a read maps the
 /// page read-only; `wp_page_shared` calls `page_mkwrite` and makes the entry writable.
 fn read_then_write(run: &mut Run) -> anyhow::Result<Pages> {
-    let file = file::on_disk(&run.dir, run.count)?;
+    let file = file::cached(&run.dir, run.count)?;
     let windows = file::map(&file, run.count, READ_WRITE, MapFlags::MAP_SHARED)?;
     let read = Faults::new(Class::FileCached, Access::Read, windows);
     run.provoke([read], || windows.read_each())?;
