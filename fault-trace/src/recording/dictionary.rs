@@ -49,7 +49,7 @@ pub(super) struct DictionaryChunk {
 enum Dictionary {
     /// All are known beforehand.
     Names(&'static [&'static str]),
-    Numbers(Numbers),
+    Numbers(Box<Numbers>),
 }
 
 /// As they come.
@@ -73,7 +73,7 @@ impl DictionaryChunk {
             places: HashMap::new(),
             recent: [None; RECENT],
         };
-        Self::new(column, Dictionary::Numbers(numbers))
+        Self::new(column, Dictionary::Numbers(Box::new(numbers)))
     }
 
     fn new(column: ColumnDescPtr, dictionary: Dictionary) -> Self {
