@@ -21,7 +21,8 @@ use parquet::{
 
 use super::runs::{Runs, bits_for};
 
-/// Rows a page, about: one is closed between batches.
+/// Rows a page, about: one is closed between batches. A quarter of it takes 3 % more bytes, of a compiler's faults;
+/// until it is closed a column takes 8 bytes a row at most.
 const PAGE_ROWS: usize = 1 << 18;
 
 /// Numbers that are found without hashing, a power of two.
