@@ -2,6 +2,8 @@
 //! names are numbers from the start: a writer that takes arrays hashes every value, and the whole of a fault
 //! took a quarter more CPU.
 
+use std::num::NonZeroU32;
+
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt as _};
 use parquet::{
@@ -25,7 +27,9 @@ use super::runs::{Runs, bits_for};
 /// until it is closed a column takes 8 bytes a row at most.
 const PAGE_ROWS: usize = 1 << 18;
 
-/// Numbers that are found without hashing, a power of two.
+/// Numbers below this, as ids mostly are, have their place in a table.
+const SMALL: u64 = 1 << 18;
+/// Of the others, so many are found without hashing, a power of two.
 const RECENT: usize = 64;
 
 /// A chunk that grows in memory.
@@ -56,6 +60,8 @@ enum Dictionary {
 /// As they come.
 struct Numbers {
     numbers: Vec<u64>,
+    /// By number, as far as needed: the place, plus 1.
+    small: Vec<Option<NonZeroU32>>,
     places: HashMap<u64, u32>,
     /// The last numbers and their places: the threads of a few CPUs take turns.
     recent: [Option<(u64, u32)>; RECENT],
@@ -71,6 +77,7 @@ impl DictionaryChunk {
     pub(super) fn of_numbers(column: ColumnDescPtr) -> Self {
         let numbers = Numbers {
             numbers: Vec::new(),
+            small: Vec::new(),
             places: HashMap::new(),
             recent: [None; RECENT],
         };
@@ -293,6 +300,30 @@ impl Dictionary {
 impl Numbers {
     #[inline]
     fn place(&mut self, number: u64) -> u32 {
+        if number < SMALL {
+            match self.small.get(number as usize) {
+                Some(Some(after)) => after.get() - 1,
+                _ => self.add_small(number),
+            }
+        } else {
+            self.place_of_large(number)
+        }
+    }
+
+    #[cold]
+    fn add_small(&mut self, number: u64) -> u32 {
+        let index = number as usize;
+        if index >= self.small.len() {
+            self.small.resize((index + 1).next_power_of_two(), None);
+        }
+        self.numbers.push(number);
+        let after = self.numbers.len() as u32;
+        self.small[index] = NonZeroU32::new(after);
+        after - 1
+    }
+
+    #[inline]
+    fn place_of_large(&mut self, number: u64) -> u32 {
         // The high bits of a product with the golden ratio depend on all bits.
         const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
         let slot = number.wrapping_mul(GOLDEN) >> (u64::BITS - RECENT.ilog2());

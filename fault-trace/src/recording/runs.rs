@@ -39,16 +39,16 @@ impl Runs {
         for &(number, length) in &self.runs {
             let length = length as usize;
             // Groups are whole, but for the last: what fills this one up comes from the run.
-            let fill = packed.len().next_multiple_of(GROUP) - packed.len();
-            if length >= fill + GROUP {
-                packed.extend(std::iter::repeat_n(number, fill));
-                pack(out, &packed, bits);
-                packed.clear();
-                put_length(out, (length - fill) << 1);
-                out.extend(&number.to_le_bytes()[..usize::from(bits.div_ceil(8))]);
-            } else {
-                packed.extend(std::iter::repeat_n(number, length));
+            let fill = packed.len().wrapping_neg() % GROUP;
+            if length < fill + GROUP {
+                (0..length).for_each(|_| packed.push(number));
+                continue;
             }
+            packed.extend(std::iter::repeat_n(number, fill));
+            pack(out, &packed, bits);
+            packed.clear();
+            put_length(out, (length - fill) << 1);
+            out.extend(&number.to_le_bytes()[..usize::from(bits.div_ceil(8))]);
         }
         pack(out, &packed, bits);
     }
@@ -68,6 +68,7 @@ fn pack(out: &mut Vec<u8>, numbers: &[u32], bits: u8) {
     let groups = numbers.len().div_ceil(8);
     put_length(out, groups << 1 | 1);
     let ends = out.len() + groups * usize::from(bits);
+    out.reserve(ends + size_of::<u64>() - out.len());
     let (mut word, mut filled) = (0_u64, 0);
     for &number in numbers {
         word |= u64::from(number) << filled;

@@ -110,6 +110,7 @@ fn numbers() -> impl Strategy<Value = Vec<Option<u64>>> {
     let number = prop_oneof![
         Just(None),
         (0..3_u64).prop_map(Some),
+        (0..2 * SMALL).prop_map(Some),
         any::<u64>().prop_map(Some)
     ];
     let runs = prop::collection::vec((number, 1..40_usize), 1..60);
