@@ -59,11 +59,11 @@ enum Dictionary {
 
 /// As they come.
 struct Numbers {
-    numbers: Vec<u64>,
+    values: Vec<u64>,
     /// By number, as far as needed: the place, plus 1.
     small: Vec<Option<NonZeroU32>>,
-    places: HashMap<u64, u32>,
-    /// The last numbers and their places: the threads of a few CPUs take turns.
+    large: HashMap<u64, u32>,
+    /// The last large ones and their places: the threads of a few CPUs take turns.
     recent: [Option<(u64, u32)>; RECENT],
 }
 
@@ -76,9 +76,9 @@ impl DictionaryChunk {
     /// A chunk of unsigned numbers.
     pub(super) fn of_numbers(column: ColumnDescPtr) -> Self {
         let numbers = Numbers {
-            numbers: Vec::new(),
+            values: Vec::new(),
             small: Vec::new(),
-            places: HashMap::new(),
+            large: HashMap::new(),
             recent: [None; RECENT],
         };
         Self::new(column, Dictionary::Numbers(Box::new(numbers)))
@@ -244,7 +244,7 @@ impl Dictionary {
     fn len(&self) -> u32 {
         let len = match self {
             Self::Names(names) => names.len(),
-            Self::Numbers(numbers) => numbers.numbers.len(),
+            Self::Numbers(numbers) => numbers.values.len(),
         };
         len as u32
     }
@@ -260,13 +260,13 @@ impl Dictionary {
                 }
             }
             (Self::Numbers(numbers), Type::INT32) => {
-                let short = numbers.numbers.iter().map(|&number| number as u32);
+                let short = numbers.values.iter().map(|&number| number as u32);
                 bytes.extend(short.flat_map(u32::to_le_bytes));
             }
             (Self::Numbers(numbers), Type::INT64) => {
                 bytes.extend(
                     numbers
-                        .numbers
+                        .values
                         .iter()
                         .flat_map(|number| number.to_le_bytes()),
                 );
@@ -284,8 +284,8 @@ impl Dictionary {
         let Self::Numbers(numbers) = self else {
             return None;
         };
-        let min = numbers.numbers.iter().min().copied();
-        let max = numbers.numbers.iter().max().copied();
+        let min = numbers.values.iter().min().copied();
+        let max = numbers.values.iter().max().copied();
         // Unsigned, as the column's logical type says; stored as they are.
         Some(if column.physical_type() == Type::INT32 {
             let short = |number: u64| number as u32 as i32;
@@ -316,10 +316,9 @@ impl Numbers {
         if index >= self.small.len() {
             self.small.resize((index + 1).next_power_of_two(), None);
         }
-        self.numbers.push(number);
-        let after = self.numbers.len() as u32;
-        self.small[index] = NonZeroU32::new(after);
-        after - 1
+        let place = self.add(number);
+        self.small[index] = NonZeroU32::new(place + 1);
+        place
     }
 
     #[inline]
@@ -339,10 +338,18 @@ impl Numbers {
     }
 
     fn look_up(&mut self, number: u64) -> u32 {
-        *self.places.entry(number).or_insert_with(|| {
-            self.numbers.push(number);
-            (self.numbers.len() - 1) as u32
-        })
+        if let Some(&place) = self.large.get(&number) {
+            return place;
+        }
+        let place = self.add(number);
+        self.large.insert(number, place);
+        place
+    }
+
+    /// Gives a new number its place.
+    fn add(&mut self, number: u64) -> u32 {
+        self.values.push(number);
+        (self.values.len() - 1) as u32
     }
 }
 
