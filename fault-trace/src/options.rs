@@ -28,7 +28,7 @@ pub enum Command {
 pub enum Target {
     /// A command to launch, with its arguments, and its children.
     Launch(Vec<OsString>),
-    /// Running processes, and the children they fork from now on.
+    /// Running processes, and their descendants.
     Processes(Vec<u32>),
     /// Single threads.
     Threads(Vec<u32>),
@@ -71,6 +71,10 @@ pub enum Mode {
 pub struct CaptureOptions {
     pub target: Target,
     pub filter: Filter,
+    /// Whether the descendants of processes are traced, living ones and those to come.
+    pub children: bool,
+    /// Trace on while descendants of the command or of the processes live.
+    pub wait: bool,
     /// Stop after so long.
     pub duration: Option<Duration>,
     /// The size of the ring buffer, bytes, a power of two; `None` only counts.

@@ -142,12 +142,36 @@ impl Capture {
     pub fn add_target(&mut self, id: u32) -> Result<(), CaptureError> {
         // Far more threads than can ever exit: the id stays a target for the whole run.
         const FOR_GOOD: u64 = 1 << 40;
+        self.insert_target(id, FOR_GOOD)
+    }
+
+    /// Makes a process of one thread a target until it has exited.
+    ///
+    /// # Errors
+    /// More targets than the map holds.
+    pub fn add_new_process(&mut self, pid: u32) -> Result<(), CaptureError> {
+        self.insert_target(pid, 1)
+    }
+
+    fn insert_target(&mut self, id: u32, threads: u64) -> Result<(), CaptureError> {
         let failed = |source| CaptureError::Target { id, source };
         // First: what has no hint is taken for no target.
         let mut hints: Array<_, u64> = totals::map_mut(&mut self.ebpf, "TARGET_HINTS")?;
         hints.set(id % TARGET_HINTS_LEN, &1, 0).map_err(failed)?;
         let mut targets: HashMap<_, u32, u64> = totals::map_mut(&mut self.ebpf, "TARGETS")?;
-        targets.insert(&id, &FOR_GOOD, 0).map_err(failed)
+        targets.insert(&id, &threads, 0).map_err(failed)
+    }
+
+    /// The target processes or threads: those added for the whole run, and of the others, as of what
+    /// they forked, those that have not exited.
+    ///
+    /// # Errors
+    /// A map cannot be read.
+    pub fn targets(&self) -> Result<Vec<u32>, CaptureError> {
+        let name = "TARGETS";
+        let targets: HashMap<_, u32, u64> = totals::map(&self.ebpf, name)?;
+        let ids: Result<Vec<u32>, _> = targets.keys().collect();
+        ids.map_err(|source| CaptureError::Map { name, source })
     }
 
     /// Attaches everything but START, so that nothing counts yet. An error may name an optional

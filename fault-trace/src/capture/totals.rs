@@ -68,7 +68,7 @@ where
     M::try_from(map).map_err(|source| CaptureError::Map { name, source })
 }
 
-fn map<'a, M>(ebpf: &'a Ebpf, name: &'static str) -> Result<M, CaptureError>
+pub(super) fn map<'a, M>(ebpf: &'a Ebpf, name: &'static str) -> Result<M, CaptureError>
 where
     M: TryFrom<&'a Map, Error = MapError>,
 {

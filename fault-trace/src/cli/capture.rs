@@ -14,7 +14,15 @@ pub(super) struct Capture {
     target: TargetArguments,
     #[command(flatten)]
     filter: FilterArguments,
-    /// Stop after T
+    /// Leave out the descendants of the processes of --pid, living ones and those to come
+    #[arg(long, requires = "pid", help_heading = "Capture")]
+    no_children: bool,
+    /// Trace on after the command or the processes of --pid have ended, until whatever descends from
+    /// them has, too
+    #[arg(long, conflicts_with_all = ["tid", "cgroup", "user", "comm", "all"],
+        help_heading = "Capture")]
+    wait: bool,
+    /// Stop after T; until then, trace on while descendants of the command or the processes live
     #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Capture")]
     duration: Option<Duration>,
     /// How much evidence to gather: core leaves out sleep, I/O, locks and reclaim, and costs less
@@ -59,7 +67,7 @@ enum EvidenceName {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct TargetArguments {
-    /// Trace processes with all their threads, and the children they fork from now on
+    /// Trace processes with all their threads and descendants
     #[arg(short, long, value_name = "PID,…", value_delimiter = ',', help_heading = "Target",
         value_parser = clap::value_parser!(u32).range(1..))]
     pid: Vec<u32>,
@@ -138,6 +146,8 @@ impl Capture {
                 sample: events.and_then(|events| events.sample),
                 ..self.filter.into()
             },
+            children: !self.no_children,
+            wait: self.wait,
             duration: self.duration,
             ring_bytes: events.map(Events::ring_bytes),
             stacks: events.and_then(Events::call_graph),

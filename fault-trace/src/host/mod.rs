@@ -8,6 +8,7 @@ pub mod checks;
 pub mod cpu_time;
 pub mod devices;
 pub mod doctor;
+pub mod family;
 mod features;
 pub mod findings;
 pub mod huge;

@@ -14,6 +14,17 @@ use procfs::{
 
 use crate::model::totals::KernelCounts;
 
+/// What there is to know of a process before it is traced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Process {
+    pub parent_pid: u32,
+    /// Ticks from the boot to its start: an id that comes again has another one.
+    pub started_ticks: u64,
+    /// It waits for its parent to take its status, or is being removed.
+    pub has_exited: bool,
+    pub is_kernel_thread: bool,
+}
+
 /// A mounted proc file system.
 #[derive(Clone, Debug)]
 pub struct Proc {
@@ -37,6 +48,23 @@ impl Proc {
     #[must_use]
     pub fn has_process(&self, pid: u32) -> bool {
         self.process_of(pid).is_ok_and(|process| process == pid)
+    }
+
+    /// What /proc/PID/stat says of a process.
+    ///
+    /// # Errors
+    /// If there is no such process.
+    pub fn process(&self, pid: u32) -> io::Result<Process> {
+        /// `PF_KTHREAD` (include/linux/sched.h).
+        const KERNEL_THREAD: u32 = 0x0020_0000;
+        let stat = read_stat(&self.root.join(format!("{pid}/stat")))?;
+        Ok(Process {
+            parent_pid: stat.ppid.cast_unsigned(),
+            started_ticks: stat.starttime,
+            // The main thread may have exited alone.
+            has_exited: matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1,
+            is_kernel_thread: stat.flags & KERNEL_THREAD != 0,
+        })
     }
 
     /// The process a thread belongs to.

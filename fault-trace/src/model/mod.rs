@@ -6,6 +6,7 @@ pub mod attribution;
 pub mod calibration;
 pub mod cause;
 pub mod code;
+pub mod coverage;
 pub mod event;
 pub mod fields;
 pub mod interner;

@@ -2,6 +2,15 @@
 
 use super::mapping::Mapping;
 
+/// Where a record was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// The sideband of the whole machine: all processes are in it.
+    Machine,
+    /// That of the traced tasks and of what they forked.
+    Tasks,
+}
+
 /// One sideband record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SpaceEvent {

@@ -37,6 +37,8 @@ pub(super) fn of_all_modes() -> anyhow::Result<Calibration> {
         options: CaptureOptions {
             target: Target::All,
             filter: Filter::default(),
+            children: true,
+            wait: false,
             duration: None,
             ring_bytes,
             evidence: Evidence::Full,
@@ -148,6 +150,8 @@ fn traced(options: &CaptureOptions) -> anyhow::Result<(i64, i64)> {
             mode: None,
             ..options.filter.clone()
         },
+        children: true,
+        wait: false,
         duration: None,
         ..options.clone()
     };

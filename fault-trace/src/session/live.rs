@@ -13,6 +13,7 @@ use tokio::{
 use super::{
     prepare::{self, Prepared},
     refiner::Refiner,
+    spaces::Following,
     tracee::Tracee,
 };
 use crate::{
@@ -94,7 +95,13 @@ async fn run_async(
     let mut source = if run.options.records_faults {
         let cpus = prepare::online_cpus()?;
         let live_symbols = sink.wants_symbols_live();
-        let refiner = Refiner::open(capture.hooks(), wanted, &cpus, live_symbols)?;
+        let following = Following {
+            pids: &|| tracee.pids(&capture),
+            children: options.children,
+            buffer_bytes: options.ring_bytes.unwrap_or(0),
+        };
+        let hooks = capture.hooks();
+        let refiner = Refiner::open(hooks, wanted, &cpus, live_symbols, &following)?;
         Some(Source {
             ring: capture.take_ring()?,
             refiner,
@@ -103,10 +110,7 @@ async fn run_async(
     } else {
         None
     };
-    if let Some(source) = &mut source {
-        source.refiner.spaces_mut().follow(tracee.pids());
-    }
-    tracee.before_start();
+    tracee.before_start(&capture)?;
     run.clock = kernel::clock_base();
     run.started_ns = kernel::monotonic_ns();
     capture.start().map_err(prepare::not_allowed)?;
@@ -122,6 +126,7 @@ async fn run_async(
     };
     let outcome = state.follow(options.duration, signals).await;
 
+    let living = tracee.living_descendants(&capture)?;
     // Detaching takes milliseconds, in which a live tracee faults on.
     let before = tracee.reading(&capture.totals()?);
     capture.detach()?;
@@ -129,12 +134,13 @@ async fn run_async(
     let after = tracee.reading(&capture.totals()?);
     capture.settle();
     let mut snapshot = capture.totals()?;
-    run.kernel = tracee.read_kernel(&mut snapshot, &before, &after, knows_exited)?;
+    run.kernel = tracee.read_kernel(&mut snapshot, &before, &after, knows_exited, living)?;
     run.cpu_ns = tracee.read_cpu(&mut snapshot);
     run.totals = snapshot.totals;
     run.exit_status = tracee.exit_status();
-    if let Some(pid) = tracee.left_running() {
-        eprintln!("fault-trace: the command (process {pid}) goes on, untraced");
+    if let Some(left_behind) = tracee.left_behind(living) {
+        eprintln!("fault-trace: {left_behind}");
+        run.notes.push(left_behind);
     }
     let own_probes = run.totals.counters.get(Counter::OwnProbe);
     if own_probes != 0 {
@@ -231,11 +237,11 @@ impl State<'_> {
                 _ = draining.tick(), if self.source.is_some() => self.drain()?,
                 _ = looking.tick() => {
                     self.look(began)?;
-                    if self.tracee.is_over()? {
+                    if self.tracee.is_over(self.capture)? {
                         return Ok(());
                     }
                 }
-                _ = signals.child.recv() => if self.tracee.is_over()? {
+                _ = signals.child.recv() => if self.tracee.is_over(self.capture)? {
                     return Ok(());
                 },
                 // The terminal has told the command, too.
@@ -257,7 +263,7 @@ impl State<'_> {
     /// what it does now still counts, and its exit status is wanted. A second call is the last.
     fn is_last_call(&self, end: &mut Option<Instant>) -> bool {
         let latest = Instant::now() + GRACE;
-        if !self.tracee.is_launched() || end.is_some_and(|end| end <= latest) {
+        if !self.tracee.is_command_running() || end.is_some_and(|end| end <= latest) {
             return true;
         }
         *end = Some(latest);

@@ -52,7 +52,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
     let wanted = wanted(&options.filter, records_faults)?;
     let offsets = system.facts.task_offsets;
     let settings = Settings {
-        target: target_kind(&options.target)?,
+        target: target_kind(&options.target, options.children)?,
         selection: selection(&options.filter, wanted, records_faults),
         ring_bytes: options.ring_bytes,
         hooks: match options.evidence {
@@ -72,7 +72,11 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         refusals,
     } = trial::load(settings, &system)?;
     notes.extend(refusals);
-    let tracee = Tracee::new(&options.target, &mut capture)?;
+    let tracee = Tracee::new(options, &mut capture)?;
+    if let Some(left_out) = tracee.left_out() {
+        eprintln!("fault-trace: {left_out}");
+        notes.push(left_out);
+    }
     let run = Run {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         host: kernel::host().context("cannot describe this machine")?,
@@ -120,13 +124,11 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
 }
 
 /// Whom the kernel side traces.
-fn target_kind(target: &Target) -> anyhow::Result<TargetKind> {
+fn target_kind(target: &Target, follow_children: bool) -> anyhow::Result<TargetKind> {
     Ok(match target {
         Target::All => TargetKind::All,
         Target::Threads(_) => TargetKind::Threads,
-        Target::Launch(_) | Target::Processes(_) => TargetKind::Processes {
-            follow_children: true,
-        },
+        Target::Launch(_) | Target::Processes(_) => TargetKind::Processes { follow_children },
         Target::Cgroup(path) => {
             let cgroup = Hierarchy::find(&Proc::default())?.resolve(path)?;
             TargetKind::Cgroup {

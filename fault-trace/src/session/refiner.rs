@@ -7,7 +7,7 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use super::{
     attribution::Attribution,
-    spaces::{LiveSpaces, Lookup},
+    spaces::{Following, LiveSpaces, Lookup},
 };
 use crate::{
     capture::sideband::OpenError,
@@ -47,9 +47,10 @@ impl Refiner {
         wanted: u64,
         cpus: &[u32],
         live_symbols: bool,
+        following: &Following<'_>,
     ) -> Result<Self, OpenError> {
         Ok(Self {
-            spaces: LiveSpaces::open(cpus)?,
+            spaces: LiveSpaces::open(cpus, following)?,
             attribution: Attribution::new(live_symbols),
             refinement: Refinement::default(),
             hooks,

@@ -1,7 +1,7 @@
 //! The address spaces of the traced processes as they are now and were a moment ago: the sideband, and
 //! snapshots where it does not tell enough.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use fault_trace_common::Class;
 
@@ -11,8 +11,9 @@ use crate::{
     model::{
         Fault, Run,
         address_space::Certainty,
+        coverage::Coverage,
         mapping::{Devices, Names, parse_maps},
-        space_event::SpaceChange,
+        space_event::{Origin, SpaceChange, SpaceEvent},
         spaces::{HORIZON_NS, Kept, Place, Recent, Spaces},
     },
     sideband::Decoder,
@@ -26,6 +27,24 @@ const SNAPSHOTS_A_LOOK: usize = 32;
 const SNAPSHOT_REST: u64 = 20;
 /// Bound: processes whose last snapshot is remembered.
 const SNAPSHOTS_REMEMBERED: usize = 1 << 16;
+
+/// Bound: perf events of traced tasks, one per task and CPU, each a file descriptor. Of more tasks the
+/// machine's sideband tells, which other processes can fill.
+const TASK_EVENTS_MAX: usize = 1 << 12;
+/// The rings of the machine's sideband beside the tasks' own, bytes: setuid programs alone need them.
+const RING_BYTES_BESIDE: usize = 128 << 10;
+/// The bounds of a task ring, bytes.
+const TASK_RING_BYTES: (usize, usize) = (64 << 10, 16 << 20);
+
+/// Whose address spaces are kept, and how much room their changes get.
+pub(super) struct Following<'a> {
+    /// The traced processes as of the call; `None`: all of the machine.
+    pub(super) pids: &'a dyn Fn() -> Option<Vec<u32>>,
+    /// Whether what they fork is traced.
+    pub(super) children: bool,
+    /// The size of the ring buffer of the run, bytes.
+    pub(super) buffer_bytes: u32,
+}
 
 /// What is known of where a fault's address lies.
 pub(super) enum Lookup {
@@ -45,8 +64,13 @@ pub(super) struct LiveSpaces {
     names: Names,
     spaces: Spaces,
     recent: Recent,
-    /// The processes to keep; `None`: all.
-    followed: Option<HashSet<u32>>,
+    /// The processes to keep.
+    coverage: Coverage,
+    /// Records of each origin that came after the moment up to which all are known.
+    early: Vec<(Origin, SpaceEvent)>,
+    task_ring_bytes: usize,
+    /// Why the records of the targets alone are not read, for people.
+    notes: Vec<String>,
     proc: Proc,
     cpus: Vec<u32>,
     /// The last snapshot of each process.
@@ -63,47 +87,130 @@ struct LastSnapshot {
 }
 
 impl LiveSpaces {
-    /// Opens the sideband. To be called before the first fault.
-    pub(super) fn open(cpus: &[u32]) -> Result<Self, OpenError> {
+    /// Opens the sideband of the processes to follow, and of what they fork, from what they have mapped
+    /// now. To be called before the first fault.
+    pub(super) fn open(cpus: &[u32], following: &Following<'_>) -> Result<Self, OpenError> {
         let proc = Proc::default();
         let devices = devices::devices(&proc);
-        Ok(Self {
-            sideband: Sideband::open(sideband::RING_BYTES)?,
+        let targets = (following.pids)();
+        let ring_bytes = match &targets {
+            Some(pids) if fits(&proc, pids, cpus) => RING_BYTES_BESIDE,
+            _ => sideband::RING_BYTES,
+        };
+        let mut spaces = Self {
+            sideband: Sideband::open(ring_bytes)?,
             decoder: Decoder::new(devices.clone()),
             devices,
             names: Names::default(),
             spaces: Spaces::new(HORIZON_NS),
             recent: Recent::default(),
-            followed: None,
+            coverage: match &targets {
+                Some(pids) => Coverage::of(pids.iter().copied(), following.children),
+                None => Coverage::everyone(),
+            },
+            early: Vec::new(),
+            task_ring_bytes: task_ring_bytes(following.buffer_bytes),
+            notes: Vec::new(),
             proc,
             cpus: cpus.to_vec(),
             snapshots: HashMap::new(),
             undecodable: 0,
             executed: Vec::new(),
             exited: Vec::new(),
-        })
-    }
-
-    /// Keeps these processes, and those they fork, from what they have mapped now. `None`: all.
-    pub(super) fn follow(&mut self, pids: Option<Vec<u32>>) {
-        let now = match &pids {
-            Some(pids) => pids.clone(),
-            None => self.proc.processes().unwrap_or_default(),
         };
-        self.followed = pids.map(HashSet::from_iter);
-        for pid in now {
-            self.snapshot(pid);
+        let followed = match targets {
+            Some(_) => spaces.cover(following)?,
+            None => spaces.proc.processes().unwrap_or_default(),
+        };
+        for pid in followed {
+            spaces.snapshot(pid);
         }
+        Ok(spaces)
     }
 
-    /// Opens the sideband on CPUs that came online.
-    pub(super) fn follow_cpus(&mut self, online: &[u32]) -> Result<(), OpenError> {
-        for &cpu in online {
-            if !self.cpus.contains(&cpu) {
-                self.sideband.add_cpu(cpu)?;
-                self.cpus.push(cpu);
+    /// Opens the events of every task of the traced processes, until there are no new ones: what an
+    /// opened task forks is opened by the kernel.
+    fn cover(&mut self, following: &Following<'_>) -> Result<Vec<u32>, OpenError> {
+        let mut covered = BTreeSet::new();
+        loop {
+            let pids = (following.pids)().unwrap_or_default();
+            let new: Vec<u32> = pids
+                .into_iter()
+                .filter(|pid| !covered.contains(pid))
+                .collect();
+            if new.is_empty() {
+                break;
+            }
+            for pid in new {
+                covered.insert(pid);
+                let cpus = self.cpus.clone();
+                match self.add_process(pid, &cpus) {
+                    Ok(()) => self.coverage.cover(pid),
+                    Err(why) => {
+                        self.sideband = Sideband::open(sideband::RING_BYTES)?;
+                        let pids = (following.pids)().unwrap_or_default();
+                        self.coverage = Coverage::of(pids.iter().copied(), following.children);
+                        self.notes.push(format!(
+                            "mapping changes are read of the whole machine, and other processes can \
+                             crowd out those of the traced ones: {why}"
+                        ));
+                        return Ok(pids);
+                    }
+                }
             }
         }
+        Ok(covered.into_iter().collect())
+    }
+
+    /// Opens the events of all tasks of a process on these CPUs.
+    fn add_process(&mut self, pid: u32, cpus: &[u32]) -> Result<(), String> {
+        let mut seen = BTreeSet::new();
+        loop {
+            let tids = self.proc.threads(pid).unwrap_or_default();
+            let new: Vec<u32> = tids.into_iter().filter(|tid| seen.insert(*tid)).collect();
+            if new.is_empty() {
+                return Ok(());
+            }
+            for tid in new {
+                if self.sideband.task_events() + cpus.len() > TASK_EVENTS_MAX {
+                    return Err(format!(
+                        "the targets have more tasks than {TASK_EVENTS_MAX} perf events cover"
+                    ));
+                }
+                let ring_bytes = self.task_ring_bytes;
+                let added = self.sideband.add_task(tid, cpus, ring_bytes);
+                added.map_err(|error| error.to_string())?;
+            }
+        }
+    }
+
+    /// Opens the sideband on CPUs that came online, and gives up that of those that went.
+    pub(super) fn follow_cpus(&mut self, online: &[u32]) -> Result<(), OpenError> {
+        if self.cpus == online {
+            return Ok(());
+        }
+        // What the kernel wrote on those that went.
+        self.read();
+        self.sideband.forget_offline(online);
+        let new: Vec<u32> = online
+            .iter()
+            .copied()
+            .filter(|cpu| !self.cpus.contains(cpu))
+            .collect();
+        for &cpu in &new {
+            self.sideband.add_cpu(cpu)?;
+        }
+        let covered: Vec<u32> = self.coverage.covered().collect();
+        for pid in covered {
+            if let Err(why) = self.add_process(pid, &new) {
+                self.coverage.uncover_all();
+                self.notes.push(format!(
+                    "since CPU {new:?} came online, mapping changes are read of the whole machine: {why}"
+                ));
+                break;
+            }
+        }
+        self.cpus = online.to_vec();
         Ok(())
     }
 
@@ -190,16 +297,23 @@ impl LiveSpaces {
     }
 
     /// Reads the sideband. A fork and what the child did may be in the rings of different CPUs, so
-    /// the order of time is restored before it is decided what to keep.
+    /// the order of time is restored before it is decided what to keep. What comes meanwhile waits:
+    /// what led to it may be in a ring that was read before.
     pub(super) fn read(&mut self) {
-        let mut events = Vec::new();
-        let counts = self
-            .sideband
-            .read(&mut self.decoder, |_| true, |event| events.push(event));
-        self.undecodable += counts.undecodable;
-        events.sort_by_key(|event| event.time_ns);
-        for event in events {
-            if !self.is_followed(&event.change) {
+        let until_ns = kernel::monotonic_ns();
+        let mut events = std::mem::take(&mut self.early);
+        for origin in [Origin::Tasks, Origin::Machine] {
+            let sink = |event| events.push((origin, event));
+            let decoder = &mut self.decoder;
+            let counts = self.sideband.read(origin, decoder, |_| true, sink);
+            self.undecodable += counts.undecodable;
+        }
+        events.sort_by_key(|(_, event)| event.time_ns);
+        let known = events.partition_point(|(_, event)| event.time_ns <= until_ns);
+        self.early = events.split_off(known);
+        let mut lost = false;
+        for (origin, event) in events {
+            if !self.coverage.takes(origin, &event.change) {
                 continue;
             }
             match event.change {
@@ -207,9 +321,14 @@ impl LiveSpaces {
                     pid, exec: true, ..
                 } => self.executed.push(pid),
                 SpaceChange::Exited { pid, tid } if pid == tid => self.exited.push(pid),
+                SpaceChange::Lost { .. } => lost |= origin == Origin::Machine,
                 _ => {}
             }
             self.spaces.push(event);
+        }
+        if lost {
+            let proc = &self.proc;
+            self.coverage.prune(|pid| proc.has_process(pid));
         }
     }
 
@@ -228,23 +347,22 @@ impl LiveSpaces {
         &mut self.spaces
     }
 
-    fn is_followed(&mut self, change: &SpaceChange) -> bool {
-        let Some(followed) = &mut self.followed else {
-            return true;
-        };
-        if let SpaceChange::Forked {
-            pid, parent_pid, ..
-        } = change
-            && followed.contains(parent_pid)
-        {
-            followed.insert(*pid);
-        }
-        change.pid().is_none_or(|pid| followed.contains(&pid))
-    }
-
     /// Puts what was lost on the way into the run.
     pub(super) fn finish(&self, run: &mut Run) {
         run.spaces = self.spaces.counts();
         run.undecodable += self.undecodable;
+        run.notes.extend(self.notes.iter().cloned());
     }
+}
+
+/// Whether the tasks of these processes are few enough for events of their own.
+fn fits(proc: &Proc, pids: &[u32], cpus: &[u32]) -> bool {
+    let tasks = pids.iter().map(|&pid| proc.threads(pid).map_or(0, |tids| tids.len()));
+    tasks.sum::<usize>().saturating_mul(cpus.len()) <= TASK_EVENTS_MAX
+}
+
+/// The room for mapping changes grows with that for faults: 512 KiB at the default of 16 MiB.
+fn task_ring_bytes(buffer_bytes: u32) -> usize {
+    let (least, most) = TASK_RING_BYTES;
+    (buffer_bytes as usize / 32).clamp(least, most)
 }

@@ -1,10 +1,13 @@
 //! Who is traced: launching or finding it, telling when it is gone, and the kernel's own counts.
 
+mod processes;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
 
+use self::processes::Processes;
 use super::cpu_time::CpuTimes;
 use crate::{
     capture::{Capture, LiveThread, Snapshot},
@@ -19,7 +22,7 @@ use crate::{
         run::{KernelReading, KernelSource},
         totals::KernelCounts,
     },
-    options::Target,
+    options::{CaptureOptions, Target},
 };
 
 /// The traced command, processes, threads or machine.
@@ -29,13 +32,15 @@ pub(super) struct Tracee {
     /// /proc/vmstat before and after tracing began; only for the machine.
     vmstat: Option<(KernelCounts, KernelCounts)>,
     cpu: CpuTimes,
+    /// Whether the run goes on while descendants of what was named or launched live.
+    waits: bool,
 }
 
 enum Kind {
     /// Taken out when it is released.
     Blocked(Option<Blocked>),
     Launched(Children),
-    Processes(Vec<u32>),
+    Processes(Processes),
     Threads(Vec<u32>),
     /// Whoever is in the cgroup, of the user, or of the name at the time of a fault.
     Matching {
@@ -47,23 +52,17 @@ enum Kind {
 
 impl Tracee {
     /// Launches the command, which waits, or finds the processes, and makes them targets.
-    pub(super) fn new(target: &Target, capture: &mut Capture) -> anyhow::Result<Self> {
+    pub(super) fn new(options: &CaptureOptions, capture: &mut Capture) -> anyhow::Result<Self> {
         let proc = Proc::default();
-        let kind = match target {
+        let kind = match &options.target {
             Target::Launch(command) => {
                 let identity = Identity::behind_sudo()?;
                 let blocked = launch::launch(command, identity.as_ref()).map_err(not_launched)?;
-                capture.add_target(blocked.pid())?;
+                capture.add_new_process(blocked.pid())?;
                 Kind::Blocked(Some(blocked))
             }
             Target::Processes(pids) => {
-                for &pid in pids {
-                    if !proc.has_process(pid) {
-                        bail!("there is no process {pid}; name a running one, see ps -e");
-                    }
-                    capture.add_target(pid)?;
-                }
-                Kind::Processes(pids.clone())
+                Kind::Processes(Processes::new(&proc, pids, options.children, capture)?)
             }
             Target::Threads(tids) => {
                 for &tid in tids {
@@ -87,15 +86,17 @@ impl Tracee {
             proc,
             vmstat: None,
             cpu: CpuTimes::default(),
+            waits: options.wait || options.duration.is_some(),
         })
     }
 
-    /// The processes that are traced at first; `None`: all.
-    pub(super) fn pids(&self) -> Option<Vec<u32>> {
+    /// The processes that are traced now, maybe with some that have exited; `None`: all.
+    pub(super) fn pids(&self, capture: &Capture) -> Option<Vec<u32>> {
         match &self.kind {
-            Kind::Blocked(blocked) => Some(blocked.iter().map(Blocked::pid).collect()),
-            Kind::Launched(children) => Some(vec![children.pid()]),
-            Kind::Processes(pids) => Some(pids.clone()),
+            Kind::Blocked(_) | Kind::Launched(_) | Kind::Processes(_) => {
+                // A map that cannot be read ends the run when it is read for the totals.
+                Some(capture.targets().unwrap_or_default())
+            }
             Kind::Threads(tids) => Some(
                 tids.iter()
                     .filter_map(|&tid| self.proc.process_of(tid).ok())
@@ -105,14 +106,37 @@ impl Tracee {
         }
     }
 
+    /// What is not traced on request, for people.
+    pub(super) fn left_out(&self) -> Option<String> {
+        let Kind::Processes(processes) = &self.kind else {
+            return None;
+        };
+        match processes.left_out() {
+            0 => None,
+            1 => Some("1 living child process is not traced, nor is what it forks".to_owned()),
+            many => Some(format!(
+                "{many} living child processes are not traced, nor is what they fork"
+            )),
+        }
+    }
+
     /// To be called just before tracing starts.
-    pub(super) fn before_start(&mut self) {
+    ///
+    /// # Errors
+    /// Nothing of what was named lives any more.
+    pub(super) fn before_start(&mut self, capture: &Capture) -> anyhow::Result<()> {
+        if let Kind::Processes(processes) = &self.kind
+            && !processes.has_named(&self.proc)
+        {
+            bail!("the processes to trace ended before tracing began; name running ones, see ps -e");
+        }
         if matches!(self.kind, Kind::All) {
             self.vmstat = self.proc.vmstat().ok().map(|now| (now, now));
         }
-        let pids = self.pids();
+        let pids = self.pids(capture);
         let pids = pids.unwrap_or_else(|| self.proc.processes().unwrap_or_default());
         self.cpu = CpuTimes::now(&self.proc, &pids);
+        Ok(())
     }
 
     /// To be called when tracing has started.
@@ -133,15 +157,56 @@ impl Tracee {
     }
 
     /// Whether there is nothing left to trace.
-    pub(super) fn is_over(&mut self) -> anyhow::Result<bool> {
-        Ok(match &mut self.kind {
+    pub(super) fn is_over(&mut self, capture: &Capture) -> anyhow::Result<bool> {
+        let is_over = match &mut self.kind {
             Kind::Blocked(_) | Kind::Matching { .. } | Kind::All => false,
             Kind::Launched(children) => {
                 children.reap_all().context("cannot wait for the command")?;
                 children.exit_status().is_some()
             }
-            Kind::Processes(pids) => !pids.iter().any(|&pid| self.proc.has_process(pid)),
+            Kind::Processes(processes) => !processes.has_named(&self.proc),
             Kind::Threads(tids) => !tids.iter().any(|&tid| self.proc.process_of(tid).is_ok()),
+        };
+        Ok(is_over && !(self.waits && self.living_descendants(capture)? > 0))
+    }
+
+    /// How many descendants of what was launched or named live, and are traced.
+    pub(super) fn living_descendants(&self, capture: &Capture) -> anyhow::Result<usize> {
+        Ok(match &self.kind {
+            Kind::Launched(children) => {
+                let command = children.pid();
+                let targets = capture.targets()?;
+                targets.into_iter().filter(|&pid| pid != command).count()
+            }
+            Kind::Processes(processes) => {
+                processes.living_descendants(&self.proc, &capture.targets()?)
+            }
+            Kind::Blocked(_) | Kind::Threads(_) | Kind::Matching { .. } | Kind::All => 0,
+        })
+    }
+
+    /// What goes on untraced at the end of the run, for people.
+    pub(super) fn left_behind(&self, living: usize) -> Option<String> {
+        if let Some(pid) = self.left_running() {
+            return Some(format!("the command (process {pid}) goes on, untraced"));
+        }
+        let ancestors = match &self.kind {
+            Kind::Launched(_) => "the command",
+            Kind::Processes(processes) if !processes.has_named(&self.proc) => "the traced ones",
+            _ => return None,
+        };
+        let (processes, run) = match living {
+            0 => return None,
+            1 => ("1 process".to_owned(), "runs"),
+            many => (format!("{many} processes"), "run"),
+        };
+        Some(if self.waits {
+            format!("{processes} started by {ancestors} still {run}, now untraced")
+        } else {
+            format!(
+                "{processes} started by {ancestors} still {run}, untraced since the end of {ancestors}; \
+                 trace on with --wait or --duration"
+            )
         })
     }
 
@@ -154,16 +219,16 @@ impl Tracee {
     }
 
     /// The launched command, if it has not ended.
-    pub(super) fn left_running(&self) -> Option<u32> {
+    fn left_running(&self) -> Option<u32> {
         match &self.kind {
             Kind::Launched(children) if children.exit_status().is_none() => Some(children.pid()),
             _ => None,
         }
     }
 
-    /// Whether the command was launched by this run.
-    pub(super) const fn is_launched(&self) -> bool {
-        matches!(self.kind, Kind::Launched(_))
+    /// Whether a command that was launched by this run has not ended.
+    pub(super) fn is_command_running(&self) -> bool {
+        self.left_running().is_some()
     }
 
     /// Passes a signal on to the launched command.
@@ -199,13 +264,14 @@ impl Tracee {
 
     /// Fills in the kernel's own counts of each process, and returns those of the whole run.
     /// Tracing stopped between the two readings; `knows_exited`: whether the counters of exited
-    /// threads were read.
+    /// threads were read; `living`: the traced descendants that live.
     pub(super) fn read_kernel(
         &mut self,
         snapshot: &mut Snapshot,
         before: &Reading,
         after: &Reading,
         knows_exited: bool,
+        living: usize,
     ) -> anyhow::Result<Option<KernelReading>> {
         for process in &mut snapshot.totals.processes {
             // Process 0 stands for threads that could not be told apart.
@@ -221,7 +287,7 @@ impl Tracee {
             Kind::All => self.machine(before, after, &snapshot.totals.counts),
             Kind::Launched(children) => {
                 let state = children.reap_all().context("cannot wait for the command")?;
-                if state.has_children {
+                if state.has_children || living > 0 {
                     // What the command left behind still runs: wait4 knows nothing of it yet.
                     sum(snapshot)
                 } else {
@@ -255,12 +321,12 @@ impl Tracee {
         match &mut self.kind {
             Kind::Launched(children) if !children.has_any() => Some(children.cpu_ns()),
             // Whoever of them took no fault has no row.
-            Kind::Processes(pids) => {
+            Kind::Processes(processes) => {
                 let rows = &totals.processes;
-                let without = pids
-                    .iter()
-                    .filter(|pid| !rows.iter().any(|row| row.pid == **pid));
-                let without = without.map(|&pid| self.cpu.of_process(pid));
+                let without = processes
+                    .at_first()
+                    .filter(|pid| !rows.iter().any(|row| row.pid == *pid));
+                let without = without.map(|pid| self.cpu.of_process(pid));
                 without.chain(rows.iter().map(|row| row.cpu_ns)).sum()
             }
             _ => totals.processes.iter().map(|row| row.cpu_ns).sum(),

@@ -1,20 +1,25 @@
 //! Opens perf's sideband on every CPU and reads it: mappings, names, forks and exits.
 //!
-//! One dummy event a CPU, for all processes: the kernel cannot filter by process and follow forks
-//! into new processes at once, so the reader filters. A full ring loses records, which the kernel
-//! reports and [`SpaceChange::Lost`](crate::model::space_event::SpaceChange) passes on.
+//! The machine's: one dummy event per CPU, for all processes; the reader filters. Whoever maps much
+//! fills its rings. The tasks': events of the traced tasks alone, which the kernel copies to what they
+//! fork, with rings of their own. The kernel takes those away from a task that executes a setuid
+//! program (`fs/exec.c:begin_new_exec`, v6.12); the machine's go on telling of it. A full ring loses
+//! records, which the kernel reports and [`SpaceChange::Lost`](crate::model::space_event::SpaceChange)
+//! passes on.
 
+mod event;
 mod ring;
+mod tasks;
 
 use std::{io, os::fd::BorrowedFd};
 
-use perf_event_open_sys::bindings::{PERF_COUNT_SW_DUMMY, PERF_TYPE_SOFTWARE, perf_event_attr};
-
 use crate::{
-    model::space_event::SpaceEvent,
-    sideband::{Decoder, SAMPLE_TYPE},
+    model::space_event::{Origin, SpaceEvent},
+    sideband::Decoder,
 };
+use event::Whose;
 use ring::Ring;
+use tasks::Tasks;
 
 /// The default size of a CPU's ring, bytes: what the kernel grants without `CAP_IPC_LOCK`
 /// (`perf_event_mlock_kb`), some 5,000 records.
@@ -29,6 +34,15 @@ pub enum OpenError {
         "perf events could not be opened on CPU {cpu}: {source}; run as root or with CAP_PERFMON"
     )]
     Event { cpu: u32, source: io::Error },
+    #[error(
+        "perf events of task {tid} could not be opened on CPU {cpu}: {source}; \
+         run as root or with CAP_PERFMON"
+    )]
+    Task {
+        tid: u32,
+        cpu: u32,
+        source: io::Error,
+    },
     #[error(
         "the {bytes}-byte perf ring of CPU {cpu} could not be mapped: {source}; \
          choose a smaller ring or raise kernel.perf_event_mlock_kb"
@@ -56,56 +70,93 @@ pub struct ReadCounts {
 /// The sideband of all CPUs, from the moment it was opened.
 #[derive(Debug)]
 pub struct Sideband {
-    rings: Vec<Ring>,
+    machine: Vec<Ring>,
+    tasks: Tasks,
     ring_bytes: usize,
 }
 
 impl Sideband {
-    /// Opens it on every online CPU. `ring_bytes` is rounded up to a power of two pages. A process
-    /// that exists already is known only through a snapshot: take it after this.
+    /// Opens the machine's on every online CPU. `ring_bytes` is rounded up to a power of two pages. A
+    /// process that exists already is known only through a snapshot: take it after this.
     ///
     /// # Errors
     /// Missing privileges, or memory that may not be locked.
     pub fn open(ring_bytes: usize) -> Result<Self, OpenError> {
         let mut sideband = Self {
-            rings: Vec::new(),
+            machine: Vec::new(),
+            tasks: Tasks::default(),
             ring_bytes,
         };
-        let cpus = aya::util::online_cpus()
-            .map_err(|(file, error)| OpenError::Cpus(format!("{file}: {error}")))?;
-        for cpu in cpus {
+        for cpu in online_cpus()? {
             sideband.add_cpu(cpu)?;
         }
         Ok(sideband)
     }
 
-    /// Opens it on a CPU that came online later.
+    /// Opens the machine's on a CPU that came online later.
     ///
     /// # Errors
     /// As [`Sideband::open`].
     pub fn add_cpu(&mut self, cpu: u32) -> Result<(), OpenError> {
-        let ring = Ring::open(attributes(self.ring_bytes), cpu, self.ring_bytes)?;
-        self.rings.push(ring);
+        let event = event::open(Whose::Everyone, cpu, self.ring_bytes)
+            .map_err(|source| OpenError::Event { cpu, source })?;
+        self.machine.push(Ring::new(event, cpu, self.ring_bytes)?);
         Ok(())
+    }
+
+    /// Forgets the machine's of CPUs that are not online: the kernel has closed them. Read before.
+    pub fn forget_offline(&mut self, online: &[u32]) {
+        self.machine.retain(|ring| online.contains(&ring.cpu()));
+    }
+
+    /// Opens a task's own on these CPUs, with rings of `ring_bytes`; false if it is gone. Whatever it
+    /// forks from then on is told of, too.
+    ///
+    /// # Errors
+    /// Missing privileges, memory that may not be locked, or too many open files.
+    pub fn add_task(
+        &mut self,
+        tid: u32,
+        cpus: &[u32],
+        ring_bytes: usize,
+    ) -> Result<bool, OpenError> {
+        for &cpu in cpus {
+            if !self.tasks.add(tid, cpu, ring_bytes)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// How many events of tasks are open.
+    #[must_use]
+    pub fn task_events(&self) -> usize {
+        self.tasks.len()
     }
 
     /// The descriptors that become readable when a ring is half full.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.rings.iter().map(Ring::descriptor)
+        let rings = self.machine.iter().chain(&self.tasks.rings);
+        rings.map(Ring::descriptor)
     }
 
-    /// Reads whatever the rings hold and frees them. Events that `wanted` refuses are left
+    /// Reads whatever the rings of one origin hold and frees them. Events that `wanted` refuses are left
     /// out; it is asked for all but losses. Each CPU's events are in order of time, those
     /// of different CPUs are not: all up to a moment are here if reading began after it.
     pub fn read(
         &mut self,
+        origin: Origin,
         decoder: &mut Decoder,
         mut wanted: impl FnMut(&SpaceEvent) -> bool,
         mut sink: impl FnMut(SpaceEvent),
     ) -> ReadCounts {
         use crate::model::space_event::SpaceChange;
         let mut counts = ReadCounts::default();
-        for ring in &mut self.rings {
+        let rings = match origin {
+            Origin::Machine => &mut self.machine,
+            Origin::Tasks => &mut self.tasks.rings,
+        };
+        for ring in rings {
             ring.drain(|record| match decoder.decode(record) {
                 Ok(event) if event.change.pid().is_none() || wanted(&event) => {
                     if let SpaceChange::Lost { records } = event.change {
@@ -122,26 +173,6 @@ impl Sideband {
     }
 }
 
-/// A dummy event with the sideband records and nothing else.
-fn attributes(ring_bytes: usize) -> perf_event_attr {
-    let mut attr = perf_event_attr {
-        type_: PERF_TYPE_SOFTWARE,
-        size: size_of::<perf_event_attr>() as u32,
-        config: PERF_COUNT_SW_DUMMY.into(),
-        sample_type: SAMPLE_TYPE,
-        clockid: libc::CLOCK_MONOTONIC,
-        ..perf_event_attr::default()
-    };
-    attr.set_mmap(1);
-    attr.set_mmap_data(1);
-    attr.set_mmap2(1);
-    attr.set_comm(1);
-    attr.set_comm_exec(1);
-    attr.set_task(1);
-    attr.set_sample_id_all(1);
-    attr.set_use_clockid(1);
-    // Readers drain on a timer; a wake-up is for a ring that fills faster.
-    attr.set_watermark(1);
-    attr.__bindgen_anon_2.wakeup_watermark = u32::try_from(ring_bytes / 2).unwrap_or(u32::MAX);
-    attr
+fn online_cpus() -> Result<Vec<u32>, OpenError> {
+    aya::util::online_cpus().map_err(|(file, error)| OpenError::Cpus(format!("{file}: {error}")))
 }

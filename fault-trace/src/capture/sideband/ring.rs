@@ -1,26 +1,30 @@
 //! The ring that one CPU's perf event writes, shared with the kernel.
 
 use std::{
-    io,
     num::NonZeroUsize,
-    os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     ptr::NonNull,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use nix::{
+    errno::Errno,
     sys::mman::{MapFlags, ProtFlags, mmap, munmap},
     unistd::{SysconfVar, sysconf},
 };
-use perf_event_open_sys::bindings::{PERF_FLAG_FD_CLOEXEC, perf_event_attr, perf_event_mmap_page};
+use perf_event_open_sys::bindings::perf_event_mmap_page;
 
 use super::OpenError;
 use crate::sideband::{HEADER_BYTES, header};
+
+/// A ring is not made smaller than this for want of memory that may be locked.
+const SMALLEST_BYTES: usize = 16 << 10;
 
 /// An open perf event and its mapped ring.
 #[derive(Debug)]
 pub(super) struct Ring {
     event: OwnedFd,
+    cpu: u32,
     /// One page of positions, then the data.
     control: NonNull<perf_event_mmap_page>,
     mapped_bytes: NonZeroUsize,
@@ -34,49 +38,50 @@ pub(super) struct Ring {
 unsafe impl Send for Ring {}
 
 impl Ring {
-    /// Opens the event on one CPU, for all processes, and maps at least `ring_bytes` of ring.
-    pub(super) fn open(
-        mut attr: perf_event_attr,
-        cpu: u32,
-        ring_bytes: usize,
-    ) -> Result<Self, OpenError> {
-        let event_error = |source| OpenError::Event { cpu, source };
-        let on_cpu = libc::c_int::try_from(cpu)
-            .map_err(|error| event_error(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-        // SAFETY: `attr` is a whole perf_event_attr that says its own size; it outlives the call.
-        let event = unsafe {
-            perf_event_open_sys::perf_event_open(
-                &raw mut attr,
-                -1,
-                on_cpu,
-                -1,
-                PERF_FLAG_FD_CLOEXEC.into(),
-            )
+    /// Maps a ring of at least `ring_bytes` for an open event; a smaller one if no more may be locked.
+    pub(super) fn new(event: OwnedFd, cpu: u32, ring_bytes: usize) -> Result<Self, OpenError> {
+        let mut bytes = ring_bytes;
+        let mapped = loop {
+            match Self::map(&event, bytes) {
+                // Beyond kernel.perf_event_mlock_kb, without CAP_IPC_LOCK.
+                Err(Errno::EPERM) if bytes > SMALLEST_BYTES => bytes /= 2,
+                mapped => break mapped,
+            }
         };
-        if event < 0 {
-            return Err(event_error(io::Error::last_os_error()));
-        }
-        // SAFETY: the kernel just gave this descriptor, and nobody else has it.
-        let event = unsafe { OwnedFd::from_raw_fd(event) };
-        Self::map(event, ring_bytes).map_err(|source| OpenError::Ring {
+        let (control, mapped_bytes, data_bytes) = mapped.map_err(|source| OpenError::Ring {
             cpu,
             bytes: ring_bytes,
-            source,
+            source: source.into(),
+        })?;
+        // SAFETY: the mapping is its first page longer than the data.
+        let data = unsafe { control.cast::<u8>().add(mapped_bytes.get() - data_bytes) };
+        Ok(Self {
+            event,
+            cpu,
+            control,
+            mapped_bytes,
+            data,
+            data_bytes,
+            record: Vec::new(),
         })
     }
 
-    fn map(event: OwnedFd, ring_bytes: usize) -> io::Result<Self> {
+    /// The mapping, its length in bytes, and how many of them at its end are data.
+    fn map(
+        event: &OwnedFd,
+        ring_bytes: usize,
+    ) -> Result<(NonNull<perf_event_mmap_page>, NonZeroUsize, usize), Errno> {
         let page_bytes = sysconf(SysconfVar::PAGE_SIZE)?
             .and_then(|bytes| usize::try_from(bytes).ok())
-            .ok_or(io::ErrorKind::Unsupported)?;
+            .ok_or(Errno::ENOSYS)?;
         let data_bytes = ring_bytes
             .max(page_bytes)
             .checked_next_power_of_two()
-            .ok_or(io::ErrorKind::InvalidInput)?;
+            .ok_or(Errno::EINVAL)?;
         let mapped_bytes = data_bytes
             .checked_add(page_bytes)
             .and_then(NonZeroUsize::new)
-            .ok_or(io::ErrorKind::InvalidInput)?;
+            .ok_or(Errno::EINVAL)?;
         // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
         let start = unsafe {
             mmap(
@@ -84,20 +89,15 @@ impl Ring {
                 mapped_bytes,
                 ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
                 MapFlags::MAP_SHARED,
-                &event,
+                event,
                 0,
             )?
         };
-        // SAFETY: the mapping is `page_bytes` longer than the data.
-        let data = unsafe { start.cast::<u8>().add(page_bytes) };
-        Ok(Self {
-            event,
-            control: start.cast(),
-            mapped_bytes,
-            data,
-            data_bytes,
-            record: Vec::new(),
-        })
+        Ok((start.cast(), mapped_bytes, data_bytes))
+    }
+
+    pub(super) const fn cpu(&self) -> u32 {
+        self.cpu
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
