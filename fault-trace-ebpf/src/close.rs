@@ -155,10 +155,14 @@ fn account(
     }
     let verdict = WireVerdict(state.verdict);
     if !is_selected(fault, verdict.class()) {
-        add(&raw mut counts.filtered, 1, shared);
+        count_left_out(fault, latency_ns, counts, shared);
         return;
     }
     count_class(fault, latency_ns, verdict);
+    if fault.phased != 0 && latency_ns != LATENCY_UNKNOWN {
+        let off_cpu_ns = fault.phases.spent_ns.iter().sum();
+        add(&raw mut counts.off_cpu_ns, off_cpu_ns, shared);
+    }
     let closed = Closed {
         fault,
         verdict,
@@ -220,6 +224,21 @@ fn count_thread(fault: &OpenFault, latency_ns: u64, counts: &mut Counts, shared:
     add(closed, 1, shared);
     if latency_ns != LATENCY_UNKNOWN {
         add(&raw mut counts.latency_ns, latency_ns, shared);
+    }
+}
+
+/// A fault that the filters leave out.
+#[inline(always)]
+fn count_left_out(fault: &OpenFault, latency_ns: u64, counts: &mut Counts, shared: bool) {
+    add(&raw mut counts.filtered, 1, shared);
+    add(&raw mut counts.left_out, 1, shared);
+    if !fault.evidence.any(Evidence::ENDED) {
+        add(&raw mut counts.left_out_failed, 1, shared);
+    } else if fault.evidence.any(Evidence::MAJOR) {
+        add(&raw mut counts.left_out_major, 1, shared);
+    }
+    if latency_ns != LATENCY_UNKNOWN {
+        add(&raw mut counts.left_out_ns, latency_ns, shared);
     }
 }
 

@@ -131,7 +131,7 @@ fn create() -> Option<&'static mut TaskState> {
                 pid,
                 tid,
                 comm,
-                padding: [0; 2],
+                padding: [0; 5],
             };
         }
     }

@@ -26,6 +26,21 @@ pub struct Counts {
     pub gup: u64,
     /// Sum of the known latencies, ns.
     pub latency_ns: u64,
+    /// Of those that passed the filters: the time in phases other than the CPU's, ns.
+    #[cfg_attr(feature = "user", serde(default))]
+    pub off_cpu_ns: u64,
+    /// Left out by the filters, so that they are in no class.
+    #[cfg_attr(feature = "user", serde(default))]
+    pub left_out: u64,
+    /// Of those, counted by the kernel as major.
+    #[cfg_attr(feature = "user", serde(default))]
+    pub left_out_major: u64,
+    /// Of those, closed without END.
+    #[cfg_attr(feature = "user", serde(default))]
+    pub left_out_failed: u64,
+    /// Sum of their known latencies, ns.
+    #[cfg_attr(feature = "user", serde(default))]
+    pub left_out_ns: u64,
     /// The kernel's own `min_flt`. Of a live thread: when it was first seen. Of a process: by how
     /// much it grew from then to the exit, summed over its exited threads.
     pub kernel_minor: u64,
@@ -42,7 +57,7 @@ pub struct ThreadStats {
     /// 0 marks a free slot.
     pub tid: u32,
     pub comm: [u8; COMM_LEN],
-    pub padding: [u64; 2],
+    pub padding: [u64; 5],
 }
 
 /// A value of the map `PROCESSES`: what a process's exited threads had counted. Key: pid.
@@ -66,6 +81,11 @@ impl ProcessStats {
             filtered: 0,
             gup: 0,
             latency_ns: 0,
+            off_cpu_ns: 0,
+            left_out: 0,
+            left_out_major: 0,
+            left_out_failed: 0,
+            left_out_ns: 0,
             kernel_minor: 0,
             kernel_major: 0,
         },

@@ -24,9 +24,9 @@ const _: () = {
     assert!(size_of::<StackCopyRecord>() == STACK_COPY_HEADER_BYTES + STACK_COPY_BYTES);
     assert!(size_of::<TaskRecord>() == 56);
     assert!(offset_of!(TaskRecord, comm) == 40);
-    assert!(size_of::<Counts>() == 88);
-    assert!(size_of::<ThreadStats>() == 128);
-    assert!(size_of::<ProcessStats>() == 104);
+    assert!(size_of::<Counts>() == 128);
+    assert!(size_of::<ThreadStats>() == 192);
+    assert!(size_of::<ProcessStats>() == 144);
     assert!(size_of::<ClassStats>() == 128 + 8 * BUCKETS);
     assert!(size_of::<PhasesRecord>() == 24 + size_of::<Spent>());
     assert!(size_of::<TaskState>() == 520 + 96);

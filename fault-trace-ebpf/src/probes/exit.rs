@@ -69,6 +69,11 @@ fn add_counts(sum: &mut Counts, counts: &Counts) {
     add_shared(&raw mut sum.filtered, counts.filtered);
     add_shared(&raw mut sum.gup, counts.gup);
     add_shared(&raw mut sum.latency_ns, counts.latency_ns);
+    add_shared(&raw mut sum.off_cpu_ns, counts.off_cpu_ns);
+    add_shared(&raw mut sum.left_out, counts.left_out);
+    add_shared(&raw mut sum.left_out_major, counts.left_out_major);
+    add_shared(&raw mut sum.left_out_failed, counts.left_out_failed);
+    add_shared(&raw mut sum.left_out_ns, counts.left_out_ns);
 }
 
 /// A target process without a live thread is none any more: its id may be used again.

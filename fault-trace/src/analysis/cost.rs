@@ -2,12 +2,16 @@
 
 use serde::Serialize;
 
+use fault_trace_common::{Hook, Hooks, phase::Phase};
+
+use super::tally::Tally;
 use crate::model::Run;
 
-/// The time of all faults of the traced processes, whatever the filters, against that of the run.
+/// The time of the faults of the traced processes against that of the run.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Cost {
-    /// Sum of the known latencies, ns. It holds the time in which faults waited.
+    /// Sum of the known latencies of all faults, whatever the filters, ns. It holds the time in which
+    /// they waited.
     pub latency_ns: u64,
     /// User and system time of the traced processes over the run, ns.
     pub cpu_ns: Option<u64>,
@@ -16,12 +20,27 @@ pub struct Cost {
     pub fault_share_of_cpu: Option<f64>,
     /// `latency_ns` a ns of the run: how many threads were in a fault at a time, on average.
     pub mean_threads_in_faults: Option<f64>,
+    /// Of the faults that passed the filters: the part of the known latencies that was the CPU's own,
+    /// ns; `None` where phases were not measured.
+    pub on_cpu_ns: Option<u64>,
+    /// `on_cpu_ns` per ns of CPU time.
+    pub on_cpu_share_of_cpu: Option<f64>,
+    /// Of those, waiting: for locks, for I/O, asleep, or ready to run while another thread ran; ns.
+    pub waiting_ns: Option<u64>,
+    /// Of those, reclaiming and compacting memory, which works and waits, ns.
+    pub reclaiming_ns: Option<u64>,
 }
 
 impl Cost {
     /// The cost of `run`, complete or not.
     #[must_use]
-    pub fn new(run: &Run) -> Self {
+    pub(super) fn new(run: &Run, passed: &Tally) -> Self {
+        let measured = Hooks::from(run.hooks).has(Hook::SchedSwitch);
+        let spent_ns = |phases: &[Phase]| {
+            let spent = phases.iter().map(|&phase| passed.phases_ns[phase as usize]);
+            measured.then(|| spent.sum::<u64>())
+        };
+        let on_cpu_ns = spent_ns(&[Phase::Cpu]);
         let latency_ns = run.totals.counts.latency_ns;
         let duration_ns = run.stopped_ns.saturating_sub(run.started_ns);
         Self {
@@ -29,6 +48,10 @@ impl Cost {
             cpu_ns: run.cpu_ns,
             fault_share_of_cpu: share(latency_ns, run.cpu_ns),
             mean_threads_in_faults: share(latency_ns, Some(duration_ns)),
+            on_cpu_ns,
+            on_cpu_share_of_cpu: on_cpu_ns.and_then(|ns| share(ns, run.cpu_ns)),
+            waiting_ns: spent_ns(&[Phase::Lock, Phase::Io, Phase::Sleep, Phase::Preempted]),
+            reclaiming_ns: spent_ns(&[Phase::Reclaim, Phase::Compaction]),
         }
     }
 }
@@ -51,7 +74,7 @@ mod tests {
         (run.started_ns, run.stopped_ns) = (0, 1_000);
         run.totals.counts.latency_ns = 1_500;
         run.cpu_ns = Some(500);
-        let cost = Cost::new(&run);
+        let cost = Cost::new(&run, &Tally::new(&run.totals.classes));
         assert_eq!(cost.fault_share_of_cpu, Some(3.0));
         assert_eq!(cost.mean_threads_in_faults, Some(1.5));
     }

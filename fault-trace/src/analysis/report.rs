@@ -11,8 +11,8 @@ use super::{
     view::View,
 };
 use crate::model::{
-    Accounting, Calibration, Loss, ProcessTotals, Run, ThreadTotals,
-    accounting::{ended, losses, unexplained},
+    Accounting, Calibration, Loss, Passed, ProcessTotals, Run, ThreadTotals,
+    accounting::{ended, knows_off_cpu, knows_passed, losses, unexplained},
     run::{Host, RunOptions},
     totals::KernelCounts,
 };
@@ -100,12 +100,16 @@ pub struct ProcessRow {
     pub gup: u64,
     /// Sum of the known latencies, ns.
     pub latency_ns: u64,
+    /// What passed the filters; `None` where that is not known.
+    pub passed: Option<Passed>,
     pub kernel: Option<KernelCounts>,
     pub unexplained: Option<i64>,
     /// User and system time over the run, ns.
     pub cpu_ns: Option<u64>,
     /// See [`Cost::fault_share_of_cpu`].
     pub fault_share_of_cpu: Option<f64>,
+    /// See [`Cost::on_cpu_share_of_cpu`].
+    pub on_cpu_share_of_cpu: Option<f64>,
 }
 
 /// One live thread's totals.
@@ -119,8 +123,12 @@ pub struct ThreadRow {
     pub started: u64,
     /// Sum of the known latencies, ns.
     pub latency_ns: u64,
+    /// What passed the filters; `None` where that is not known.
+    pub passed: Option<Passed>,
     pub cpu_ns: Option<u64>,
     pub fault_share_of_cpu: Option<f64>,
+    /// See [`Cost::on_cpu_share_of_cpu`].
+    pub on_cpu_share_of_cpu: Option<f64>,
 }
 
 impl Report {
@@ -143,14 +151,14 @@ impl Report {
             accounting: Accounting::new(run),
             losses: losses(run),
             notes: run.notes.clone(),
-            cost: Cost::new(run),
+            cost: Cost::new(run, &total),
             estimate: calibration.and_then(|measured| Estimate::new(&total, measured)),
             calibration: calibration.cloned(),
             total,
             families: families(run),
             classes: class_rows(run),
-            processes: run.totals.processes.iter().map(process_row).collect(),
-            threads: run.totals.threads.iter().map(thread_row).collect(),
+            processes: process_rows(run),
+            threads: thread_rows(run),
             view: None,
             slowest: None,
         }
@@ -190,35 +198,51 @@ fn class_rows(run: &Run) -> Vec<ClassRow> {
     rows
 }
 
-fn process_row(totals: &ProcessTotals) -> ProcessRow {
-    let counts = &totals.counts;
-    ProcessRow {
-        pid: totals.pid,
-        comm: totals.comm.clone(),
-        started: counts.started,
-        ended: ended(counts),
-        minor: counts.minor,
-        major: counts.major,
-        failed: counts.failed,
-        gup: counts.gup,
-        latency_ns: counts.latency_ns,
-        kernel: totals.kernel,
-        unexplained: unexplained(totals.kernel, counts),
-        cpu_ns: totals.cpu_ns,
-        fault_share_of_cpu: share(counts.latency_ns, totals.cpu_ns),
-    }
+fn process_rows(run: &Run) -> Vec<ProcessRow> {
+    let (knows_passed, knows_off_cpu) = (knows_passed(run), knows_off_cpu(run));
+    let row = |totals: &ProcessTotals| {
+        let counts = &totals.counts;
+        let passed = knows_passed.then(|| Passed::of(counts));
+        ProcessRow {
+            pid: totals.pid,
+            comm: totals.comm.clone(),
+            started: counts.started,
+            ended: ended(counts),
+            minor: counts.minor,
+            major: counts.major,
+            failed: counts.failed,
+            gup: counts.gup,
+            latency_ns: counts.latency_ns,
+            passed,
+            kernel: totals.kernel,
+            unexplained: unexplained(totals.kernel, counts),
+            cpu_ns: totals.cpu_ns,
+            fault_share_of_cpu: share(counts.latency_ns, totals.cpu_ns),
+            on_cpu_share_of_cpu: on_cpu_share(passed, totals.cpu_ns, knows_off_cpu),
+        }
+    };
+    run.totals.processes.iter().map(row).collect()
 }
 
-fn thread_row(totals: &ThreadTotals) -> ThreadRow {
-    ThreadRow {
+fn thread_rows(run: &Run) -> Vec<ThreadRow> {
+    let knows_off_cpu = knows_off_cpu(run);
+    let row = |totals: &ThreadTotals| ThreadRow {
         pid: totals.pid,
         tid: totals.tid,
         comm: totals.comm.clone(),
         started: totals.started,
         latency_ns: totals.latency_ns,
+        passed: totals.passed,
         cpu_ns: totals.cpu_ns,
         fault_share_of_cpu: share(totals.latency_ns, totals.cpu_ns),
-    }
+        on_cpu_share_of_cpu: on_cpu_share(totals.passed, totals.cpu_ns, knows_off_cpu),
+    };
+    run.totals.threads.iter().map(row).collect()
+}
+
+fn on_cpu_share(passed: Option<Passed>, cpu_ns: Option<u64>, is_known: bool) -> Option<f64> {
+    let passed = passed.filter(|_| is_known)?;
+    share(passed.on_cpu_ns(), cpu_ns)
 }
 
 fn losses_as_map<S: Serializer>(losses: &[Loss], serializer: S) -> Result<S::Ok, S::Error> {

@@ -210,6 +210,7 @@ pub(crate) fn troubled() -> Run {
         comm: b"postgres".to_vec(),
         started: 900_000,
         latency_ns: 1_260_000_000,
+        passed: None,
         cpu_ns: Some(2_520_000_000),
     });
     run

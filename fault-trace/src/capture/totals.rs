@@ -19,7 +19,7 @@ use crate::{
     decode,
     model::{
         ClassTotals, CounterTotals, Counts, ProcessTotals, Totals,
-        totals::{KernelCounts, add_counts},
+        totals::{KernelCounts, Passed, add_counts},
     },
 };
 
@@ -43,6 +43,8 @@ pub struct LiveThread {
     pub started: u64,
     /// Sum of the known latencies, ns.
     pub latency_ns: u64,
+    /// What passed the filters.
+    pub passed: Passed,
 }
 
 /// A wire struct as a map value.
@@ -106,6 +108,7 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Snapshot, CaptureError> {
                 comm: decode::comm(&thread.comm),
                 started: thread.counts.started,
                 latency_ns: thread.counts.latency_ns,
+                passed: Passed::of(&thread.counts),
             })
             .collect(),
     })

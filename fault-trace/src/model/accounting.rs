@@ -1,7 +1,7 @@
 //! Whether every fault is accounted for: the kernel side's counts against themselves, against the
 //! recorded events and against the kernel's own counters.
 
-use fault_trace_common::Counter;
+use fault_trace_common::{Counter, Hook, Hooks};
 use serde::Serialize;
 
 use super::{
@@ -23,6 +23,8 @@ pub struct Accounting {
     pub recorded: u64,
     pub dropped: u64,
     pub filtered: u64,
+    /// Closed, and in no class: the filters leave them out.
+    pub left_out: u64,
     pub kernel: Option<KernelReading>,
     /// Faults without an exception (get_user_pages), inferred.
     pub gup: u64,
@@ -48,6 +50,7 @@ impl Accounting {
             recorded: counts.recorded,
             dropped: counts.dropped,
             filtered: counts.filtered,
+            left_out: left_out(run),
             kernel: run.kernel,
             gup: counts.gup,
             unexplained,
@@ -77,13 +80,42 @@ pub fn unexplained(kernel: Option<KernelCounts>, counts: &Counts) -> Option<i64>
     Some(i64::try_from(counted - seen).unwrap_or(if counted > seen { i64::MAX } else { i64::MIN }))
 }
 
+/// Faults that the filters leave out. Older recordings do not tell them from thinned ones.
+fn left_out(run: &Run) -> u64 {
+    let counts = &run.totals.counts;
+    if counts.left_out > 0 || run.options.filters.is_empty() {
+        return counts.left_out;
+    }
+    closed(counts).saturating_sub(classified(run))
+}
+
+/// Whether it is known of each process and thread which of its faults passed the filters.
+#[must_use]
+pub fn knows_passed(run: &Run) -> bool {
+    run.totals.counts.left_out > 0 || left_out(run) == 0
+}
+
+/// Whether it is known of each process and thread how long its faults were not the CPU's.
+#[must_use]
+pub fn knows_off_cpu(run: &Run) -> bool {
+    let hooks = Hooks::from(run.hooks);
+    let classes = run.totals.classes.iter();
+    let off_cpu_ns: u64 = classes.flat_map(|class| class.phases_ns).sum();
+    // Older recordings have phases by class only.
+    hooks.has(Hook::SchedSwitch) && (run.totals.counts.off_cpu_ns > 0 || off_cpu_ns == 0)
+}
+
+fn classified(run: &Run) -> u64 {
+    run.totals.classes.iter().map(ClassTotals::count).sum()
+}
+
 fn adds_up(run: &Run) -> bool {
     let counts = &run.totals.counts;
     let emitted = counts
         .recorded
         .saturating_add(counts.dropped)
         .saturating_add(counts.filtered);
-    let classified: u64 = run.totals.classes.iter().map(ClassTotals::count).sum();
+    let classified = classified(run);
     // Faults that the run's filters leave out are closed, but have no class.
     let left_out = closed(counts).saturating_sub(classified);
     // Of dropped ones it is not known which class they would have had.

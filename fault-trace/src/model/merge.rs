@@ -351,6 +351,7 @@ mod tests {
             comm: Vec::new(),
             started: 1,
             latency_ns: 1,
+            passed: None,
             cpu_ns: None,
         });
         assert!(merged(&[run, database()]).totals.threads.is_empty());

@@ -31,4 +31,4 @@ pub use fields::{Field, Fields};
 pub use names::TaskNames;
 pub use refinement::Refinement;
 pub use run::Run;
-pub use totals::{ClassTotals, CounterTotals, Counts, ProcessTotals, ThreadTotals, Totals};
+pub use totals::{ClassTotals, CounterTotals, Counts, Passed, ProcessTotals, ThreadTotals, Totals};

@@ -2,7 +2,7 @@
 
 pub use fault_trace_common::wire::Counts;
 use fault_trace_common::{
-    Class, Confidence, Counter,
+    Class, Confidence, Counter, Evidence,
     histogram::{BUCKETS, bucket_of},
     phase::{self, MEASURED, Spent},
 };
@@ -112,6 +112,11 @@ pub(crate) fn add_counts(sum: &mut Counts, more: &Counts) {
         (&mut sum.filtered, more.filtered),
         (&mut sum.gup, more.gup),
         (&mut sum.latency_ns, more.latency_ns),
+        (&mut sum.off_cpu_ns, more.off_cpu_ns),
+        (&mut sum.left_out, more.left_out),
+        (&mut sum.left_out_major, more.left_out_major),
+        (&mut sum.left_out_failed, more.left_out_failed),
+        (&mut sum.left_out_ns, more.left_out_ns),
         (&mut sum.kernel_minor, more.kernel_minor),
         (&mut sum.kernel_major, more.kernel_major),
     ] {
@@ -147,8 +152,70 @@ pub struct ThreadTotals {
     pub started: u64,
     /// Sum of the known latencies, ns.
     pub latency_ns: u64,
+    /// What passed the filters; `None` in older recordings.
+    #[serde(default)]
+    pub passed: Option<Passed>,
     /// User and system time over the run, ns; `None` where it cannot be known.
     pub cpu_ns: Option<u64>,
+}
+
+/// The closed faults that passed the filters of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Passed {
+    pub faults: u64,
+    /// Counted by the kernel as major.
+    pub major: u64,
+    /// Closed without END.
+    pub failed: u64,
+    /// Sum of the known latencies, ns.
+    pub latency_ns: u64,
+    /// Of that, the time in phases other than the CPU's, ns.
+    pub off_cpu_ns: u64,
+}
+
+impl Passed {
+    /// Those of a thread, a process or a run.
+    #[must_use]
+    pub const fn of(counts: &Counts) -> Self {
+        let closed = counts
+            .minor
+            .saturating_add(counts.major)
+            .saturating_add(counts.failed);
+        Self {
+            faults: closed.saturating_sub(counts.left_out),
+            major: counts.major.saturating_sub(counts.left_out_major),
+            failed: counts.failed.saturating_sub(counts.left_out_failed),
+            latency_ns: counts.latency_ns.saturating_sub(counts.left_out_ns),
+            off_cpu_ns: counts.off_cpu_ns,
+        }
+    }
+
+    /// Counts a fault.
+    pub fn add(&mut self, fault: &Fault) {
+        self.faults += 1;
+        self.major += u64::from(fault.is_major());
+        self.failed += u64::from(!fault.evidence.any(Evidence::ENDED));
+        if let Some(latency_ns) = fault.latency_ns {
+            self.latency_ns = self.latency_ns.saturating_add(latency_ns);
+            let off_cpu_ns = fault.phases_ns.iter().sum::<u64>();
+            self.off_cpu_ns = self.off_cpu_ns.saturating_add(off_cpu_ns);
+        }
+    }
+
+    /// Takes some of them away again.
+    pub const fn take_away(&mut self, others: &Self) {
+        self.faults = self.faults.saturating_sub(others.faults);
+        self.major = self.major.saturating_sub(others.major);
+        self.failed = self.failed.saturating_sub(others.failed);
+        self.latency_ns = self.latency_ns.saturating_sub(others.latency_ns);
+        self.off_cpu_ns = self.off_cpu_ns.saturating_sub(others.off_cpu_ns);
+    }
+
+    /// The part of the latencies that was the CPU's own, ns.
+    #[must_use]
+    pub const fn on_cpu_ns(&self) -> u64 {
+        self.latency_ns.saturating_sub(self.off_cpu_ns)
+    }
 }
 
 /// The kernel's own fault counters over the run.

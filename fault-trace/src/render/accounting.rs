@@ -4,6 +4,7 @@ use textwrap::Options;
 
 use super::{
     calibration::signed,
+    processes,
     sanitize::sanitize,
     style::{Paint, Style},
     summary::SummaryOptions,
@@ -75,12 +76,20 @@ pub fn accounting(report: &Report, options: SummaryOptions) -> String {
 fn faults(block: &mut Block, report: &Report) {
     let total = &report.total;
     if total.count == 0 {
-        block.line(Paint::Plain, "faults", "none");
+        let text = match report.accounting.left_out {
+            0 => "none",
+            _ => "none passed the filters",
+        };
+        block.line(Paint::Plain, "faults", text);
         return;
     }
-    let processes = match report.processes.as_slice() {
-        [only] => format!("in {} ({})", sanitize(&only.comm), only.pid),
-        many => format!("in {}", counted(many.len() as u64, "process", "processes")),
+    let processes = match processes::with_faults(report).as_slice() {
+        [] => String::new(),
+        [only] => format!(" in {} ({})", sanitize(&only.comm), only.pid),
+        many => format!(
+            " in {}",
+            counted(many.len() as u64, "process", "processes")
+        ),
     };
     let seconds = report.duration_ns as f64 / 1e9;
     let rate = if seconds > 0.0 {
@@ -92,25 +101,12 @@ fn faults(block: &mut Block, report: &Report) {
         String::new()
     };
     let text = format!(
-        "{} {processes}{rate}; {} major",
+        "{}{processes}{rate}; {} major",
         count(total.count),
         count(total.major)
     );
     block.line(Paint::Plain, "faults", &text);
-    let mut text = format!(
-        "{} over all threads, {} of the run's {}",
-        units::duration(total.time_ns()),
-        units::share(total.time_ns(), report.duration_ns),
-        units::duration(report.duration_ns),
-    );
-    if let Some(cpu_ns) = report.cost.cpu_ns.filter(|&ns| ns > 0) {
-        text += &format!(
-            "; with its waiting {} of {} CPU time",
-            units::share(report.cost.latency_ns, cpu_ns),
-            units::duration(cpu_ns)
-        );
-    }
-    block.line(Paint::Plain, "fault time", &text);
+    block.line(Paint::Plain, "fault time", &fault_time(report));
     if let Some(estimate) = &report.estimate {
         let text = format!(
             "{} for the whole faults without the tracer (raw, START to END: {}): {} a fault, by the \
@@ -121,6 +117,37 @@ fn faults(block: &mut Block, report: &Report) {
         );
         block.line(Paint::Plain, "estimate", &text);
     }
+}
+
+/// The CPU's part of the latencies against the CPU time, and the waiting apart from it.
+fn fault_time(report: &Report) -> String {
+    let time = units::duration(report.total.time_ns());
+    let cost = &report.cost;
+    let Some(on_cpu_ns) = cost.on_cpu_ns else {
+        return format!("{time} over all threads, waiting included");
+    };
+    let mut text = format!(
+        "{time} over all threads: {} on the CPU",
+        units::duration(on_cpu_ns)
+    );
+    if let Some(cpu_ns) = cost.cpu_ns.filter(|&ns| ns > 0) {
+        let cpu_time = units::duration(cpu_ns);
+        text += &match on_cpu_ns <= cpu_ns {
+            true => format!(", {} of {cpu_time} CPU time", units::share(on_cpu_ns, cpu_ns)),
+            // What a hypervisor or an interrupt took meanwhile is not the thread's CPU time.
+            false => format!(", of {cpu_time} CPU time"),
+        };
+    }
+    let apart = [
+        (cost.waiting_ns, "waiting"),
+        (cost.reclaiming_ns, "in reclaim and compaction"),
+    ];
+    for (ns, what) in apart {
+        if let Some(ns) = ns.filter(|&ns| ns > 0) {
+            text += &format!("; {} {what}", units::duration(ns));
+        }
+    }
+    text
 }
 
 /// started = ended + failed + open, and whether that holds.
@@ -218,36 +245,41 @@ fn events(block: &mut Block, report: &Report) {
         );
         block.line(Paint::Bad, "dropped", &text);
     }
-    if accounting.filtered > 0 {
-        // Thinned faults are in the totals; those of other kinds are not.
-        let included = if report.options.filters.is_empty() {
-            ". Counts and latencies here include them"
-        } else {
-            ""
-        };
+    let closed = accounting.ended.saturating_add(accounting.failed);
+    if accounting.left_out > 0 {
         let text = format!(
-            "{} ({}) not recorded on request: {}{included}",
-            counted(accounting.filtered, "fault", "faults"),
-            units::share(
-                accounting.filtered,
-                accounting.ended.saturating_add(accounting.failed)
-            ),
-            requests(report),
+            "{} ({}) left out by {}: they are in no table here",
+            counted(accounting.left_out, "fault", "faults"),
+            units::share(accounting.left_out, closed),
+            filters(report),
         );
         block.line(Paint::Plain, "filtered", &text);
     } else if !report.options.filters.is_empty() {
-        block.line(Paint::Plain, "filter", &requests(report));
+        block.line(Paint::Plain, "filter", &filters(report));
+    }
+    let thinned = accounting.filtered.saturating_sub(accounting.left_out);
+    if thinned > 0 {
+        let text = format!(
+            "{} ({}) not recorded on request: {}. Counts and latencies here include them",
+            counted(thinned, "fault", "faults"),
+            units::share(thinned, closed),
+            thinning(report),
+        );
+        block.line(Paint::Plain, "thinned", &text);
     }
 }
 
-/// Filters as given on the command line, and how events were thinned.
-fn requests(report: &Report) -> String {
+/// Filters as given on the command line.
+fn filters(report: &Report) -> String {
+    let filters = report.options.filters.iter();
+    let filters: Vec<_> = filters.map(|filter| sanitize(filter.as_bytes())).collect();
+    filters.join(" ")
+}
+
+/// How events were thinned.
+fn thinning(report: &Report) -> String {
     let options = &report.options;
-    let mut words: Vec<String> = options
-        .filters
-        .iter()
-        .map(|filter| sanitize(filter.as_bytes()).into_owned())
-        .collect();
+    let mut words = Vec::new();
     if options.sample > 1 {
         words.push(format!("all but 1 in {}", count(options.sample.into())));
     }

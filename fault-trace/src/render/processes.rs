@@ -39,17 +39,39 @@ const COLUMNS: [Column; 12] = [
     column("unexplained", 2),
 ];
 
-/// The top processes by faults, and how many are not shown.
+/// The processes of whose faults some passed the filters, most first; none where that is not known.
+pub(super) fn with_faults(report: &Report) -> Vec<&ProcessRow> {
+    let filters = !report.options.filters.is_empty();
+    let mut processes: Vec<&ProcessRow> = report
+        .processes
+        .iter()
+        .filter(|process| !filters || faults(process, report) > 0)
+        .collect();
+    processes.sort_by_key(|process| Reverse(faults(process, report)));
+    processes
+}
+
+/// The faults of a process that belong to the tables: with those in progress, where all do.
+fn faults(process: &ProcessRow, report: &Report) -> u64 {
+    if report.options.filters.is_empty() {
+        return process.started;
+    }
+    process.passed.map_or(0, |passed| passed.faults)
+}
+
+/// The top processes by faults, and how many are not shown; empty for fewer than two.
 pub(super) fn table(report: &Report, width: usize, style: Style) -> String {
-    let mut processes: Vec<&ProcessRow> = report.processes.iter().collect();
-    processes.sort_by_key(|process| Reverse(process.started));
+    let processes = with_faults(report);
+    if processes.len() < 2 {
+        return String::new();
+    }
     let shown = &processes[..processes.len().min(TOP)];
     let rows: Vec<Vec<Cell>> = shown.iter().map(|process| cells(process, report)).collect();
     let title = style.paint(Paint::Strong, "Processes");
     let mut text = format!("{title}\n{}", table::table(&COLUMNS, &rows, width, style));
     let hidden = &processes[shown.len()..];
     if !hidden.is_empty() {
-        let faults = hidden.iter().map(|process| process.started).sum();
+        let faults = hidden.iter().map(|process| faults(process, report)).sum();
         let more = format!(
             "  and {} with {}",
             counted(hidden.len() as u64, "more process", "more processes"),
@@ -80,22 +102,29 @@ fn cells(process: &ProcessRow, report: &Report) -> Vec<Cell> {
             )
         }
     };
+    let all_faults = match report.options.filters.is_empty() {
+        true => report.accounting.started,
+        false => report.total.count,
+    };
+    let passed = process.passed.unwrap_or_default();
+    let on_cpu = process.on_cpu_share_of_cpu.zip(process.cpu_ns);
+    // What a hypervisor or an interrupt took meanwhile is not the thread's CPU time.
+    let on_cpu = on_cpu.filter(|(share, _)| *share <= 1.0);
     vec![
         Cell::painted(Paint::Dim, process.pid.to_string()),
         Cell::painted(Paint::Strong, sanitize(&process.comm)),
-        Cell::new(count(process.started)),
-        Cell::new(share(process.started, report.accounting.started)),
-        number(process.major),
-        number(process.failed),
-        Cell::new(duration_aligned(process.latency_ns)),
-        Cell::new(share(process.latency_ns, report.total.time_ns())),
+        Cell::new(count(faults(process, report))),
+        Cell::new(share(faults(process, report), all_faults)),
+        number(passed.major),
+        number(passed.failed),
+        Cell::new(duration_aligned(passed.latency_ns)),
+        Cell::new(share(passed.latency_ns, report.total.time_ns())),
         process
             .cpu_ns
             .map_or_else(Cell::none, |ns| Cell::new(duration_aligned(ns))),
-        process
-            .cpu_ns
-            .filter(|&ns| ns > 0)
-            .map_or_else(Cell::none, |ns| Cell::new(share(process.latency_ns, ns))),
+        on_cpu.map_or_else(Cell::none, |(_, cpu_ns)| {
+            Cell::new(share(passed.on_cpu_ns(), cpu_ns))
+        }),
         kernel.map_or_else(Cell::none, |faults| Cell::new(count(faults))),
         unexplained,
     ]

@@ -49,9 +49,7 @@ pub fn summary_scaled(report: &Report, scale: Option<Scale>, options: SummaryOpt
             sections.push(histograms(report, scale, width, style));
         }
     }
-    if report.processes.len() > 1 {
-        sections.push(processes::table(report, width, style));
-    }
+    sections.push(processes::table(report, width, style));
     if let Some(measured) = &report.calibration {
         sections.push(calibration(measured, width, style));
     }

@@ -76,7 +76,7 @@ impl CpuTimes {
     /// The live threads with the most fault time.
     pub(super) fn threads(&self, proc: &Proc, live: &[LiveThread]) -> Vec<ThreadTotals> {
         let mut most: Vec<&LiveThread> = live.iter().collect();
-        most.sort_by_key(|thread| (Reverse(thread.latency_ns), thread.tid));
+        most.sort_by_key(|thread| (Reverse(thread.passed.latency_ns), thread.tid));
         most.truncate(THREADS_LISTED);
         let totals = |thread: &LiveThread| ThreadTotals {
             pid: thread.pid,
@@ -84,6 +84,7 @@ impl CpuTimes {
             comm: thread.comm.clone(),
             started: thread.started,
             latency_ns: thread.latency_ns,
+            passed: Some(thread.passed),
             cpu_ns: self.of_thread(proc, thread.pid, thread.tid),
         };
         most.into_iter().map(totals).collect()

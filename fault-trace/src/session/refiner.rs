@@ -14,7 +14,7 @@ use crate::{
     decode::{RawPhases, Record, StackIds},
     host::{huge, numa::NumaHints, proc::Proc},
     model::{
-        Batch, Event, Fault, Refinement, Run,
+        Batch, Counts, Event, Fault, Passed, Refinement, Run,
         refine::{Conditions, refine},
     },
 };
@@ -30,8 +30,8 @@ pub(super) struct Refiner {
     hooks: Hooks,
     /// The classes that count, see `Class::bit`; only the refined class tells.
     wanted: u64,
-    /// Recorded faults of other classes, by process.
-    unwanted: HashMap<u32, u64>,
+    /// Recorded faults of other classes, by process and thread.
+    unwanted: HashMap<(u32, u32), Passed>,
     numa_hints: NumaHints,
     huge_zero_page: bool,
     /// Phases whose fault comes next, by thread: as many as there are CPUs, unless faults are lost.
@@ -130,7 +130,8 @@ impl Refiner {
         }
         self.refinement.add(before, fault);
         if self.wanted & fault.class.bit() == 0 {
-            *self.unwanted.entry(fault.pid).or_default() += 1;
+            let ids = (fault.pid, fault.tid);
+            self.unwanted.entry(ids).or_default().add(fault);
             return false;
         }
         if let Some(kept) = self.spaces.kept(&lookup) {
@@ -169,14 +170,28 @@ impl Refiner {
         totals
             .classes
             .retain(|class| self.wanted & class.class.bit() != 0);
-        for process in &mut totals.processes {
-            let count = self.unwanted.get(&process.pid).copied().unwrap_or(0);
-            for counts in [&mut process.counts, &mut totals.counts] {
-                counts.recorded = counts.recorded.saturating_sub(count);
-                counts.filtered += count;
+        for (&(pid, tid), unwanted) in &self.unwanted {
+            if let Some(process) = totals.processes.iter_mut().find(|row| row.pid == pid) {
+                leave_out(&mut process.counts, unwanted);
+                leave_out(&mut totals.counts, unwanted);
+            }
+            let thread = totals.threads.iter_mut().find(|row| row.tid == tid);
+            if let Some(passed) = thread.and_then(|thread| thread.passed.as_mut()) {
+                passed.take_away(unwanted);
             }
         }
         self.spaces.finish(run);
         self.attribution.finish(run);
     }
+}
+
+/// Moves faults that were recorded to those that the filters leave out.
+const fn leave_out(counts: &mut Counts, unwanted: &Passed) {
+    counts.recorded = counts.recorded.saturating_sub(unwanted.faults);
+    counts.filtered += unwanted.faults;
+    counts.left_out += unwanted.faults;
+    counts.left_out_major += unwanted.major;
+    counts.left_out_failed += unwanted.failed;
+    counts.left_out_ns += unwanted.latency_ns;
+    counts.off_cpu_ns = counts.off_cpu_ns.saturating_sub(unwanted.off_cpu_ns);
 }

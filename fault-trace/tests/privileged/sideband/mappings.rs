@@ -12,16 +12,17 @@ use fault_trace::{
     model::{
         address_space::{AddressSpace, Certainty},
         mapping::{Devices, Kind, Mapping, Names, parse_maps},
+        space_event::Origin,
         spaces::{HORIZON_NS, Spaces},
     },
     sideband::Decoder,
 };
 use nix::{
     sys::{signal, wait::waitpid},
-    unistd::{ForkResult, Pid, fork, getpid, pipe},
+    unistd::{ForkResult, Pid, fork, getpid, gettid, pipe},
 };
 
-use super::{is_root, now_ns};
+use super::{is_root, now_ns, online_cpus};
 
 const PAGE: usize = 4096;
 
@@ -39,17 +40,26 @@ fn maps(pid: u32) -> Vec<Mapping> {
     all
 }
 
-/// The sideband, its decoder, and what they led to.
+/// The sideband of one origin, its decoder, and what they led to.
 struct Watch {
+    origin: Origin,
     sideband: Sideband,
     decoder: Decoder,
     spaces: Spaces,
 }
 
 impl Watch {
-    fn open() -> Self {
+    /// Of the machine, or of this thread and what it forks from now on.
+    fn open(origin: Origin) -> Self {
+        let mut sideband = Sideband::open(RING_BYTES).expect("root may");
+        if origin == Origin::Tasks {
+            let tid = gettid().as_raw().cast_unsigned();
+            let opened = sideband.add_task(tid, &online_cpus(), RING_BYTES);
+            assert!(opened.expect("root may"));
+        }
         Self {
-            sideband: Sideband::open(RING_BYTES).expect("root may"),
+            origin,
+            sideband,
             decoder: Decoder::new(devices()),
             spaces: Spaces::new(HORIZON_NS),
         }
@@ -60,7 +70,9 @@ impl Watch {
         let spaces = &mut self.spaces;
         let counts = self
             .sideband
-            .read(&mut self.decoder, |_| true, |event| spaces.push(event));
+            .read(self.origin, &mut self.decoder, |_| true, |event| {
+                spaces.push(event);
+            });
         assert_eq!((counts.undecodable, counts.lost), (0, 0));
         spaces.advance(until_ns);
     }
@@ -110,10 +122,20 @@ fn running_cat() -> Child {
 
 #[test]
 fn an_executed_programs_mappings_are_all_known() {
-    if !is_root() {
-        return;
+    if is_root() {
+        executed(Origin::Machine);
     }
-    let mut watch = Watch::open();
+}
+
+#[test]
+fn a_tasks_own_records_tell_as_much_of_what_it_executes() {
+    if is_root() {
+        executed(Origin::Tasks);
+    }
+}
+
+fn executed(origin: Origin) {
+    let mut watch = Watch::open(origin);
     let mut child = running_cat();
     watch.read();
     let maps = maps(child.id());
@@ -226,10 +248,20 @@ fn forked_child() -> (Ended, Done) {
 
 #[test]
 fn a_forked_childs_changes_are_known_but_for_munmap_and_mremap() {
-    if !is_root() {
-        return;
+    if is_root() {
+        forked(Origin::Machine);
     }
-    let mut watch = Watch::open();
+}
+
+#[test]
+fn a_tasks_own_records_tell_as_much_of_what_it_forks() {
+    if is_root() {
+        forked(Origin::Tasks);
+    }
+}
+
+fn forked(origin: Origin) {
+    let mut watch = Watch::open(origin);
     let own = getpid().as_raw().cast_unsigned();
     watch.spaces.snapshot(own, now_ns(), maps(own));
     let (child, done) = forked_child();

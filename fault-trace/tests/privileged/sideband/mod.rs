@@ -2,8 +2,14 @@
 
 mod mappings;
 mod rings;
+mod tasks;
 
 use crate::support::is_root;
+
+/// The CPUs that are online.
+fn online_cpus() -> Vec<u32> {
+    aya::util::online_cpus().expect("/sys tells")
+}
 
 fn now_ns() -> u64 {
     let mut now = libc::timespec {

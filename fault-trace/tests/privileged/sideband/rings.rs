@@ -6,7 +6,7 @@ use fault_trace::{
     capture::sideband::{RING_BYTES, ReadCounts, Sideband},
     model::{
         mapping::Devices,
-        space_event::{SpaceChange, SpaceEvent},
+        space_event::{Origin, SpaceChange, SpaceEvent},
     },
     sideband::Decoder,
 };
@@ -26,6 +26,7 @@ fn run_true(times: usize) -> Vec<u32> {
 /// Reads the events; the counts.
 fn read_into(sideband: &mut Sideband, events: &mut Vec<SpaceEvent>) -> ReadCounts {
     sideband.read(
+        Origin::Machine,
         &mut Decoder::new(Devices::default()),
         |_| true,
         |event| events.push(event),
@@ -88,6 +89,7 @@ fn what_is_not_wanted_is_left_out_and_counted() {
     let mut decoder = Decoder::new(Devices::default());
     let mut events = Vec::new();
     let counts = sideband.read(
+        Origin::Machine,
         &mut decoder,
         |event| event.change.pid() == Some(pid),
         |event| events.push(event),
