@@ -15,6 +15,8 @@ pub enum Exit {
     NotAllowed,
     /// What the launched command ended with, as a shell gives it.
     Command(i32),
+    /// A signal came before there was anything to report.
+    Interrupted(i32),
 }
 
 impl From<Exit> for ExitCode {
@@ -25,6 +27,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => Self::from(2),
             Exit::NotAllowed => Self::from(3),
             Exit::Command(status) => u8::try_from(status).map_or(Self::FAILURE, Self::from),
+            Exit::Interrupted(signal) => Exit::Command(128 + signal).into(),
         }
     }
 }
@@ -33,6 +36,18 @@ impl From<Exit> for ExitCode {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct NotAllowed(pub String);
+
+/// The arguments make no sense, as shows only when the recording is read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(pub String);
+
+/// A signal came before the first fault could count: nothing ran, and nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+#[error("ended by {signal} before the run began: nothing was traced")]
+pub struct Interrupted {
+    pub signal: nix::sys::signal::Signal,
+}
 
 /// The launched command could not be run; the status is what a shell would give.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +66,12 @@ impl Exit {
             Self::Fine
         } else if error.is::<NotAllowed>() {
             Self::NotAllowed
+        } else if error.is::<Unusable>() {
+            Self::Usage
         } else if let Some(error) = error.downcast_ref::<NotLaunched>() {
             Self::Command(error.status)
+        } else if let Some(error) = error.downcast_ref::<Interrupted>() {
+            Self::Interrupted(error.signal as i32)
         } else {
             Self::Failed
         }
@@ -136,6 +155,11 @@ mod tests {
             Exit::Fine
         );
         assert_eq!(Exit::of(&NotAllowed("x".into()).into()), Exit::NotAllowed);
+        assert_eq!(Exit::of(&Unusable("x".into()).into()), Exit::Usage);
+        let signal = nix::sys::signal::Signal::SIGTERM;
+        let interrupted = Exit::of(&Interrupted { signal }.into());
+        assert_eq!(interrupted, Exit::Interrupted(15));
+        assert_eq!(ExitCode::from(interrupted), ExitCode::from(143));
         let missing = NotLaunched {
             message: "x".into(),
             status: 127,

@@ -3,6 +3,9 @@
 //! Data flows one way: [`capture`] or [`recording`] -> [`decode`] -> [`model`] -> [`analysis`] -> one
 //! report -> [`render`] and [`export`]. Pure modules know nothing of aya, tokio, clap or /proc.
 
+// Standard error is for `messages`, standard output for `session::stdout`: neither may panic.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod analysis;
 pub mod capture;
 pub mod cli;
@@ -10,7 +13,9 @@ pub mod decode;
 pub mod exit;
 pub mod explain;
 pub mod export;
+pub mod guarded;
 pub mod host;
+pub mod messages;
 pub mod model;
 pub mod options;
 pub mod recording;

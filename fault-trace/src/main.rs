@@ -1,5 +1,7 @@
 //! fault-trace: traces and explains page faults.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 use std::process::ExitCode;
 
 use nix::sys::signal::{SigHandler, Signal};
@@ -7,15 +9,17 @@ use nix::sys::signal::{SigHandler, Signal};
 use fault_trace::{
     cli,
     exit::{self, Exit},
-    host::allocator,
-    render, session,
+    host::{allocator, limits},
+    messages, session,
 };
 
 fn main() -> ExitCode {
-    // A limit on file sizes (ulimit -f) is to be an error of the write, with its remedy, not a death.
+    messages::report_panics();
+    // Ignore SIGXFSZ, so that exceeding `ulimit -f` fails the write instead of killing us.
     // SAFETY: no handler, and no other thread yet.
     let _ = unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
     allocator::keep_freed();
+    limits::raise_open_files();
     let command = match cli::parse(std::env::args_os()) {
         Ok(command) => command,
         Err(error) => {
@@ -33,8 +37,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit,
         Err(error) => {
             if !exit::is_closed_pipe(&error) {
-                let message = render::sanitize_lines(&exit::describe(&error));
-                eprintln!("fault-trace: {message}");
+                messages::say(exit::describe(&error));
             }
             Exit::of(&error)
         }

@@ -140,7 +140,7 @@ mod tests {
     fn the_running_kernels_offsets_are_plausible() {
         let path = Path::new(VMLINUX);
         if !path.exists() {
-            eprintln!("skipped: this kernel has no {VMLINUX}");
+            // The doctor tells whoever runs the tests.
             return;
         }
         let offsets = TaskOffsets::read(path);

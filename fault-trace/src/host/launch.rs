@@ -29,7 +29,7 @@ use nix::{
 
 pub use reap::{Baseline, Children, Exited, ReapState};
 
-use super::{cpu_time, proc::Proc, users::Identity};
+use super::{cpu_time, limits, proc::Proc, users::Identity};
 use child::{Child, Report};
 use image::Image;
 
@@ -150,6 +150,7 @@ fn start(image: &Image, identity: Option<&Identity>) -> io::Result<(Pid, Pipes)>
         image,
         identity,
         mask,
+        open_files: limits::original_open_files(),
         release: release_read.as_raw_fd(),
         release_write: release_write.as_raw_fd(),
         reports: reports_write.as_raw_fd(),

@@ -2,7 +2,6 @@
 
 use std::{
     fs::File,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -25,7 +24,7 @@ use super::{
     schema::{self, Row},
     wanted::Wanted,
 };
-use crate::model::Fields;
+use crate::{guarded, model::Fields};
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 8192;
@@ -172,7 +171,7 @@ fn guarded<T, E: ToString>(
     path: &Path,
     decode: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, RecordingError> {
-    match catch_unwind(AssertUnwindSafe(decode)) {
+    match guarded::guarded(decode) {
         Ok(decoded) => decoded.map_err(|error| RecordingError::damaged(path, error)),
         Err(_) => Err(RecordingError::damaged(path, "the decoder gave up on it")),
     }

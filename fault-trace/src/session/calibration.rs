@@ -2,7 +2,7 @@
 
 mod toucher;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use fault_trace_common::Class;
 
 use super::{
@@ -11,6 +11,8 @@ use super::{
 };
 use crate::{
     analysis::estimate::interpolated_median,
+    host::signals,
+    messages,
     model::{
         Batch, Calibration,
         calibration::{ModeCost, Spread},
@@ -86,7 +88,8 @@ struct Rounds {
 }
 
 fn measure(modes: &[Mode]) -> anyhow::Result<Calibration> {
-    eprintln!("fault-trace: calibrating with faults of its own …");
+    messages::say("calibrating with faults of its own …");
+    let signals = signals::count();
     let mut rounds: Vec<Rounds> = modes.iter().map(|_| Rounds::default()).collect();
     // The first round warms up.
     let warm = untraced()?;
@@ -95,6 +98,7 @@ fn measure(modes: &[Mode]) -> anyhow::Result<Calibration> {
             rounds.untraced.push(untraced()?.whole_ns);
             let (whole_ns, reported_ns) = traced(&mode.options)?;
             rounds.whole.push(whole_ns);
+            ensure!(signals::count() == signals, "the calibration was interrupted");
             rounds.reported.push(reported_ns);
         }
     }

@@ -1,12 +1,12 @@
 //! A live run: from the first fault to the last, into a sink.
 
-use std::time::Duration;
+use std::{task::Poll, time::Duration};
 
 use anyhow::Context as _;
 use fault_trace_common::Counter;
 use nix::sys::signal::Signal;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{self, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
@@ -19,7 +19,12 @@ use super::{
 use crate::{
     capture::{Capture, Ring},
     decode,
-    host::kernel,
+    exit::Interrupted,
+    host::{
+        kernel,
+        signals::{self, Stage},
+    },
+    messages,
     model::{Batch, Run},
     options::CaptureOptions,
 };
@@ -30,7 +35,7 @@ const DRAIN_EVERY: Duration = Duration::from_millis(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Records a batch, and how many faults a sink had better wait for.
 pub(super) const BATCH: usize = 4 << 10;
-/// How long a command may take to end after Ctrl-C or SIGTERM, which reach it, too.
+/// How long a command may take to end after the signal that ended the run, which reaches it, too.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Where the events of a run go.
@@ -113,6 +118,10 @@ async fn run_async(
     tracee.before_start(&capture)?;
     run.clock = kernel::clock_base();
     run.started_ns = kernel::monotonic_ns();
+    // From here on a signal ends a run, which is reported on.
+    if let Some(signal) = signals::enter(Stage::Tracing) {
+        return Err(Interrupted { signal }.into());
+    }
     capture.start().map_err(prepare::not_allowed)?;
     tracee.after_start();
     tracee.release()?;
@@ -125,6 +134,7 @@ async fn run_async(
         sink,
     };
     let outcome = state.follow(options.duration, signals).await;
+    signals::enter(Stage::Finishing);
 
     let living = tracee.living_descendants(&capture)?;
     // Detaching takes milliseconds, in which a live tracee faults on.
@@ -139,7 +149,7 @@ async fn run_async(
     run.totals = snapshot.totals;
     run.exit_status = tracee.exit_status();
     if let Some(left_behind) = tracee.left_behind(living) {
-        eprintln!("fault-trace: {left_behind}");
+        messages::say(format_args!("{left_behind}"));
         run.notes.push(left_behind);
     }
     let own_probes = run.totals.counters.get(Counter::OwnProbe);
@@ -197,20 +207,34 @@ impl Source {
 
 /// The signals that end a run or tell of the tracee's end.
 struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    child: tokio::signal::unix::Signal,
+    ending: Vec<(Signal, unix::Signal)>,
+    child: unix::Signal,
 }
 
 impl Signals {
     fn new() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
+        const FAILED: &str = "cannot listen for signals";
+        let listen = |kind| signal(kind).context(FAILED);
+        let ending = signals::listen().context(FAILED)?.iter().map(|&ending| {
+            let kind = SignalKind::from_raw(ending as libc::c_int);
+            Ok((ending, listen(kind)?))
+        });
         Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
+            ending: ending.collect::<anyhow::Result<_>>()?,
             child: listen(SignalKind::child())?,
         })
     }
+}
+
+/// The next of these signals.
+async fn next(signals: &mut [(Signal, unix::Signal)]) -> Signal {
+    std::future::poll_fn(|context| {
+        let came = signals
+            .iter_mut()
+            .find_map(|(signal, came)| came.poll_recv(context).is_ready().then_some(*signal));
+        came.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
 }
 
 struct State<'a> {
@@ -244,12 +268,10 @@ impl State<'_> {
                 _ = signals.child.recv() => if self.tracee.is_over(self.capture)? {
                     return Ok(());
                 },
-                // The terminal has told the command, too.
-                _ = signals.interrupt.recv() => if self.is_last_call(&mut end) {
-                    return Ok(());
-                },
-                _ = signals.terminate.recv() => {
-                    self.tracee.signal(Signal::SIGTERM);
+                signal = next(&mut signals.ending) => {
+                    if !signals::reached_group(signal) {
+                        self.tracee.signal(signal);
+                    }
                     if self.is_last_call(&mut end) {
                         return Ok(());
                     }

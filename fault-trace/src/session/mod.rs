@@ -14,6 +14,7 @@ mod recorded;
 mod refiner;
 mod spaces;
 mod stat;
+mod stdout;
 mod trace;
 mod tracee;
 mod trial;

@@ -8,8 +8,12 @@ use std::{
 
 use anyhow::Context as _;
 
+use super::stdout::PatientStdout;
 use crate::{
     analysis::Report,
+    exit::{self, Exit},
+    messages,
+    model::Run,
     options::Format,
     render::{self, Style, SummaryOptions, histogram::Scale},
 };
@@ -19,10 +23,26 @@ const DEFAULT_WIDTH: usize = 100;
 
 /// Writes text to standard output.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
+    PatientStdout::new()
+        .write_all(text.as_bytes())
         .context("cannot write to standard output")
+}
+
+/// Ends a run whose report was shown, or not: with the command's status, if there was one. A report
+/// that could not be shown is an error of a run that went well otherwise. A reader that closed its
+/// pipe has seen enough.
+pub(super) fn end(run: &Run, shown: anyhow::Result<()>) -> anyhow::Result<Exit> {
+    let exit = run.exit_status.map_or(Exit::Fine, Exit::Command);
+    match shown {
+        Err(error) if !exit::is_closed_pipe(&error) => {
+            if matches!(exit, Exit::Fine | Exit::Command(0)) {
+                return Err(error);
+            }
+            messages::say(exit::describe(&error));
+            Ok(exit)
+        }
+        Ok(()) | Err(_) => Ok(exit),
+    }
 }
 
 /// Colour only on a terminal, and not where NO_COLOR asks for none.

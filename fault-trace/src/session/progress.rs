@@ -8,7 +8,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::{model::Run, render::units};
+use crate::{messages, model::Run, render::units};
 
 /// Elapsed, faults, rate, dropped: a line that is drawn anew; nothing where standard error is not a terminal.
 pub(super) struct ProgressLine {
@@ -22,6 +22,7 @@ impl ProgressLine {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
         }
+        messages::interrupt(&bar);
         Self { bar, last: None }
     }
 
@@ -88,6 +89,7 @@ impl ReadingBar {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
+        messages::interrupt(&bar);
         Self {
             bar,
             started: Instant::now(),

@@ -13,8 +13,12 @@ use super::{
 };
 use crate::{
     analysis::Report,
-    exit::{Exit, NotLaunched},
-    host::users::Identity,
+    exit::{Exit, Interrupted, NotLaunched},
+    host::{
+        signals::{self, Stage},
+        users::Identity,
+    },
+    messages,
     model::Batch,
     options::{CaptureOptions, RecordOptions, Target},
     recording::{RecordingWriter, WriterThread},
@@ -61,6 +65,7 @@ impl Sink for Recorder {
 }
 
 pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::Result<Exit> {
+    signals::listen().context("cannot listen for signals")?;
     let prepared = prepare::prepare(capture)?;
     let path = match &options.output {
         Some(path) => path.clone(),
@@ -79,7 +84,7 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
         Ok(ended) => ended,
         Err(error) => {
             drop(recorder);
-            if error.is::<NotLaunched>() {
+            if error.is::<NotLaunched>() || error.is::<Interrupted>() {
                 // Nothing ran: there is nothing to keep. That it stays would be no reason to fail.
                 let _ = std::fs::remove_dir_all(&path);
             }
@@ -92,7 +97,8 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
         Ok(())
     };
     let written = recorder.writer.finish(&run);
-    output::report(&Report::new(&run), options.format)?;
+    signals::enter(Stage::Over);
+    let shown = output::report(&Report::new(&run), options.format);
     outcome?;
     let written = written?;
     calibrated?;
@@ -101,12 +107,12 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
             .own(&path)
             .with_context(|| format!("cannot hand {} to {}", path.display(), identity.name))?;
     }
-    eprintln!(
-        "fault-trace: {} faults recorded in {}",
-        crate::render::units::count(written.faults),
-        crate::render::sanitize(path.as_os_str().as_encoded_bytes()),
-    );
-    Ok(run.exit_status.map_or(Exit::Fine, Exit::Command))
+    messages::say(format_args!(
+        "{} recorded in {}",
+        crate::render::units::counted(written.faults, "fault", "faults"),
+        path.display(),
+    ));
+    output::end(&run, shown)
 }
 
 /// `COMMAND-20261121-120305.ftrace`, after what is traced and the local time.

@@ -2,24 +2,31 @@
 
 use std::time::Duration;
 
+use anyhow::{Context as _, anyhow};
+
 use super::{
     calibration,
     live::{self, Progress, Sink},
-    output::Destination,
+    output::{self, Destination},
     prepare,
     progress::ProgressLine,
 };
 use crate::{
     analysis::Report,
     exit::Exit,
+    host::signals::{self, Stage},
     model::Batch,
-    options::{CaptureOptions, Format, StatOptions},
+    options::{CaptureOptions, Format, StatOptions, Target},
 };
 
 struct Counter {
     interval: Option<Duration>,
     format: Format,
     destination: Destination,
+    /// Why the totals so far could not be written.
+    failure: Option<anyhow::Error>,
+    /// Whether a launched command is waited for all the same: its status is wanted.
+    goes_on: bool,
     progress: ProgressLine,
     next: Duration,
 }
@@ -42,8 +49,14 @@ impl Sink for Counter {
         }
         if let Some(interval) = self.interval {
             self.next += interval;
-            let report = Report::new(&progress.run()?);
-            self.destination.write(&report, self.format, true)?;
+            if self.failure.is_none() {
+                let report = Report::new(&progress.run()?);
+                let written = self.destination.write(&report, self.format, true);
+                self.failure = written.err();
+            }
+            if self.failure.is_some() && !self.goes_on {
+                return Err(anyhow!("the totals cannot be written"));
+            }
         } else {
             self.next = progress.elapsed + SHOW_EVERY;
             if self.progress.is_visible() {
@@ -56,22 +69,33 @@ impl Sink for Counter {
 }
 
 pub(super) fn run(capture: &CaptureOptions, options: StatOptions) -> anyhow::Result<Exit> {
+    signals::listen().context("cannot listen for signals")?;
     let prepared = prepare::prepare(capture)?;
     let mut counter = Counter {
         interval: options.interval,
         format: options.format,
         destination: Destination::new(options.output)?,
+        failure: None,
+        goes_on: matches!(capture.target, Target::Launch(_)),
         progress: ProgressLine::new(),
         next: options.interval.unwrap_or_default(),
     };
     let ended = live::run(prepared, capture, &mut counter);
     counter.progress.clear();
     let (mut run, outcome) = ended?;
-    outcome?;
-    if options.calibrate {
-        run.calibration = Some(calibration::of_run(capture)?);
-    }
+    let calibrated = if options.calibrate && outcome.is_ok() {
+        calibration::of_run(capture).map(|measured| run.calibration = Some(measured))
+    } else {
+        Ok(())
+    };
     let report = Report::new(&run);
-    counter.destination.write(&report, options.format, false)?;
-    Ok(run.exit_status.map_or(Exit::Fine, Exit::Command))
+    let shown = match counter.failure {
+        Some(failure) => Err(failure),
+        None => {
+            let written = counter.destination.write(&report, options.format, false);
+            written.and(outcome).and(calibrated)
+        }
+    };
+    signals::enter(Stage::Over);
+    output::end(&run, shown)
 }

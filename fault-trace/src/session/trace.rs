@@ -1,23 +1,30 @@
 //! `fault-trace trace`: a line for every fault, live.
 
-use std::io::{self, BufWriter, Stdout, Write as _};
+use std::io::{BufWriter, Write as _};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 
 use super::{
     live::{self, Progress, Sink},
     output, prepare,
+    stdout::PatientStdout,
 };
 use crate::{
     analysis::{Report, Tables},
     exit::{self, Exit},
+    host::signals,
+    messages,
     model::Batch,
-    options::CaptureOptions,
+    options::{CaptureOptions, Target},
     render::{self, LineOptions, Place},
 };
 
 struct Printer {
-    out: BufWriter<Stdout>,
+    /// `None` once it cannot be written.
+    out: Option<BufWriter<PatientStdout>>,
+    failure: Option<anyhow::Error>,
+    /// Whether a launched command is waited for all the same: its status is wanted.
+    goes_on: bool,
     /// What faults refer to.
     tables: Tables,
     /// Times are relative to the first fault's.
@@ -29,6 +36,7 @@ impl Sink for Printer {
         for event in batch.others.drain(..) {
             self.tables.ingest(&event);
         }
+        let mut written = Ok(());
         for fault in batch.faults.drain(..) {
             let options = options(*self.base_ns.get_or_insert(fault.time_ns));
             let tables = &self.tables;
@@ -38,10 +46,20 @@ impl Sink for Printer {
                 mapping: fault.mapping_id.and_then(|id| tables.mapping_of(id)),
                 function: function.as_ref(),
             };
+            let Some(out) = &mut self.out else { continue };
             let line = render::line(&fault, comm.unwrap_or_default(), place, options);
-            writeln!(self.out, "{line}").context("cannot write to standard output")?;
+            written = written.and_then(|()| writeln!(out, "{line}"));
         }
-        self.out.flush().context("cannot write to standard output")
+        if let Some(out) = &mut self.out {
+            let written = written.and_then(|()| out.flush());
+            if let Err(error) = written {
+                self.give_up(error.into());
+            }
+        }
+        if self.failure.is_some() && !self.goes_on {
+            return Err(anyhow!("the faults cannot be printed"));
+        }
+        Ok(())
     }
 
     fn wants_symbols_live(&self) -> bool {
@@ -53,6 +71,15 @@ impl Sink for Printer {
     }
 }
 
+impl Printer {
+    /// Prints nothing any more.
+    fn give_up(&mut self, error: anyhow::Error) {
+        // Without another try to write what is left.
+        drop(self.out.take().map(BufWriter::into_parts));
+        self.failure = Some(error.context("cannot write to standard output"));
+    }
+}
+
 fn options(base_ns: u64) -> LineOptions {
     LineOptions {
         base_ns,
@@ -61,19 +88,23 @@ fn options(base_ns: u64) -> LineOptions {
 }
 
 pub(super) fn run(capture: &CaptureOptions) -> anyhow::Result<Exit> {
+    signals::listen().context("cannot listen for signals")?;
     let prepared = prepare::prepare(capture)?;
     let mut printer = Printer {
-        out: BufWriter::new(io::stdout()),
+        out: Some(BufWriter::new(PatientStdout::new())),
+        failure: None,
+        goes_on: matches!(capture.target, Target::Launch(_)),
         tables: Tables::default(),
         base_ns: None,
     };
-    output::print(&(render::line_header(options(0)) + "\n"))?;
-    let (run, outcome) = live::run(prepared, capture, &mut printer)?;
-    match outcome {
-        Err(error) if exit::is_closed_pipe(&error) => return Ok(Exit::Fine),
-        outcome => outcome?,
+    match output::print(&(render::line_header(options(0)) + "\n")) {
+        Err(error) if exit::is_closed_pipe(&error) && printer.goes_on => printer.give_up(error),
+        printed => printed?,
     }
-    let books = render::accounting(&Report::new(&run), output::plain());
-    eprint!("{books}");
-    Ok(run.exit_status.map_or(Exit::Fine, Exit::Command))
+    let (run, outcome) = live::run(prepared, capture, &mut printer)?;
+    let shown = printer.failure.map_or(outcome, Err);
+    if !shown.as_ref().is_err_and(exit::is_closed_pipe) {
+        messages::print(&render::accounting(&Report::new(&run), output::plain()));
+    }
+    output::end(&run, shown)
 }

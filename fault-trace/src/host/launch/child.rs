@@ -43,6 +43,8 @@ pub(super) struct Child<'a> {
     pub(super) identity: Option<&'a Identity>,
     /// The signal mask to exec with.
     pub(super) mask: SigSet,
+    /// The soft and the hard limit on open files to exec with, if they are not this process's.
+    pub(super) open_files: Option<(u64, u64)>,
     pub(super) release: RawFd,
     /// The parent's end, to be closed so that the parent's death is noticed.
     pub(super) release_write: RawFd,
@@ -55,6 +57,7 @@ impl Child<'_> {
         // SAFETY: closes a descriptor that nothing in this process uses.
         unsafe { libc::close(self.release_write) };
         let prepared = reset_handlers()
+            .and_then(|()| self.open_files.map_or(Ok(()), limit_open_files))
             .and_then(|()| self.identity.map_or(Ok(()), become_user))
             .and_then(|()| pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None));
         let failure = match prepared {
@@ -115,6 +118,16 @@ fn reset_handlers() -> Result<(), Errno> {
             Errno::result(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) })?;
         }
     }
+    Ok(())
+}
+
+fn limit_open_files((soft, hard): (u64, u64)) -> Result<(), Errno> {
+    let limit = libc::rlimit {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    // SAFETY: `limit` is valid, and the C library only passes it on.
+    Errno::result(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
     Ok(())
 }
 

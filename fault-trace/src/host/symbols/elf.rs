@@ -5,7 +5,6 @@ use std::{
     fs::File,
     ops::Range,
     os::fd::AsRawFd as _,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::Arc,
 };
@@ -17,7 +16,10 @@ use blazesym::symbolize::{
 use object::{Object as _, ObjectSection as _, ReadCache};
 
 use super::names::Names;
-use crate::model::code::{Frame, Resolution, SourceLine, Unresolved};
+use crate::{
+    guarded::guarded,
+    model::code::{Frame, Resolution, SourceLine, Unresolved},
+};
 
 /// A file with symbols, read as far as needed. What is read stays until it is dropped.
 #[derive(Debug)]
@@ -80,10 +82,10 @@ impl SymbolFile {
         elf.debug_syms = debug;
         let source = Source::Elf(elf);
         // Files are of anyone's making; a mistake in reading one must not end the recording.
-        let found = catch_unwind(AssertUnwindSafe(|| {
+        let found = guarded(|| {
             self.symbolizer
                 .symbolize(&source, Input::VirtOffset(addresses))
-        }));
+        });
         match found {
             Ok(Ok(found)) => found.into_iter().map(symbol).collect(),
             Ok(Err(_)) | Err(_) => vec![Err(Unresolved::Unreadable); addresses.len()],

@@ -13,6 +13,7 @@ use crate::{
     analysis::{FaultFilter, Folded, Folder, Tables, Weight},
     exit::Exit,
     export::{self, CsvWriter, JsonlWriter},
+    messages,
     model::{Fault, Fields},
     options::{ExportFormat, ExportOptions},
     recording::Recording,
@@ -44,7 +45,7 @@ fn is_folder(path: &Path) -> bool {
 /// What is missing in the recording, to standard error.
 pub(super) fn say_notes(recording: &Recording) {
     for note in recording.completeness.notes() {
-        eprintln!("fault-trace: {}", render::sanitize_lines(&note));
+        messages::say(note);
     }
 }
 
@@ -128,9 +129,8 @@ pub(super) fn fold(
     filter: FaultFilter,
 ) -> anyhow::Result<Folded> {
     if !tables.has_stacks() {
-        eprintln!(
-            "fault-trace: the recording holds no stacks, only the faulting functions; record with -g \
-             to get them"
+        messages::say(
+            "the recording holds no stacks, only the faulting functions; record with -g to get them",
         );
     }
     let mut folder = Folder::new(weight, filter.clone(), tables, &recording.run);

@@ -1,0 +1,156 @@
+//! Signals that ask for the end of a run: SIGHUP, SIGINT, SIGQUIT and SIGTERM.
+//!
+//! They are heard from before there is anything that could be left half done. What one does depends on
+//! the [`Stage`] that the run is in. A signal that is ignored at the start, as SIGHUP under `nohup` and
+//! SIGINT in the background of a script, stays ignored.
+
+use std::{
+    io, mem, ptr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicI32, AtomicU8, AtomicU32, Ordering::SeqCst},
+    },
+};
+
+use nix::{errno::Errno, sys::signal::Signal};
+
+/// The signals that ask for an end.
+const ENDING: [Signal; 4] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+];
+
+/// A stretch of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Stage {
+    /// Before the first fault. The first signal is remembered, a second one ends the process.
+    Preparing,
+    /// Whoever follows the run hears every signal.
+    Tracing,
+    /// Results are put together and written. The first signal is remembered, a second one ends the
+    /// process.
+    Finishing,
+    /// All is written, or does not matter: the first signal ends the process.
+    Over,
+}
+
+impl Stage {
+    /// How many signals a stage takes without ending the process.
+    const fn patience(stage: u8) -> u32 {
+        const TRACING: u8 = Stage::Tracing as u8;
+        const OVER: u8 = Stage::Over as u8;
+        match stage {
+            TRACING => u32::MAX,
+            OVER => 0,
+            _ => 1,
+        }
+    }
+}
+
+static STAGE: AtomicU8 = AtomicU8::new(Stage::Preparing as u8);
+/// Signals since the stage began.
+static IN_STAGE: AtomicU32 = AtomicU32::new(0);
+/// Signals since the start.
+static IN_ALL: AtomicU32 = AtomicU32::new(0);
+static LAST: AtomicI32 = AtomicI32::new(0);
+/// A bit for each signal that came from the kernel the last time.
+static FROM_KERNEL: AtomicU32 = AtomicU32::new(0);
+
+/// Starts to listen, once, and returns the signals that are heard.
+///
+/// # Errors
+/// If the kernel does not take a handler.
+pub fn listen() -> io::Result<&'static [Signal]> {
+    static HEARD: OnceLock<Vec<Signal>> = OnceLock::new();
+    if let Some(heard) = HEARD.get() {
+        return Ok(heard);
+    }
+    let mut heard = Vec::new();
+    for signal in ENDING {
+        if is_ignored(signal)? {
+            continue;
+        }
+        let action = move |info: &libc::siginfo_t| hear(signal, info.si_code);
+        // SAFETY: `hear` keeps to atomic variables and async-signal-safe functions, and does not panic.
+        unsafe { signal_hook_registry::register_sigaction(signal as libc::c_int, action) }?;
+        heard.push(signal);
+    }
+    Ok(HEARD.get_or_init(|| heard))
+}
+
+fn is_ignored(signal: Signal) -> Result<bool, Errno> {
+    // SAFETY: a zeroed `sigaction` is valid, and this call only fills it in.
+    let action = unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        Errno::result(libc::sigaction(
+            signal as libc::c_int,
+            ptr::null(),
+            &raw mut action,
+        ))?;
+        action
+    };
+    Ok(action.sa_sigaction == libc::SIG_IGN)
+}
+
+/// The handler.
+fn hear(signal: Signal, code: libc::c_int) {
+    const SI_KERNEL: libc::c_int = 0x80;
+    let number = signal as libc::c_int;
+    let bit = 1 << number;
+    if code == SI_KERNEL {
+        FROM_KERNEL.fetch_or(bit, SeqCst);
+    } else {
+        FROM_KERNEL.fetch_and(!bit, SeqCst);
+    }
+    LAST.store(number, SeqCst);
+    IN_ALL.fetch_add(1, SeqCst);
+    if IN_STAGE.fetch_add(1, SeqCst) >= Stage::patience(STAGE.load(SeqCst)) {
+        // SAFETY: `_exit` is async-signal-safe and does not return.
+        unsafe { libc::_exit(128 + number) }
+    }
+}
+
+/// Enters a stage, and returns the last signal of the one before, if there was any.
+pub fn enter(stage: Stage) -> Option<Signal> {
+    STAGE.store(stage as u8, SeqCst);
+    (IN_STAGE.swap(0, SeqCst) > 0)
+        .then(|| Signal::try_from(LAST.load(SeqCst)).ok())
+        .flatten()
+}
+
+/// Returns whether an end was asked for since the stage began.
+#[must_use]
+pub fn asked() -> bool {
+    IN_STAGE.load(SeqCst) > 0
+}
+
+/// Returns how many signals were heard since the start.
+#[must_use]
+pub fn count() -> u32 {
+    IN_ALL.load(SeqCst)
+}
+
+/// Returns whether the whole process group got the signal, too, as far as that can be told: the kernel
+/// sends one for a key or a closed terminal to the group. SIGINT sent by a process is taken for such a
+/// key as well: whoever sends it to one process of a pipeline mostly sends it to all.
+#[must_use]
+pub fn reached_group(signal: Signal) -> bool {
+    signal == Signal::SIGINT || FROM_KERNEL.load(SeqCst) & 1 << signal as libc::c_int != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_while_tracing_any_number_of_signals_is_heard() {
+        let patience = |stage| Stage::patience(stage as u8);
+        assert_eq!(patience(Stage::Preparing), 1);
+        assert_eq!(patience(Stage::Tracing), u32::MAX);
+        assert_eq!(patience(Stage::Finishing), 1);
+        assert_eq!(patience(Stage::Over), 0);
+    }
+}
