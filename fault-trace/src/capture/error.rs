@@ -8,11 +8,9 @@ use fault_trace_common::Hook;
 /// Why faults could not be captured.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
-    #[error("the eBPF programs cannot be loaded; `fault-trace doctor` tells what is missing")]
+    #[error("the eBPF programs cannot be loaded")]
     Load(#[source] Box<EbpfError>),
-    #[error(
-        "the kernel refused the eBPF program {program}; `fault-trace doctor` tells what is missing"
-    )]
+    #[error("the kernel refused the eBPF program {program}")]
     Program {
         program: &'static str,
         #[source]
@@ -29,21 +27,25 @@ pub enum CaptureError {
         #[source]
         source: io::Error,
     },
+    #[error("cannot load the eBPF program {program}")]
+    Short {
+        program: &'static str,
+        /// Of memory or descriptors.
+        #[source]
+        source: io::Error,
+    },
     #[error("the eBPF object has no {kind} {name}")]
     Missing {
         kind: &'static str,
         name: &'static str,
     },
-    #[error("cannot attach to {}; `fault-trace doctor` tells what is missing", .hook.info().name)]
+    #[error("cannot attach to {}", .hook.info().name)]
     Attach {
         hook: Hook,
         #[source]
         source: Box<ProgramError>,
     },
-    #[error(
-        "cannot open the perf event {} on CPU {cpu}; `fault-trace doctor` tells what is missing",
-        .hook.info().name
-    )]
+    #[error("cannot open the perf event {} on CPU {cpu}", .hook.info().name)]
     PerfEvent {
         hook: Hook,
         cpu: u32,
@@ -79,6 +81,11 @@ impl CaptureError {
     /// The kernel did not take a program: for want of privileges, or its verifier refused it.
     pub(super) fn refused(program: &'static str, source: ProgramError) -> Self {
         match source {
+            // The log, if there is one, tells of a program that passed.
+            ProgramError::LoadError { io_error, .. } if is_shortage(&io_error) => Self::Short {
+                program,
+                source: io_error,
+            },
             ProgramError::LoadError {
                 io_error,
                 verifier_log,
@@ -98,6 +105,10 @@ impl CaptureError {
     /// it cannot.
     #[must_use]
     pub fn optional_hooks(&self) -> Vec<Hook> {
+        // It would be lacking anywhere else as well.
+        if self.io_error().is_some_and(is_shortage) {
+            return Vec::new();
+        }
         let refused: Vec<Hook> = match self {
             Self::Attach { hook, .. } => vec![*hook],
             // The verifier says EACCES, too.
@@ -122,15 +133,42 @@ impl CaptureError {
     /// Whether privileges are what is missing.
     #[must_use]
     pub fn is_permission(&self) -> bool {
+        self.io_error()
+            .is_some_and(|io| io.kind() == io::ErrorKind::PermissionDenied)
+    }
+
+    /// Returns the kernel's error, if that is what it was.
+    #[must_use]
+    pub fn io_error(&self) -> Option<&io::Error> {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
-            if let Some(io) = error.downcast_ref::<io::Error>() {
-                return io.kind() == io::ErrorKind::PermissionDenied;
+            // Those that stand for another error do not show it among their causes.
+            let boxed = error.downcast_ref::<Box<ProgramError>>();
+            let program = error.downcast_ref().or_else(|| boxed.map(|error| &**error));
+            let transparent = match program {
+                Some(ProgramError::IOError(io) | ProgramError::MapError(MapError::IoError(io))) => {
+                    Some(io)
+                }
+                _ => match error.downcast_ref::<MapError>() {
+                    Some(MapError::IoError(io)) => Some(io),
+                    _ => None,
+                },
+            };
+            if let Some(io) = error.downcast_ref::<io::Error>().or(transparent) {
+                return Some(io);
             }
             cause = error.source();
         }
-        false
+        None
     }
+}
+
+/// Whether the kernel lacks memory or descriptors, of which no program is the cause.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOMEM | libc::EMFILE | libc::ENFILE)
+    )
 }
 
 /// The hooks whose program this is.
@@ -163,6 +201,18 @@ mod tests {
         assert_eq!(reclaim.optional_hooks().len(), 3);
         assert!(reclaim.kernels_reason().contains("Permission denied"));
         assert!(refused("page_fault_user").optional_hooks().is_empty());
+    }
+
+    #[test]
+    fn what_is_short_is_not_taken_for_a_missing_hook() {
+        for errno in [libc::EMFILE, libc::ENFILE, libc::ENOMEM] {
+            let error = CaptureError::Attach {
+                hook: Hook::DirectReclaimBegin,
+                source: Box::new(ProgramError::IOError(io::Error::from_raw_os_error(errno))),
+            };
+            assert!(error.optional_hooks().is_empty(), "{error:?}");
+            assert_eq!(error.io_error().and_then(io::Error::raw_os_error), Some(errno));
+        }
     }
 
     #[test]

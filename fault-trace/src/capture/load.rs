@@ -4,7 +4,11 @@ use std::{
     collections::HashMap, iter, num::NonZeroUsize, panic::resume_unwind, sync::Mutex, thread,
 };
 
-use aya::{Ebpf, EbpfLoader, programs::Program};
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Array, Stack},
+    programs::Program,
+};
 use fault_trace_common::{
     Hook, Hooks,
     hooks::Attach,
@@ -14,7 +18,7 @@ use fault_trace_common::{
     },
 };
 
-use super::{Capture, CaptureError, Settings, TargetKind};
+use super::{Capture, CaptureError, SMALL_TABLES, Settings, TargetKind, totals};
 use crate::options::CallGraph;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fault-trace-ebpf"));
@@ -33,9 +37,17 @@ pub(super) fn load(settings: &Settings) -> Result<Capture, CaptureError> {
         // The map exists whether it is used or not: let it be small.
         loader.map_max_entries("STACKS_SENT", 1);
     }
+    if settings.small_tables {
+        for name in ["THREADS", "FREE_SLOTS", "PROCESSES", "TARGETS"] {
+            loader.map_max_entries(name, SMALL_TABLES);
+        }
+    }
     let mut ebpf = loader
         .load(OBJECT)
         .map_err(|source| CaptureError::Load(Box::new(source)))?;
+    if settings.small_tables {
+        bound_slots(&mut ebpf)?;
+    }
     load_programs(&mut ebpf, hooks)?;
     Ok(Capture {
         ebpf,
@@ -43,6 +55,17 @@ pub(super) fn load(settings: &Settings) -> Result<Capture, CaptureError> {
         raw: Vec::new(),
         events: Vec::new(),
     })
+}
+
+/// Hands out the slots of small tables as free ones, for the programs would go on to others.
+fn bound_slots(ebpf: &mut Ebpf) -> Result<(), CaptureError> {
+    let failed = |name| move |source| CaptureError::Map { name, source };
+    let mut free: Stack<_, u32> = totals::map_mut(ebpf, "FREE_SLOTS")?;
+    for slot in (1..SMALL_TABLES).rev() {
+        free.push(&slot, 0).map_err(failed("FREE_SLOTS"))?;
+    }
+    let mut next: Array<_, u64> = totals::map_mut(ebpf, "NEXT_SLOT")?;
+    next.set(0, &u64::MAX, 0).map_err(failed("NEXT_SLOT"))
 }
 
 /// The hooks to try, less those that this kernel has but that would mislead.

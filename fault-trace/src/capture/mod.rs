@@ -109,7 +109,12 @@ pub struct Settings {
     pub hooks: Hooks,
     /// How stacks are taken, if they are.
     pub stacks: Option<CallGraph>,
+    /// Room for fewer threads, processes and targets, [`SMALL_TABLES`] each, for want of memory.
+    pub small_tables: bool,
 }
+
+/// Threads, processes and targets that small tables hold.
+pub const SMALL_TABLES: u32 = 1 << 12;
 
 /// Loaded and attached programs. Dropping it detaches them, as does the death of the process.
 pub struct Capture {

@@ -8,7 +8,10 @@ use super::{chunks::Chunks, fragments::Fragments, hex};
 use crate::{
     analysis::{Tables, tables::mapping_name},
     model::{Fault, Field, Fields},
-    render::csv::text,
+    render::{
+        csv::text,
+        short::{short, short_text},
+    },
 };
 
 const HEADER: [&str; 22] = [
@@ -115,7 +118,7 @@ impl<'a, W: Write> CsvWriter<'a, W> {
         number(out, fault.tid);
         let comm = tables.comm(fault.pid, fault.tid, fault.time_ns);
         let comm = comm.unwrap_or_default();
-        out.extend_from_slice(self.comms.get(comm, |out| cells(out, &[text(comm)]))?);
+        out.extend_from_slice(self.comms.get(comm, |out| cells(out, &[text(&short(comm.into()))]))?);
         out.push(b',');
         number(out, fault.cpu);
         name(out, fault.mode());
@@ -151,7 +154,7 @@ impl<'a, W: Write> CsvWriter<'a, W> {
         match fault.mapping_id.zip(mapping) {
             None => out.extend_from_slice(b",,"),
             Some((id, row)) => {
-                let name = |out: &mut _| cells(out, &[text(&mapping_name(row))]);
+                let name = |out: &mut _| cells(out, &[text(&short(mapping_name(row)))]);
                 out.extend_from_slice(self.mappings.get(&id, name)?);
                 out.push(b',');
                 number(out, row.offset_of(fault.address));
@@ -194,11 +197,11 @@ fn name(out: &mut Vec<u8>, name: &str) {
 /// The function, its module and its source.
 fn location(out: &mut Vec<u8>, tables: &Tables, id: u32) -> io::Result<()> {
     let frame = tables.innermost(id);
-    let source = frame.source().unwrap_or_default();
-    let (name, module) = (frame.name(), frame.module);
+    let source = short_text(frame.source().unwrap_or_default().into());
+    let (name, module) = (short_text(frame.name()), short(frame.module.into()));
     cells(
         out,
-        &[text(name.as_bytes()), text(module), text(source.as_bytes())],
+        &[text(name.as_bytes()), text(&module), text(source.as_bytes())],
     )
 }
 

@@ -164,6 +164,9 @@ const fn colour(family: Family) -> Color {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use quick_xml::{Reader, events::Event};
+
     use super::*;
     use crate::analysis::{FaultFilter, Folder, sample, view::made_up};
 
@@ -221,6 +224,68 @@ mod tests {
             graph.contains("30 faults before, 69 faults after"),
             "{graph}"
         );
+    }
+
+    /// One stack of one function of this name.
+    fn of_name(name: &str) -> Folded {
+        Folded {
+            names: vec![name.to_owned()],
+            stacks: vec![(Box::new([0]), 7)],
+            ..Folded::default()
+        }
+    }
+
+    /// The texts of the titles in a graph, by a reader of XML.
+    fn titles(graph: &str) -> Vec<String> {
+        let mut reader = Reader::from_str(graph);
+        let (mut titles, mut title) = (Vec::new(), None);
+        loop {
+            match reader.read_event().expect("it is XML") {
+                Event::Eof => return titles,
+                Event::Start(tag) if tag.name().as_ref() == b"title" => title = Some(String::new()),
+                Event::End(tag) if tag.name().as_ref() == b"title" => titles.extend(title.take()),
+                Event::Text(text) => {
+                    let text = text.decode().expect("it is UTF-8");
+                    title = title.map(|title| title + &text);
+                }
+                Event::GeneralRef(reference) => {
+                    let char = match reference.resolve_char_ref().expect("a reference") {
+                        Some(char) => char.to_string(),
+                        None => {
+                            let name = reference.decode().expect("it is UTF-8");
+                            let named = quick_xml::escape::resolve_predefined_entity(&name);
+                            named.expect("a name that XML knows").to_owned()
+                        }
+                    };
+                    title = title.map(|title| title + &char);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether XML 1.0 allows a character (its production 2, Char).
+    fn is_xml(char: char) -> bool {
+        matches!(char, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_gives_xml_that_tells_it(name in any::<String>(), odd in any::<char>(), title in any::<Vec<u8>>()) {
+            let name = format!("{name}{odd}\u{fffe}\u{1}<&>\"']]>");
+            let folded = of_name(&name);
+            let line = folded::lines(&folded).next().expect("a line");
+            let (shown, _) = line.rsplit_once(' ').expect("a weight");
+            let title = crate::render::sanitize(&title);
+            let mut out = Vec::new();
+            flamegraph(&title, &folded, Weight::Count, &mut out).expect("it is drawn");
+            let graph = String::from_utf8(out).expect("SVG is UTF-8");
+            prop_assert!(graph.chars().all(is_xml));
+            prop_assert!(!graph.contains(|char: char| char != '\n' && char != '\t' && !crate::render::sanitize::is_plain(char)));
+            let expected = format!("{shown} (7 faults, 100.00%)");
+            let titles = titles(&graph);
+            prop_assert!(titles.contains(&expected), "{expected:?} {titles:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use crate::{analysis::Folded, render::sanitize};
+use crate::{
+    analysis::Folded,
+    render::{sanitize, short::short_text},
+};
 
 /// Writes the stacks in order.
 ///
@@ -30,7 +33,8 @@ pub(super) fn lines(folded: &Folded) -> impl Iterator<Item = String> {
 
 /// A frame as it stands in a line.
 fn name(frame: &str) -> String {
-    let name = sanitize(frame.trim().as_bytes()).replace(';', ":");
+    let frame = short_text(frame.trim().into());
+    let name = sanitize(frame.as_bytes()).replace(';', ":");
     match name.strip_prefix('#') {
         Some(rest) => format!("\\x23{rest}"),
         None if name.is_empty() => "[unknown]".to_owned(),

@@ -15,6 +15,10 @@ use super::{chunks::Chunks, fragments::Fragments, hex};
 use crate::{
     analysis::{Tables, tables::mapping_name},
     model::Fault,
+    render::{
+        json,
+        short::{short, short_text},
+    },
 };
 
 /// Writes faults as JSON lines, in chunks. Call [`JsonlWriter::finish`] at the end.
@@ -70,7 +74,7 @@ impl<'a, W: Write> JsonlWriter<'a, W> {
         number(out, ",\"tid\":", fault.tid);
         let comm = self.tables.comm(fault.pid, fault.tid, fault.time_ns);
         // U+FFFD stands for what is not UTF-8.
-        value(out, ",\"comm\":", &comm.map(String::from_utf8_lossy))?;
+        value(out, ",\"comm\":", &comm.map(|comm| lossy(comm.into())))?;
         number(out, ",\"cpu\":", fault.cpu);
         name(out, ",\"mode\":", fault.mode());
         name(out, ",\"access\":", fault.access().name());
@@ -158,7 +162,7 @@ fn address(out: &mut Vec<u8>, key: &str, address: Option<u64>) {
 /// Somebody else's text.
 fn value(out: &mut Vec<u8>, key: &str, value: &impl Serialize) -> io::Result<()> {
     out.extend_from_slice(key.as_bytes());
-    Ok(serde_json::to_writer(out, value)?)
+    Ok(json::write(out, value)?)
 }
 
 /// The phases that took time, of faults that were not the CPU's all the time.
@@ -198,13 +202,12 @@ fn location(out: &mut Vec<u8>, tables: &Tables, id: u32) -> io::Result<()> {
         return Ok(());
     }
     let frame = tables.innermost(id);
-    value(out, ",\"symbol\":", &frame.name())?;
+    value(out, ",\"symbol\":", &short_text(frame.name()))?;
     if !frame.module.is_empty() {
-        let module = String::from_utf8_lossy(frame.module);
-        value(out, ",\"module\":", &module)?;
+        value(out, ",\"module\":", &lossy(frame.module.into()))?;
     }
     match frame.source() {
-        Some(source) => value(out, ",\"source\":", &source),
+        Some(source) => value(out, ",\"source\":", &short_text(source.into())),
         None => Ok(()),
     }
 }
@@ -238,15 +241,15 @@ fn stack(
 fn names(out: &mut Vec<u8>, tables: &Tables, location: u32) -> io::Result<()> {
     let mut before = "";
     for frame in tables.frames(location) {
-        value(out, before, &frame.name())?;
+        value(out, before, &short_text(frame.name()))?;
         before = ",";
     }
     Ok(())
 }
 
-/// Text, with U+FFFD for what is not UTF-8.
+/// A name as text, with U+FFFD for what is not UTF-8.
 fn lossy(name: Cow<'_, [u8]>) -> Cow<'_, str> {
-    match name {
+    match short(name) {
         Cow::Borrowed(name) => String::from_utf8_lossy(name),
         Cow::Owned(name) => Cow::Owned(String::from_utf8_lossy(&name).into_owned()),
     }

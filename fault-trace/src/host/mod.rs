@@ -15,6 +15,7 @@ pub mod huge;
 pub mod kernel;
 pub mod launch;
 pub mod limits;
+pub mod memory;
 pub mod numa;
 pub mod privileges;
 pub mod proc;

@@ -132,7 +132,7 @@ pub fn json(
         classes: support.map(|support| support.classes.as_slice()),
         calibration,
     };
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
+    super::json::pretty(&document)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{
     sanitize::sanitize,
+    short::{short, short_text},
     style::{Paint, Style},
     units,
 };
@@ -54,7 +55,7 @@ pub fn line_header(options: LineOptions) -> String {
 pub fn line(fault: &Fault, comm: &[u8], place: Place<'_>, options: LineOptions) -> String {
     let style = options.style;
     let time_us = fault.time_ns.saturating_sub(options.base_ns) / 1000;
-    let task = format!("{}/{}", sanitize(comm), fault.tid);
+    let task = format!("{}/{}", sanitize(&short(comm.into())), fault.tid);
     let class = format!("{:<CLASS_WIDTH$}", fault.class.name());
     let latency = match fault.latency_ns {
         Some(ns) => units::duration_aligned(ns),
@@ -78,11 +79,15 @@ pub fn line(fault: &Fault, comm: &[u8], place: Place<'_>, options: LineOptions) 
     );
     if let Some(mapping) = place.mapping {
         let name = mapping_name(mapping);
-        let name = sanitize(file_name(&name));
+        let name = short(file_name(&name).into());
+        let name = sanitize(&name);
         let _ = write!(line, "  {name}+{:#x}", mapping.offset_of(fault.address));
     }
     let _ = match (place.function, fault.ip) {
-        (Some(function), _) => write!(line, "  ← {}", sanitize(function.name().as_bytes())),
+        (Some(function), _) => {
+            let name = short_text(function.name());
+            write!(line, "  ← {}", sanitize(name.as_bytes()))
+        }
         (None, 0) => Ok(()),
         (None, ip) => write!(line, "  ← {ip:#x}"),
     };

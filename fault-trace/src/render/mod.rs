@@ -14,6 +14,7 @@ pub mod markdown;
 mod phases;
 mod processes;
 pub mod sanitize;
+pub mod short;
 pub mod slowest;
 pub mod style;
 pub mod summary;

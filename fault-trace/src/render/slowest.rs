@@ -6,6 +6,7 @@ use super::{
     SummaryOptions,
     csv::{CsvError, text, write},
     headline,
+    markdown::escape,
     sanitize::sanitize,
     style::Paint,
     table::cut,
@@ -213,14 +214,11 @@ pub fn csv(slowest: &[SlowFault]) -> Result<Vec<u8>, CsvError> {
 /// The faults as a Markdown table.
 #[must_use]
 pub fn markdown(slowest: &[SlowFault]) -> String {
-    let line = |cells: &[String]| {
-        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-        format!("| {} |\n", cells.join(" | "))
-    };
-    let mut out = line(&HEADER.map(str::to_owned));
-    out += &line(&HEADER.map(|_| "---".to_owned()));
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let mut out = line(HEADER.map(str::to_owned).to_vec());
+    out += &format!("|{}\n", " --- |".repeat(HEADER.len()));
     for fault in slowest {
-        out += &line(&cells(fault));
+        out += &line(cells(fault).iter().map(|cell| escape(cell)).collect());
     }
     out
 }

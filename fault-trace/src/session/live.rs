@@ -14,6 +14,7 @@ use super::{
     prepare::{self, Prepared},
     refiner::Refiner,
     spaces::Following,
+    shortage,
     tracee::Tracee,
 };
 use crate::{
@@ -165,7 +166,10 @@ async fn run_async(
     let outcome = outcome
         .and_then(|()| source.drain(&mut run.undecodable, sink))
         .and_then(|()| {
-            source.batch.extend(source.refiner.symbols());
+            match shortage::of_names() {
+                None => source.batch.extend(source.refiner.symbols()),
+                Some(why) => run.notes.push(why),
+            }
             sink.events(&mut source.batch, true)
         });
     source.refiner.finish(&mut run);

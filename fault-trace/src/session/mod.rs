@@ -12,6 +12,7 @@ mod progress;
 mod record;
 mod recorded;
 mod refiner;
+mod shortage;
 mod spaces;
 mod stat;
 mod stdout;

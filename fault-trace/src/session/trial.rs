@@ -3,7 +3,10 @@
 use anyhow::Context as _;
 use fault_trace_common::{Hook, Hooks};
 
-use super::prepare::{not_allowed, online_cpus};
+use super::{
+    prepare::{explained, online_cpus},
+    shortage,
+};
 use crate::{
     capture::{self, Capture, Selection, Settings, TargetKind},
     host::{
@@ -20,7 +23,7 @@ use crate::{
 pub(super) struct Trial {
     pub(super) capture: Capture,
     pub(super) support: Support,
-    /// What was refused, for people.
+    /// What was refused or made smaller, for people.
     pub(super) refusals: Vec<String>,
 }
 
@@ -50,12 +53,14 @@ pub(super) fn settings(system: &System) -> anyhow::Result<Settings> {
         kernel: (version.major, version.minor),
         hooks: Hooks::ALL,
         stacks: None,
+        small_tables: false,
     })
 }
 
 /// Loads and attaches. Nothing counts before [`Capture::start`].
 pub(super) fn load(mut settings: Settings, system: &System) -> anyhow::Result<Trial> {
     let cpus = online_cpus()?;
+    let shortage = shortage::fit(&mut settings)?;
     settings.hooks = checks::worth_trying(&system.facts, settings.hooks);
     let mut refused: Vec<(Hook, String)> = Vec::new();
     loop {
@@ -65,7 +70,7 @@ pub(super) fn load(mut settings: Settings, system: &System) -> anyhow::Result<Tr
             Ok(capture) => {
                 return Ok(Trial {
                     support: support(system, capture.hooks(), &refused),
-                    refusals: refused.iter().map(note).collect(),
+                    refusals: refused.iter().map(note).chain(shortage).collect(),
                     capture,
                 });
             }
@@ -73,7 +78,7 @@ pub(super) fn load(mut settings: Settings, system: &System) -> anyhow::Result<Tr
         };
         let hooks = error.optional_hooks();
         if hooks.is_empty() {
-            return Err(not_allowed(error));
+            return Err(explained(error, Some(&settings)));
         }
         for hook in hooks {
             settings.hooks = settings.hooks.without(hook);

@@ -125,11 +125,11 @@ fn cells(subject: &Subject) -> Vec<String> {
             truncated,
             frames,
         } => {
-            let functions: Vec<&str> = frames.iter().map(|frame| &*frame.function).collect();
+            let functions = frames.iter().map(|frame| text(frame.function.as_bytes()));
             vec![
                 number(*stack_id),
                 truncated.to_string(),
-                text(functions.join(";").as_bytes()).into_owned(),
+                functions.collect::<Vec<_>>().join(";"),
             ]
         }
         Subject::File(file) => vec![

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{columns, figures};
 use crate::{
     analysis::{View, view::Figures},
-    render::{table::Cell, units::count},
+    render::{markdown::escape, table::Cell, units::count},
 };
 
 /// No name is cut in Markdown.
@@ -47,7 +47,7 @@ pub fn view(view: &View) -> String {
 fn line(out: &mut String, keys: Vec<Cell>, figures: &Figures, view: &View) {
     out.push('|');
     for cell in keys.iter().chain(&figures::cells(figures, &view.total)) {
-        let text = cell.text.trim_end().replace('|', "\\|");
+        let text = escape(cell.text.trim());
         let _ = write!(out, " {text} |");
     }
     out.push('\n');

@@ -132,5 +132,6 @@ fn hostile_names_are_shown_as_escapes() {
     };
     let text = view(&Report::new(&sample::database()), &made, options);
     assert!(text.contains(r"/tmp/\x1b[2J|\n (deleted)"), "{text}");
-    assert!(markdown::view(&made).contains(r"/tmp/\x1b[2J\|\n (deleted)"));
+    let table = markdown::view(&made);
+    assert!(table.contains(r"/tmp/\\x1b\[2J\|\\n (deleted)"), "{table}");
 }
