@@ -13,6 +13,7 @@ pub mod decode;
 pub mod exit;
 pub mod explain;
 pub mod export;
+pub mod folder;
 pub mod guarded;
 pub mod host;
 pub mod messages;

@@ -20,6 +20,7 @@ pub mod numa;
 pub mod privileges;
 pub mod proc;
 pub mod regions;
+pub mod rights;
 pub mod signals;
 pub mod symbols;
 pub mod touch;
