@@ -13,6 +13,7 @@ use super::{
 use crate::model::{
     Accounting, Calibration, Loss, Passed, ProcessTotals, Run, ThreadTotals,
     accounting::{ended, knows_off_cpu, knows_passed, losses, unexplained},
+    damage::DamagedFile,
     run::{Host, RunOptions},
     totals::KernelCounts,
 };
@@ -42,6 +43,9 @@ pub struct Report {
     pub losses: Vec<Loss>,
     /// What degraded the run, for people.
     pub notes: Vec<String>,
+    /// The files of the recording that are damaged, where there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<DamagedFile>,
     /// What the faults cost of the run.
     pub cost: Cost,
     /// What faults cost on this machine, where that was measured with the run.
@@ -151,6 +155,7 @@ impl Report {
             accounting: Accounting::new(run),
             losses: losses(run),
             notes: run.notes.clone(),
+            damaged: Vec::new(),
             cost: Cost::new(run, &total),
             estimate: calibration.and_then(|measured| Estimate::new(&total, measured)),
             calibration: calibration.cloned(),

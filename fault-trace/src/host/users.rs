@@ -1,11 +1,6 @@
-//! The user behind sudo, as whom a launched command runs.
+//! The user behind sudo, as whom a launched command runs and files are written.
 
-use std::{
-    env,
-    ffi::CString,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{env, ffi::CString, path::PathBuf};
 
 use nix::unistd::{Gid, Uid, User, getgrouplist};
 
@@ -33,19 +28,6 @@ impl Identity {
             return Ok(None);
         };
         Self::of(uid, gid).map(Some)
-    }
-
-    /// Makes the user the owner of a directory and of everything in it.
-    ///
-    /// # Errors
-    /// If it cannot be read or may not be given away.
-    pub fn own(&self, path: &Path) -> io::Result<()> {
-        if path.is_dir() {
-            for entry in fs::read_dir(path)? {
-                self.own(&entry?.path())?;
-            }
-        }
-        std::os::unix::fs::lchown(path, Some(self.uid), Some(self.gid))
     }
 
     /// The user with this id, and `gid` as the group.

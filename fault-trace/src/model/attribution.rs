@@ -167,6 +167,12 @@ pub struct LocationRow {
 }
 
 impl LocationRow {
+    /// Bytes of the row beyond its own.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.module.len() + self.build_id.len()
+    }
+
     /// The row of a place that was first seen at `address` of the process `pid`.
     #[must_use]
     pub fn new(id: u32, pid: u32, address: u64, place: &CodePlace) -> Self {
@@ -300,6 +306,12 @@ pub struct SymbolRow {
 }
 
 impl SymbolRow {
+    /// Bytes of the row beyond its own.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.function.len() + self.source_file.as_ref().map_or(0, String::len)
+    }
+
     /// The rows of a location with these functions, innermost first.
     pub fn of(location_id: u32, frames: &[Frame]) -> impl Iterator<Item = Self> {
         (0..).zip(frames).map(move |(depth, frame)| Self {

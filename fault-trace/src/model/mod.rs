@@ -7,6 +7,7 @@ pub mod calibration;
 pub mod cause;
 pub mod code;
 pub mod coverage;
+pub mod damage;
 pub mod event;
 pub mod fields;
 pub mod interner;

@@ -30,8 +30,8 @@ pub enum RecordingError {
         path.display()
     )]
     Newer { path: PathBuf, format: u32 },
-    #[error("{} is damaged: {reason}; the other files of the recording stay readable", path.display())]
-    Damaged { path: PathBuf, reason: String },
+    #[error("{} is damaged: {reason}", path.display())]
+    Description { path: PathBuf, reason: String },
     #[error("nothing more can be recorded: an earlier write failed")]
     Stopped,
     #[error("the thread that writes the recording panicked; please report this")]
@@ -62,13 +62,6 @@ impl RecordingError {
                 path: path.to_owned(),
                 cause,
             },
-        }
-    }
-
-    pub(super) fn damaged(path: &Path, reason: impl ToString) -> Self {
-        Self::Damaged {
-            path: path.to_owned(),
-            reason: reason.to_string(),
         }
     }
 }

@@ -1,18 +1,21 @@
 //! `recording.json`: the format's version and the run.
 
 use std::{
-    fs,
-    io::{ErrorKind, Write},
+    ffi::OsStr,
+    io::{self, ErrorKind, Read as _, Write as _},
     path::Path,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{FORMAT, RecordingError, files};
-use crate::model::Run;
+use super::{FORMAT, RecordingError, files::ignore_missing};
+use crate::{folder::Folder, model::Run};
 
 pub(super) const NAME: &str = "recording.json";
 pub(super) const TEMPORARY_NAME: &str = "recording.json.tmp";
+
+/// Bound of the file's size. One with totals of 65,536 processes and as many threads takes 40 MB.
+const MAX_BYTES: u64 = 64 << 20;
 
 #[derive(Serialize)]
 struct Written<'a> {
@@ -34,9 +37,8 @@ struct Read {
 }
 
 /// Writes or replaces the file in one step and syncs it.
-pub(super) fn write(recording: &Path, run: &Run) -> Result<(), RecordingError> {
-    let path = recording.join(NAME);
-    let temporary = files::temporary(&path);
+pub(super) fn write(recording: &Folder, run: &Run) -> Result<(), RecordingError> {
+    let temporary = recording.path().join(TEMPORARY_NAME);
     let failed = || RecordingError::io("write", &temporary);
     let manifest = Written {
         format: FORMAT,
@@ -45,49 +47,81 @@ pub(super) fn write(recording: &Path, run: &Run) -> Result<(), RecordingError> {
     let mut text = serde_json::to_vec(&manifest).map_err(|error| failed()(error.into()))?;
     text.push(b'\n');
     // What an earlier write that failed has left behind.
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed()(error)),
-        _ => {}
-    }
-    let mut file = files::create_file(&temporary)?;
+    ignore_missing(recording.remove_file(OsStr::new(TEMPORARY_NAME))).map_err(failed())?;
+    let mut file = recording
+        .create_file(OsStr::new(TEMPORARY_NAME))
+        .map_err(RecordingError::io("create", &temporary))?;
     file.write_all(&text)
         .and_then(|()| file.sync_all())
         .map_err(failed())?;
-    fs::rename(&temporary, &path).map_err(RecordingError::io("replace", &path))
+    recording
+        .rename(OsStr::new(TEMPORARY_NAME), OsStr::new(NAME))
+        .map_err(RecordingError::io("replace", &recording.path().join(NAME)))
+}
+
+/// Whether a path, of a file or a folder to be made, lies in a recording, or is one. Links are followed.
+pub fn is_within(path: &Path) -> bool {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // What is there already may be a link that leads elsewhere.
+    let found = path.canonicalize().or_else(|_| parent.canonicalize());
+    found.is_ok_and(|found| {
+        let mut folders = found.ancestors().filter(|path| path.is_dir());
+        folders.any(|path| Folder::open(path).is_ok_and(|folder| is_present(&folder)))
+    })
 }
 
 /// Whether the directory has a `recording.json` of this program, of whatever version.
-pub(super) fn is_present(recording: &Path) -> bool {
-    fs::read(recording.join(NAME))
-        .is_ok_and(|text| serde_json::from_slice::<Version>(&text).is_ok())
+pub(super) fn is_present(recording: &Folder) -> bool {
+    text(recording).is_ok_and(|text| serde_json::from_slice::<Version>(&text).is_ok())
 }
 
 /// Reads the run.
-pub(super) fn read(recording: &Path) -> Result<Run, RecordingError> {
-    let path = recording.join(NAME);
-    let text = match fs::read(&path) {
+pub(super) fn read(recording: &Folder) -> Result<Run, RecordingError> {
+    let path = recording.path().join(NAME);
+    let text = match text(recording) {
         Ok(text) => text,
-        Err(error)
-            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-                && recording.exists() =>
-        {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(RecordingError::NotARecording {
-                path: recording.to_owned(),
+                path: recording.path().to_owned(),
                 reason: format!("there is no {NAME} in it; give the directory that `record` wrote"),
             });
         }
         Err(error) => return Err(RecordingError::io("read", &path)(error)),
     };
-    let damaged = |error: serde_json::Error| RecordingError::damaged(&path, error);
+    let damaged = |error: serde_json::Error| RecordingError::Description {
+        path: path.clone(),
+        reason: error.to_string(),
+    };
     let Version { format } = serde_json::from_slice(&text).map_err(damaged)?;
     if format > FORMAT {
         return Err(RecordingError::Newer {
-            path: recording.to_owned(),
+            path: recording.path().to_owned(),
             format,
         });
     }
     let Read { run } = serde_json::from_slice(&text).map_err(damaged)?;
     Ok(run)
+}
+
+/// The file's text, if it is a regular file of a size that makes sense.
+fn text(recording: &Folder) -> io::Result<Vec<u8>> {
+    let file = recording.open_file(OsStr::new(NAME))?;
+    let too_large = |bytes| {
+        io::Error::other(format!(
+            "it has {bytes} bytes, more than any that record writes ({MAX_BYTES})"
+        ))
+    };
+    let bytes = file.metadata()?.len();
+    if bytes > MAX_BYTES {
+        return Err(too_large(bytes));
+    }
+    // It may grow meanwhile.
+    let mut text = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -17,16 +17,20 @@
 
 mod column;
 mod columns;
+mod compact;
 mod dictionary;
 mod error;
 mod files;
+mod inspection;
 mod manifest;
+mod place;
 mod pruning;
 mod reader;
 mod rows;
 mod runs;
 mod schema;
 mod segment;
+mod source;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -34,7 +38,9 @@ mod wanted;
 mod writer;
 
 pub use error::RecordingError;
-pub use reader::{Completeness, Damaged, Recording};
+pub use manifest::is_within;
+pub use place::{Place, Whereabouts};
+pub use reader::{Completeness, Recording};
 pub use rows::Rows;
 pub use segment::SEGMENT_ROWS;
 pub use thread::WriterThread;

@@ -1,19 +1,27 @@
 //! Opening a recording: the run, the segments, and what is missing.
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
+    ffi::OsStr,
+    io::ErrorKind,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
     RecordingError, files, manifest,
-    rows::{self, Rows},
+    rows::{Rows, SegmentFile},
     schema::{Row, TABLES},
     wanted::Wanted,
 };
-use crate::model::{
-    Fault, Run, TaskEvent,
-    attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
+use crate::{
+    folder::{FileId, Folder},
+    model::{
+        Fault, Run, TaskEvent,
+        attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
+        damage::DamagedFile,
+    },
 };
 
 /// A recording that can be read.
@@ -21,8 +29,10 @@ use crate::model::{
 pub struct Recording {
     pub run: Run,
     pub completeness: Completeness,
+    folder: Folder,
     /// The readable segments by the table's folder.
-    segments: HashMap<&'static str, Vec<PathBuf>>,
+    segments: HashMap<&'static str, Vec<SegmentFile>>,
+    damage: RefCell<Vec<DamagedFile>>,
 }
 
 /// How much of a run a recording holds.
@@ -42,25 +52,23 @@ pub struct Completeness {
     pub unfinished: Vec<PathBuf>,
     /// Segments that are gone: others have higher numbers.
     pub missing: u64,
-    /// Segments that cannot be read.
-    pub damaged: Vec<Damaged>,
-}
-
-/// A segment that cannot be read, and why.
-#[derive(Debug)]
-pub struct Damaged {
-    pub path: PathBuf,
-    pub error: RecordingError,
 }
 
 impl Recording {
     /// Reads `recording.json` and the end of every segment. A damaged segment is no error: see
-    /// [`Recording::completeness`].
+    /// [`Recording::damage`]. `path` may be a link; in the folder, none is followed.
     ///
     /// # Errors
     /// `path` is no recording, was made by a newer version, or cannot be read.
     pub fn open(path: &Path) -> Result<Self, RecordingError> {
-        let run = manifest::read(path)?;
+        let folder = Folder::open(path).map_err(|error| match error.kind() {
+            ErrorKind::NotADirectory => RecordingError::NotARecording {
+                path: path.to_owned(),
+                reason: "it is no directory; give the directory that `record` wrote".to_owned(),
+            },
+            _ => RecordingError::io("open", path)(error),
+        })?;
+        let run = manifest::read(&folder)?;
         let mut completeness = Completeness {
             complete: run.complete,
             counted_until_ns: run.stopped_ns,
@@ -69,11 +77,10 @@ impl Recording {
             recorded: run.totals.counts.recorded,
             unfinished: Vec::new(),
             missing: 0,
-            damaged: Vec::new(),
         };
-        let mut segments = HashMap::new();
+        let (mut segments, mut damage) = (HashMap::new(), Vec::new());
         for table in TABLES {
-            let (readable, rows) = completeness.table(path, table)?;
+            let (readable, rows) = completeness.table(&folder, table, &mut damage);
             completeness.segments += readable.len();
             if table == Fault::TABLE {
                 completeness.fault_rows = rows;
@@ -83,8 +90,51 @@ impl Recording {
         Ok(Self {
             run,
             completeness,
+            folder,
             segments,
+            damage: RefCell::new(damage),
         })
+    }
+
+    /// The files that turned out to be damaged so far, in the order in which they were met.
+    #[must_use]
+    pub fn damage(&self) -> Vec<DamagedFile> {
+        self.damage.borrow().clone()
+    }
+
+    /// Keeps in mind that a file turned out to be damaged, as [`Rows`] told. Of a file that was read
+    /// several times, the most rows count.
+    pub fn note_damage(&self, damaged: DamagedFile) {
+        let mut damage = self.damage.borrow_mut();
+        match damage.iter_mut().find(|known| known.file == damaged.file) {
+            Some(known) if known.rows < damaged.rows => *known = damaged,
+            Some(_) => {}
+            None => damage.push(damaged),
+        }
+    }
+
+    /// Whether the recording has the file: by this name or another, or the folder is one of its own.
+    ///
+    /// # Errors
+    /// The recording's folders cannot be read.
+    pub fn has(&self, file: FileId) -> std::io::Result<bool> {
+        if self.folder.identity()? == file || holds(&self.folder, file)? {
+            return Ok(true);
+        }
+        for table in TABLES {
+            if let Ok(folder) = self.folder.folder(OsStr::new(table))
+                && holds(&folder, file)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether the recording holds all that the kernel side wrote, as far as is known yet.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.completeness.notes().is_empty() && self.damage.borrow().is_empty()
     }
 
     /// The faults of the readable segments, in the order in which they were closed: their ends are in
@@ -97,7 +147,7 @@ impl Recording {
     /// The same, but only what is `wanted` of them, which is faster.
     #[must_use]
     pub fn faults_wanted(&self, wanted: Wanted) -> Rows<Fault> {
-        Rows::new(self.paths::<Fault>(), wanted)
+        Rows::new(self.files::<Fault>(), wanted)
     }
 
     /// The task events of the readable segments, in the order in which they came.
@@ -137,10 +187,10 @@ impl Recording {
     }
 
     fn rows<R: Row>(&self) -> Rows<R> {
-        Rows::new(self.paths::<R>(), Wanted::EVERYTHING)
+        Rows::new(self.files::<R>(), Wanted::EVERYTHING)
     }
 
-    fn paths<R: Row>(&self) -> Vec<PathBuf> {
+    fn files<R: Row>(&self) -> Vec<SegmentFile> {
         self.segments.get(R::TABLE).cloned().unwrap_or_default()
     }
 }
@@ -149,34 +199,50 @@ impl Completeness {
     /// Looks through a table's folder: its readable segments and their rows.
     fn table(
         &mut self,
-        recording: &Path,
+        recording: &Folder,
         table: &str,
-    ) -> Result<(Vec<PathBuf>, u64), RecordingError> {
-        let files = files::list(&recording.join(table))?;
+        damage: &mut Vec<DamagedFile>,
+    ) -> (Vec<SegmentFile>, u64) {
+        let opened = recording.folder(OsStr::new(table));
+        let listed = match opened {
+            // Older recordings lack what was added since.
+            Err(error) if error.kind() == ErrorKind::NotFound => return (Vec::new(), 0),
+            Err(error) => Err(RecordingError::io("open", &recording.path().join(table))(
+                error,
+            )),
+            Ok(folder) => files::list(&folder).map(|files| (folder, files)),
+        };
+        let (folder, files) = match listed {
+            Ok((folder, files)) => (Arc::new(folder), files),
+            Err(error) => {
+                let path = recording.path().join(table);
+                damage.push(DamagedFile {
+                    file: path.display().to_string(),
+                    rows: None,
+                    reason: error.to_string(),
+                });
+                return (Vec::new(), 0);
+            }
+        };
         self.unfinished.extend(files.unfinished);
         let (mut readable, mut rows, mut expected) = (Vec::new(), 0_u64, 0_u32);
-        for (number, path) in files.finished {
+        for (number, name) in files.finished {
             self.missing += u64::from(number.saturating_sub(expected));
             expected = number.saturating_add(1);
-            match rows::footer(&path) {
-                Ok((_, metadata)) => {
-                    let held = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
+            let folder = Arc::clone(&folder);
+            let file = SegmentFile { folder, name };
+            match file.footer() {
+                Ok((_, _, held)) => {
                     rows = held.saturating_add(rows);
-                    readable.push(path);
+                    readable.push(file);
                 }
-                Err(error) => self.damaged.push(Damaged { path, error }),
+                Err(damaged) => damage.push(damaged),
             }
         }
-        Ok((readable, rows))
+        (readable, rows)
     }
 
-    /// Whether the recording holds all that the kernel side wrote.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.notes().is_empty()
-    }
-
-    /// What is missing, a sentence each, for people; empty if nothing is.
+    /// What is missing beside what is damaged, a sentence each, for people; empty if nothing is.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let Self {
@@ -187,7 +253,6 @@ impl Completeness {
             recorded,
             unfinished,
             missing,
-            damaged,
         } = self;
         let mut notes = Vec::new();
         if !complete {
@@ -211,7 +276,16 @@ impl Completeness {
         if *missing != 0 {
             notes.push(format!("{missing} segments are gone"));
         }
-        notes.extend(damaged.iter().map(|damaged| damaged.error.to_string()));
         notes
     }
+}
+
+/// Whether a folder holds the file, or is the folder of the file's name.
+fn holds(folder: &Folder, file: FileId) -> std::io::Result<bool> {
+    if folder.identity()? == file {
+        return Ok(true);
+    }
+    let names = folder.names()?;
+    let mut found = names.iter().filter_map(|name| folder.look(name).ok());
+    Ok(found.any(|(_, found)| found == file))
 }

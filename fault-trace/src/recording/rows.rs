@@ -1,10 +1,6 @@
 //! Reading the rows of a table back, segment by segment.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{ffi::OsString, sync::Arc};
 
 use arrow_schema::{Field, Schema};
 use parquet::{
@@ -15,16 +11,20 @@ use parquet::{
             ParquetRecordBatchReaderBuilder,
         },
     },
-    errors::ParquetError,
     file::metadata::{ParquetMetaData, ParquetMetaDataReader},
 };
 
 use super::{
-    FORMAT, FORMAT_KEY, RecordingError, pruning,
+    FORMAT, FORMAT_KEY, RecordingError, inspection, pruning,
     schema::{self, Row},
+    source::Source,
     wanted::Wanted,
 };
-use crate::{guarded, model::Fields};
+use crate::{
+    folder::Folder,
+    guarded,
+    model::{Fields, damage::DamagedFile},
+};
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 8192;
@@ -33,7 +33,7 @@ const BATCH_ROWS: usize = 8192;
 ///
 /// A segment that turns out to be damaged yields one error, and reading goes on with the next one.
 pub struct Rows<R> {
-    segments: std::vec::IntoIter<PathBuf>,
+    segments: std::vec::IntoIter<SegmentFile>,
     wanted: Wanted,
     open: Option<OpenSegment>,
     /// The rows of the last batch; those of the next are written over them.
@@ -44,13 +44,22 @@ pub struct Rows<R> {
     passed_over: u64,
 }
 
+/// A segment by its name in the folder of its table.
+#[derive(Clone, Debug)]
+pub(super) struct SegmentFile {
+    pub(super) folder: Arc<Folder>,
+    pub(super) name: OsString,
+}
+
 struct OpenSegment {
-    path: PathBuf,
+    file: SegmentFile,
     batches: ParquetRecordBatchReader,
+    /// Rows that are still to come.
+    rows_left: u64,
 }
 
 impl<R> Rows<R> {
-    pub(super) fn new(segments: Vec<PathBuf>, wanted: Wanted) -> Self {
+    pub(super) fn new(segments: Vec<SegmentFile>, wanted: Wanted) -> Self {
         Self {
             segments: segments.into_iter(),
             wanted,
@@ -79,7 +88,7 @@ impl<R> Rows<R> {
 #[expect(private_bounds, reason = "there are no rows but those of the tables")]
 impl<R: Row> Rows<R> {
     /// The next rows, at least one; all of them are handed out by this.
-    pub fn next_batch(&mut self) -> Option<Result<&[R], RecordingError>> {
+    pub fn next_batch(&mut self) -> Option<Result<&[R], DamagedFile>> {
         while self.handed_out == self.batch.len() {
             if let Err(error) = self.advance()? {
                 return Some(Err(error));
@@ -90,15 +99,15 @@ impl<R: Row> Rows<R> {
     }
 
     /// Reads another batch, or opens another segment.
-    fn advance(&mut self) -> Option<Result<(), RecordingError>> {
+    fn advance(&mut self) -> Option<Result<(), DamagedFile>> {
         self.handed_out = 0;
         let read =
             match &mut self.open {
                 None => {
                     // No row keeps what another segment had in a column that this one lacks.
                     self.batch.clear();
-                    let path = self.segments.next()?;
-                    let opened = OpenSegment::open::<R>(path, &self.wanted);
+                    let file = self.segments.next()?;
+                    let opened = OpenSegment::open::<R>(file, &self.wanted);
                     opened.map(|(segment, passed_over)| {
                         self.open = Some(segment);
                         self.passed_over += passed_over;
@@ -122,7 +131,7 @@ impl<R: Row> Rows<R> {
 }
 
 impl<R: Row> Iterator for Rows<R> {
-    type Item = Result<R, RecordingError>;
+    type Item = Result<R, DamagedFile>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.handed_out == self.batch.len() {
@@ -136,13 +145,50 @@ impl<R: Row> Iterator for Rows<R> {
     }
 }
 
+impl SegmentFile {
+    /// Opens the segment and reads what stands at its end. Returns its rows as well.
+    pub(super) fn footer(&self) -> Result<(Source, Arc<ParquetMetaData>, u64), DamagedFile> {
+        self.try_footer()
+            .map_err(|reason| self.damaged(None, &reason))
+    }
+
+    fn try_footer(&self) -> Result<(Source, Arc<ParquetMetaData>, u64), String> {
+        let opened = self.folder.open_file(&self.name).and_then(Source::new);
+        let source = opened.map_err(|error| error.to_string())?;
+        let footer = footer(&source)?;
+        inspection::check_footer(&footer)?;
+        let metadata = guarded(|| ParquetMetaDataReader::decode_metadata(&footer))?;
+        let format = format_of(&metadata).ok_or_else(|| format!("it lacks {FORMAT_KEY}"))?;
+        if format > FORMAT {
+            let path = self.folder.path().join(&self.name);
+            return Err(RecordingError::Newer { path, format }.to_string());
+        }
+        let rows = inspection::rows(&metadata).ok_or("its numbers of rows cannot be")?;
+        Ok((source, Arc::new(metadata), rows))
+    }
+
+    pub(super) fn damaged(&self, rows: Option<u64>, reason: &str) -> DamagedFile {
+        let path = self.folder.path().join(&self.name);
+        DamagedFile {
+            file: path.display().to_string(),
+            rows,
+            reason: reason.to_owned(),
+        }
+    }
+}
+
 impl OpenSegment {
     /// Opens a segment, and tells how many of its rows are passed over.
-    fn open<R: Row>(path: PathBuf, wanted: &Wanted) -> Result<(Self, u64), RecordingError> {
-        let (file, metadata) = footer(&path)?;
-        let (batches, passed_over) = reader::<R>(file, metadata, wanted)
-            .map_err(|error| RecordingError::damaged(&path, error))?;
-        Ok((Self { path, batches }, passed_over))
+    fn open<R: Row>(file: SegmentFile, wanted: &Wanted) -> Result<(Self, u64), DamagedFile> {
+        let (source, metadata, rows) = file.footer()?;
+        let opened = guarded(|| reader::<R>(source, metadata, wanted));
+        let (batches, passed_over) = opened.map_err(|reason| file.damaged(Some(rows), &reason))?;
+        let segment = Self {
+            file,
+            batches,
+            rows_left: rows.saturating_sub(passed_over),
+        };
+        Ok((segment, passed_over))
     }
 
     /// Reads the next rows into `rows` and returns how many names in them are unknown; `None` at the
@@ -151,41 +197,45 @@ impl OpenSegment {
         &mut self,
         fields: Fields,
         rows: &mut Vec<R>,
-    ) -> Result<Option<u64>, RecordingError> {
-        let path = &self.path;
-        let Some(batch) = guarded(path, || self.batches.next().transpose())? else {
+    ) -> Result<Option<u64>, DamagedFile> {
+        let damaged = |reason: &str| self.file.damaged(Some(self.rows_left), reason);
+        let decoded = guarded(|| self.batches.next().transpose());
+        let Some(batch) = decoded.map_err(|reason| damaged(&reason))? else {
+            if self.rows_left > 0 {
+                return Err(damaged("it ends too soon"));
+            }
             return Ok(None);
         };
         rows.resize_with(batch.num_rows(), R::blank);
-        let read = schema::read(&batch, fields, rows).map_err(|column| {
-            let reason = format!("its column {column} is missing or of another type");
-            RecordingError::damaged(path, reason)
-        });
-        read.map(Some)
+        let unknown_names = schema::read(&batch, fields, rows).map_err(|column| {
+            damaged(&format!(
+                "its column {column} is missing or of another type"
+            ))
+        })?;
+        self.rows_left = self.rows_left.saturating_sub(batch.num_rows() as u64);
+        Ok(Some(unknown_names))
     }
 }
 
 /// Runs a part of the Parquet decoder, which panics on some damaged files (a negative length in the
 /// footer, for one). What it was working on must not be used again after an error.
-fn guarded<T, E: ToString>(
-    path: &Path,
-    decode: impl FnOnce() -> Result<T, E>,
-) -> Result<T, RecordingError> {
+fn guarded<T, E: ToString>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     match guarded::guarded(decode) {
-        Ok(decoded) => decoded.map_err(|error| RecordingError::damaged(path, error)),
-        Err(_) => Err(RecordingError::damaged(path, "the decoder gave up on it")),
+        Ok(decoded) => decoded.map_err(|error| error.to_string()),
+        Err(_) => Err("the decoder gave up on it".to_owned()),
     }
 }
 
 /// Decodes the columns that are wanted, each as the type that it is read from; tells how many rows it
 /// passes over.
 fn reader<R: Row>(
-    file: File,
+    source: Source,
     metadata: Arc<ParquetMetaData>,
     wanted: &Wanted,
-) -> Result<(ParquetRecordBatchReader, u64), ParquetError> {
+) -> Result<(ParquetRecordBatchReader, u64), String> {
+    let told = |error: parquet::errors::ParquetError| error.to_string();
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let found = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options)?;
+    let found = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options).map_err(told)?;
     let typed = found.schema().fields().iter().map(|field| {
         let column = R::columns()
             .iter()
@@ -197,8 +247,8 @@ fn reader<R: Row>(
     });
     let schema = Arc::new(Schema::new(typed.collect::<Vec<_>>()));
     let options = ArrowReaderOptions::new().with_schema(schema);
-    let metadata = ArrowReaderMetadata::try_new(metadata, options)?;
-    let (row_groups, passed_over) = pruning::row_groups::<R>(&metadata, wanted)?;
+    let metadata = ArrowReaderMetadata::try_new(metadata, options).map_err(told)?;
+    let (row_groups, passed_over) = pruning::row_groups::<R>(&metadata, wanted).map_err(told)?;
     let columns = schema::wanted::<R>(wanted.fields)
         .filter(|column| {
             // What is not there is left as it is in a blank row.
@@ -207,29 +257,42 @@ fn reader<R: Row>(
         })
         .map(|column| column.name);
     let projection = ProjectionMask::columns(metadata.parquet_schema(), columns);
-    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
-        .with_batch_size(BATCH_ROWS)
+    let rows_at_once = inspection::check_pages(
+        &source,
+        metadata.metadata(),
+        &row_groups,
+        |column| projection.leaf_included(column),
+        BATCH_ROWS,
+    )?;
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(source, metadata)
+        .with_batch_size(rows_at_once)
         .with_projection(projection)
         .with_row_groups(row_groups)
-        .build()?;
+        .build()
+        .map_err(told)?;
     Ok((reader, passed_over))
 }
 
-/// Opens a segment and reads what stands at its end.
-pub(super) fn footer(path: &Path) -> Result<(File, Arc<ParquetMetaData>), RecordingError> {
-    let file = File::open(path).map_err(RecordingError::io("read", path))?;
-    let metadata = guarded(path, || {
-        ParquetMetaDataReader::new().parse_and_finish(&file)
-    })?;
-    let format = format_of(&metadata)
-        .ok_or_else(|| RecordingError::damaged(path, format!("it lacks {FORMAT_KEY}")))?;
-    if format > FORMAT {
-        return Err(RecordingError::Newer {
-            path: path.to_owned(),
-            format,
-        });
+/// What describes the file, at its end: before its own length and the letters that end it.
+fn footer(source: &Source) -> Result<bytes::Bytes, String> {
+    const TAIL: usize = 8;
+    let read = |at, length| source.read(at, length).map_err(|error| error.to_string());
+    let not_parquet = || "it is cut short, or no Parquet file".to_owned();
+    let tail_at = source
+        .len()
+        .checked_sub(TAIL as u64)
+        .ok_or_else(not_parquet)?;
+    let tail = read(tail_at, TAIL)?;
+    let (length, letters) = tail.split_at_checked(4).ok_or_else(not_parquet)?;
+    let length = length.try_into().map(u32::from_le_bytes).unwrap_or(0);
+    let start = tail_at.checked_sub(length.into());
+    let start = start
+        .filter(|_| letters == b"PAR1")
+        .ok_or_else(not_parquet)?;
+    match usize::try_from(length) {
+        Ok(length) if length <= inspection::MAX_FOOTER_BYTES => read(start, length),
+        _ => Err("its description is larger than any that record writes".to_owned()),
     }
-    Ok((file, Arc::new(metadata)))
 }
 
 fn format_of(metadata: &ParquetMetaData) -> Option<u32> {

@@ -1,10 +1,6 @@
 //! Writing one table: rows are gathered, encoded in batches, and cut into segments.
 
-use std::{
-    fs,
-    marker::PhantomData,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsStr, marker::PhantomData, path::PathBuf, sync::Arc};
 
 use arrow_schema::SchemaRef;
 use parquet::{
@@ -24,6 +20,7 @@ use super::{
     dictionary, files,
     schema::{self, Row},
 };
+use crate::folder::Folder;
 
 /// A segment is closed when it has so many rows (3 to 11 MB of faults, in memory until it is closed).
 pub const SEGMENT_ROWS: u64 = 1 << 20;
@@ -63,7 +60,8 @@ fn properties<R: Row>() -> WriterProperties {
 
 /// A segment that is being written.
 struct Segment<R> {
-    temporary: PathBuf,
+    folder: Arc<Folder>,
+    name: String,
     rows: u64,
     schema: SchemaRef,
     columns: Columns,
@@ -71,19 +69,27 @@ struct Segment<R> {
 }
 
 impl<R: Row> Segment<R> {
-    fn create(path: &Path) -> Result<Self, RecordingError> {
-        let temporary = files::temporary(path);
+    fn create(folder: &Arc<Folder>, number: u32) -> Result<Self, RecordingError> {
+        let name = files::segment(number);
+        let temporary = files::temporary(&name);
+        let path = folder.path().join(&temporary);
         let schema = schema::arrow_schema::<R>();
         // The columns say all there is to say; Arrow's own copy of the schema would only take space.
         let options = ArrowWriterOptions::new()
             .with_properties(properties::<R>())
             .with_skip_arrow_metadata(true);
-        let file = files::create_file(&temporary)?;
-        let writer = ArrowWriter::try_new_with_options(file, SchemaRef::clone(&schema), options)
-            .map_err(RecordingError::encode(&temporary))?;
-        let columns = Columns::open::<R>(writer).map_err(RecordingError::encode(&temporary))?;
+        let file = folder
+            .create_file(OsStr::new(&temporary))
+            .map_err(RecordingError::io("create", &path))?;
+        let columns = ArrowWriter::try_new_with_options(file, SchemaRef::clone(&schema), options)
+            .and_then(Columns::open::<R>)
+            .map_err(|error| {
+                discard(folder, &name);
+                RecordingError::encode(&path)(error)
+            })?;
         Ok(Self {
-            temporary,
+            folder: Arc::clone(folder),
+            name,
             rows: 0,
             schema,
             columns,
@@ -91,20 +97,39 @@ impl<R: Row> Segment<R> {
         })
     }
 
+    fn temporary_path(&self) -> PathBuf {
+        self.folder.path().join(files::temporary(&self.name))
+    }
+
     fn write(&mut self, rows: &[R]) -> Result<(), RecordingError> {
-        self.columns
-            .write(&self.schema, rows)
-            .map_err(RecordingError::encode(&self.temporary))?;
+        let written = self.columns.write(&self.schema, rows);
+        written.map_err(|error| RecordingError::encode(&self.temporary_path())(error))?;
         self.rows += rows.len() as u64;
         Ok(())
     }
 
     /// Completes the file and gives it its name.
-    fn close(self, path: &Path) -> Result<(), RecordingError> {
-        self.columns
-            .finish(self.rows)
-            .map_err(RecordingError::encode(&self.temporary))?;
-        fs::rename(&self.temporary, path).map_err(RecordingError::io("create", path))
+    fn close(self) -> Result<(), RecordingError> {
+        let temporary = self.temporary_path();
+        let Self {
+            folder,
+            name,
+            columns,
+            rows,
+            ..
+        } = self;
+        let closed = columns
+            .finish(rows)
+            .map_err(RecordingError::encode(&temporary))
+            .and_then(|()| {
+                let temporary = files::temporary(&name);
+                let renamed = folder.rename(OsStr::new(&temporary), OsStr::new(&name));
+                renamed.map_err(RecordingError::io("create", &folder.path().join(&name)))
+            });
+        if closed.is_err() {
+            discard(&folder, &name);
+        }
+        closed
     }
 }
 
@@ -126,7 +151,7 @@ pub(super) trait Table {
 
 /// Writes a table, segment by segment.
 pub(super) struct TableWriter<R> {
-    folder: PathBuf,
+    folder: Arc<Folder>,
     /// Rows that are not encoded yet, fewer than [`BATCH_ROWS`].
     rows: Vec<R>,
     segment: Option<Segment<R>>,
@@ -138,9 +163,10 @@ pub(super) struct TableWriter<R> {
 }
 
 impl<R: Row> TableWriter<R> {
-    pub(super) fn new(recording: &Path) -> Self {
+    /// Into the folder of the table.
+    pub(super) fn new(folder: Folder) -> Self {
         Self {
-            folder: recording.join(R::TABLE),
+            folder: Arc::new(folder),
             rows: Vec::with_capacity(BATCH_ROWS),
             segment: None,
             finished: 0,
@@ -195,10 +221,6 @@ impl<R: Row> TableWriter<R> {
         }
     }
 
-    fn path(&self, number: u32) -> PathBuf {
-        files::segment(&self.folder, number)
-    }
-
     /// Encodes rows into the open segment; opens one if there is none.
     fn encode_into_segment(&mut self, rows: &[R]) -> Result<(), RecordingError> {
         let encoded = self.write(rows);
@@ -206,17 +228,16 @@ impl<R: Row> TableWriter<R> {
             self.lost_rows += rows.len() as u64;
             if let Some(segment) = self.segment.take() {
                 self.lost_rows += segment.rows;
-                discard(&segment.temporary);
+                discard(&segment.folder, &segment.name);
             }
         }
         encoded
     }
 
     fn write(&mut self, rows: &[R]) -> Result<(), RecordingError> {
-        let path = self.path(self.finished);
         let segment = match &mut self.segment {
             Some(segment) => segment,
-            none => none.insert(Segment::create(&path)?),
+            none => none.insert(Segment::create(&self.folder, self.finished)?),
         };
         segment.write(rows)
     }
@@ -225,10 +246,9 @@ impl<R: Row> TableWriter<R> {
         let Some(segment) = self.segment.take() else {
             return Ok(());
         };
-        let (temporary, rows) = (segment.temporary.clone(), segment.rows);
-        if let Err(error) = segment.close(&self.path(self.finished)) {
+        let rows = segment.rows;
+        if let Err(error) = segment.close() {
             self.lost_rows += rows;
-            discard(&temporary);
             return Err(error);
         }
         self.finished += 1;
@@ -251,8 +271,15 @@ impl<R: Row> Table for TableWriter<R> {
             self.encode_into_segment(&[])?;
             self.close()?;
         }
-        (0..self.finished).try_for_each(|number| files::sync(&self.path(number)))?;
-        files::sync(&self.folder)
+        for number in 0..self.finished {
+            let name = files::segment(number);
+            let opened = self.folder.open_file(OsStr::new(&name));
+            opened
+                .and_then(|file| file.sync_all())
+                .map_err(RecordingError::io("sync", &self.folder.path().join(name)))?;
+        }
+        let synced = self.folder.sync();
+        synced.map_err(RecordingError::io("sync", self.folder.path()))
     }
 
     fn lost_rows(&self) -> u64 {
@@ -266,6 +293,6 @@ impl<R: Row> Table for TableWriter<R> {
 
 /// Removes what a failed write has left, to give its space back. That it may fail as well changes
 /// nothing: readers report such files.
-fn discard(temporary: &Path) {
-    let _ = fs::remove_file(temporary);
+fn discard(folder: &Folder, name: &str) {
+    let _ = folder.remove_file(OsStr::new(&files::temporary(name)));
 }

@@ -100,6 +100,15 @@ impl WriterThread {
         result.and(finished)
     }
 
+    /// Waits until nothing is written any more, and leaves the recording as a crash would.
+    pub fn abandon(self) {
+        drop(self.sender);
+        if let State::Running(thread) = self.state {
+            // Whatever became of it: nobody wants the recording.
+            let _ = thread.join();
+        }
+    }
+
     fn queue(&mut self, message: Message) -> Result<(), RecordingError> {
         match self.sender.send(message) {
             Ok(()) => Ok(()),

@@ -1,9 +1,10 @@
 //! Writing a recording.
 
-use std::path::{Path, PathBuf};
+use std::{path::Path, sync::Arc};
 
 use super::{
-    RecordingError, files, manifest,
+    Place, RecordingError, manifest,
+    schema::Row as _,
     segment::{Table, TableWriter},
 };
 use crate::model::{
@@ -16,7 +17,7 @@ use crate::model::{
 /// After an error the rows of that table's open segment are lost; the segments finished before stay
 /// readable, and [`RecordingWriter::finish`] may still be called.
 pub struct RecordingWriter {
-    path: PathBuf,
+    place: Arc<Place>,
     faults: TableWriter<Fault>,
     tasks: TableWriter<TaskEvent>,
     mappings: TableWriter<MappingRow>,
@@ -42,18 +43,36 @@ impl RecordingWriter {
     /// The name is taken, by a recording (without `overwrite`) or by anything else; the directory
     /// cannot be written.
     pub fn create(path: &Path, overwrite: bool, run: &Run) -> Result<Self, RecordingError> {
-        files::create_directory(path, overwrite)?;
-        manifest::write(path, run)?;
-        Ok(Self {
-            path: path.to_owned(),
-            faults: TableWriter::new(path),
-            tasks: TableWriter::new(path),
-            mappings: TableWriter::new(path),
-            locations: TableWriter::new(path),
-            symbols: TableWriter::new(path),
-            stacks: TableWriter::new(path),
-            cgroups: TableWriter::new(path),
+        let place = Place::create(path, overwrite)?;
+        Self::into(place, run).map_err(|(place, error)| {
+            place.discard();
+            error
         })
+    }
+
+    fn into(place: Place, run: &Run) -> Result<Self, (Arc<Place>, RecordingError)> {
+        let place = Arc::new(place);
+        let open = || {
+            manifest::write(place.folder(), run)?;
+            Ok(Self {
+                faults: TableWriter::new(place.table(Fault::TABLE)?),
+                tasks: TableWriter::new(place.table(TaskEvent::TABLE)?),
+                mappings: TableWriter::new(place.table(MappingRow::TABLE)?),
+                locations: TableWriter::new(place.table(LocationRow::TABLE)?),
+                symbols: TableWriter::new(place.table(SymbolRow::TABLE)?),
+                stacks: TableWriter::new(place.table(StackRow::TABLE)?),
+                cgroups: TableWriter::new(place.table(CgroupRow::TABLE)?),
+                place: Arc::clone(&place),
+            })
+        };
+        let opened = open();
+        opened.map_err(|error| (place, error))
+    }
+
+    /// The folder that the recording is written into.
+    #[must_use]
+    pub fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
     }
 
     /// Adds a fault; encodes and writes when enough have come together.
@@ -122,7 +141,7 @@ impl RecordingWriter {
     /// # Errors
     /// It cannot be written; the old one stays.
     pub fn checkpoint(&self, run: &Run) -> Result<(), RecordingError> {
-        manifest::write(&self.path, run)
+        manifest::write(self.place.folder(), run)
     }
 
     /// Closes everything, writes the final `recording.json` and syncs all of it to disk. The file is
@@ -146,7 +165,10 @@ impl RecordingWriter {
             ..run.clone()
         });
         finished.and(checkpointed)?;
-        files::sync(&self.path)?;
+        let folder = self.place.folder();
+        folder
+            .sync()
+            .map_err(RecordingError::io("sync", folder.path()))?;
         Ok(Written {
             faults: self.faults.finished_rows,
             tasks: self.tasks.finished_rows,

@@ -61,6 +61,13 @@ pub fn accounting(report: &Report, options: SummaryOptions) -> String {
         let text = format!("{} {}", count(loss.count), loss.meaning);
         block.line(Paint::Warn, "lost", &text);
     }
+    for damaged in &report.damaged {
+        block.line(
+            Paint::Warn,
+            "lost",
+            &sanitize(damaged.to_string().as_bytes()),
+        );
+    }
     for note in &report.notes {
         block.line(Paint::Warn, "note", &sanitize(note.as_bytes()));
     }

@@ -60,6 +60,10 @@ fn coverage(report: &Report, shown: usize) -> Vec<(Paint, String)> {
                 .to_owned(),
         ));
     }
+    for damaged in &report.damaged {
+        let text = format!("  lost: {damaged}");
+        lines.push((Paint::Warn, sanitize(text.as_bytes()).into_owned()));
+    }
     for note in &report.notes {
         lines.push((Paint::Warn, format!("  {}", sanitize(note.as_bytes()))));
     }

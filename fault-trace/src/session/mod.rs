@@ -3,6 +3,7 @@
 mod attribution;
 mod calibration;
 mod cpu_time;
+mod destination;
 mod doctor;
 mod explain;
 mod live;
@@ -20,13 +21,22 @@ mod trace;
 mod tracee;
 mod trial;
 
-use crate::{exit::Exit, options::Command};
+use crate::{
+    exit::Exit,
+    host::rights::{self, Task},
+    options::Command,
+};
 
 /// Carries out a command.
 ///
 /// # Errors
 /// Whatever made it fail; [`Exit::of`] tells the exit status.
 pub fn run(command: Command) -> anyhow::Result<Exit> {
+    if let Command::Report(_) | Command::Export(_) | Command::Diff(_) | Command::Explain { .. } =
+        command
+    {
+        rights::give_up(Task::Read)?;
+    }
     match command {
         Command::Record(capture, options) => record::run(&capture, &options),
         Command::Stat(capture, options) => stat::run(&capture, options),

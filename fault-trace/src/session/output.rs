@@ -1,17 +1,19 @@
 //! Standard output and the terminal.
 
 use std::{
-    fs::File,
     io::{self, IsTerminal as _, Write as _},
     path::PathBuf,
 };
 
 use anyhow::Context as _;
 
-use super::stdout::PatientStdout;
+use super::{
+    destination::{self, OutputFile, Wanted},
+    stdout::PatientStdout,
+};
 use crate::{
     analysis::Report,
-    exit::{self, Exit},
+    exit::{self, Exit, is_closed_pipe},
     messages,
     model::Run,
     options::Format,
@@ -75,17 +77,18 @@ pub(super) fn report_scaled(
 /// Where reports on a run go that are not for the terminal alone.
 pub(super) enum Destination {
     Standard,
-    File { path: PathBuf, file: File },
+    File { path: PathBuf, file: OutputFile },
 }
 
 impl Destination {
-    /// Creates the file, if one is named, before anything is traced in vain.
-    pub(super) fn new(path: Option<PathBuf>) -> anyhow::Result<Self> {
+    /// Opens the file, if one is named, before anything is traced in vain.
+    pub(super) fn new(path: Option<PathBuf>, wanted: Wanted) -> anyhow::Result<Self> {
         let Some(path) = path else {
             return Ok(Self::Standard);
         };
-        let file =
-            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        destination::refuse_parts(&path, &[])?;
+        let file = OutputFile::open(&path, wanted)
+            .with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self::File { path, file })
     }
 
@@ -103,6 +106,23 @@ impl Destination {
                 .write_all(text.as_bytes())
                 .with_context(|| format!("cannot write {}", path.display())),
         }
+    }
+
+    /// Writes the last report. Where that fails, standard output gets it, so that it is not lost.
+    pub(super) fn finish(mut self, report: &Report, format: Format) -> anyhow::Result<()> {
+        let written = self.write(report, format, false);
+        let Self::File { path, file } = self else {
+            return written;
+        };
+        let written = written.and_then(|()| {
+            let finished = file.finish();
+            finished.with_context(|| format!("cannot write {}", path.display()))
+        });
+        if written.as_ref().is_err_and(|error| !is_closed_pipe(error)) {
+            // Both fail if there is no room anywhere; the file is what was asked for.
+            let _ = self::report(report, format);
+        }
+        written
     }
 }
 

@@ -23,8 +23,10 @@ use crate::{
         findings::Findings,
         kernel,
         proc::Proc,
+        rights::{self, Task},
         users,
     },
+    messages,
     model::{
         interner::Unnamed,
         run::{ClockBase, HookSet, Run, RunOptions},
@@ -44,7 +46,8 @@ pub(super) struct Prepared {
     pub(super) wanted: u64,
 }
 
-/// Checks the machine, loads the programs, and finds or launches the target, which still waits.
+/// Checks the machine, loads the programs, finds or launches the target, which still waits, and gives up
+/// the rights that are no longer needed.
 pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
     let records_faults = options.ring_bytes.is_some();
     let system = System::read(&Roots::default());
@@ -75,7 +78,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
     notes.extend(refusals);
     let tracee = Tracee::new(options, &mut capture)?;
     if let Some(left_out) = tracee.left_out() {
-        eprintln!("fault-trace: {left_out}");
+        messages::say(&left_out);
         notes.push(left_out);
     }
     let run = Run {
@@ -115,6 +118,10 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         notes,
         totals: crate::model::Totals::default(),
     };
+    // Nothing is written before, and no thread runs yet.
+    rights::give_up(Task::Trace {
+        launched: matches!(options.target, Target::Launch(_)),
+    })?;
     Ok(Prepared {
         capture,
         tracee,

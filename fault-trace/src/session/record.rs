@@ -1,8 +1,11 @@
 //! `fault-trace record`: every fault into a directory, then the summary.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jiff::Zoned;
 
 use super::{
@@ -13,15 +16,13 @@ use super::{
 };
 use crate::{
     analysis::Report,
-    exit::{Exit, Interrupted, NotLaunched},
-    host::{
-        signals::{self, Stage},
-        users::Identity,
-    },
+    exit::Exit,
+    host::signals::{self, Stage},
     messages,
     model::Batch,
     options::{CaptureOptions, RecordOptions, Target},
-    recording::{RecordingWriter, WriterThread},
+    recording::{RecordingWriter, Whereabouts, WriterThread},
+    render::{self, units},
 };
 
 /// How often segments are closed and `recording.json` is renewed: a crash loses at most so much.
@@ -32,12 +33,15 @@ const SHOW_EVERY: Duration = Duration::from_millis(500);
 struct Recorder {
     writer: WriterThread,
     progress: ProgressLine,
+    /// Whether faults count already.
+    has_begun: bool,
     next_checkpoint: Duration,
     next_show: Duration,
 }
 
 impl Sink for Recorder {
     fn events(&mut self, batch: &mut Batch, all: bool) -> anyhow::Result<()> {
+        self.has_begun = true;
         let is_full = batch.faults.len().max(batch.others.len()) >= BATCH;
         if is_full || (all && !batch.is_empty()) {
             self.writer.send(batch)?;
@@ -50,6 +54,7 @@ impl Sink for Recorder {
     }
 
     fn tick(&mut self, progress: &mut Progress<'_>) -> anyhow::Result<()> {
+        self.has_begun = true;
         if progress.elapsed >= self.next_checkpoint {
             self.next_checkpoint = progress.elapsed + CHECKPOINT_EVERY;
             self.writer.roll()?;
@@ -72,9 +77,12 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
         None => default_name(&capture.target),
     };
     let writer = RecordingWriter::create(&path, options.overwrite, &prepared.run)?;
+    let place = writer.place();
+    let writer = WriterThread::spawn(writer).inspect_err(|_| place.discard());
     let mut recorder = Recorder {
-        writer: WriterThread::spawn(writer).context("cannot start the recording thread")?,
+        writer: writer.context("cannot start the recording thread")?,
         progress: ProgressLine::new(),
+        has_begun: false,
         next_checkpoint: CHECKPOINT_EVERY,
         next_show: Duration::ZERO,
     };
@@ -83,10 +91,10 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
     let (mut run, outcome) = match ended {
         Ok(ended) => ended,
         Err(error) => {
-            drop(recorder);
-            if error.is::<NotLaunched>() || error.is::<Interrupted>() {
-                // Nothing ran: there is nothing to keep. That it stays would be no reason to fail.
-                let _ = std::fs::remove_dir_all(&path);
+            recorder.writer.abandon();
+            if !recorder.has_begun {
+                // Nothing ran: there is nothing to keep.
+                place.discard();
             }
             return Err(error);
         }
@@ -102,15 +110,21 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
     outcome?;
     let written = written?;
     calibrated?;
-    if let Some(identity) = Identity::behind_sudo()? {
-        identity
-            .own(&path)
-            .with_context(|| format!("cannot hand {} to {}", path.display(), identity.name))?;
-    }
+    let name = |path: &Path| render::sanitize(path.as_os_str().as_encoded_bytes()).into_owned();
+    let named = name(&path);
+    let place = match place.whereabouts() {
+        Whereabouts::AsNamed => named,
+        Whereabouts::MovedTo(now) => format!(
+            "{}: the folder {named} was renamed or replaced during the run",
+            name(&now)
+        ),
+        Whereabouts::Removed => bail!(
+            "{named} was removed during the run: nothing of the recording is left; record again"
+        ),
+    };
     messages::say(format_args!(
-        "{} recorded in {}",
-        crate::render::units::counted(written.faults, "fault", "faults"),
-        path.display(),
+        "{} recorded in {place}",
+        units::counted(written.faults, "fault", "faults"),
     ));
     output::end(&run, shown)
 }

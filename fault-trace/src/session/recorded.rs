@@ -43,15 +43,16 @@ fn single(path: &Path, options: &ReportOptions) -> anyhow::Result<Report> {
     let mut report = Report::new(&recording.run);
     if let Some(limit) = options.slowest {
         let filter = selection::filter(&options.selection, &recording.run)?;
-        let tables = tables::read(&recording, &options.debug_directories)?;
+        let tables = tables::read(&recording, &options.debug_directories);
         report.slowest = Some(slowest::slowest(&recording, &tables, limit, filter)?);
     } else if let Some(wanted) = view_options(options, &recording.run)? {
         report.view = Some(view(wanted, &options.debug_directories, &recording)?);
     }
+    report.damaged = recording.damage();
     Ok(report)
 }
 
-/// A recording that says itself what is missing in it.
+/// A recording that says itself what is missing in it, beside what is damaged.
 fn open(path: &Path) -> Result<Recording, RecordingError> {
     let mut recording = Recording::open(path)?;
     let notes = recording.completeness.notes();
@@ -98,8 +99,9 @@ fn view(
     debug_directories: &[PathBuf],
     recording: &Recording,
 ) -> anyhow::Result<View> {
-    let tables = tables::read(recording, debug_directories)?;
-    if recording.completeness.fault_rows > 0 {
+    let tables = tables::read(recording, debug_directories);
+    // What is damaged is said so; else an older version has not written it.
+    if recording.completeness.fault_rows > 0 && recording.damage().is_empty() {
         view::require(options.by, &tables)?;
     }
     let (fields, filter) = (ViewBuilder::fields(options.by), options.filter.clone());

@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow};
 
 use super::{
     calibration,
+    destination::Wanted,
     live::{self, Progress, Sink},
     output::{self, Destination},
     prepare,
@@ -74,7 +75,13 @@ pub(super) fn run(capture: &CaptureOptions, options: StatOptions) -> anyhow::Res
     let mut counter = Counter {
         interval: options.interval,
         format: options.format,
-        destination: Destination::new(options.output)?,
+        destination: Destination::new(
+            options.output,
+            match options.interval {
+                Some(_) => Wanted::Meanwhile,
+                None => Wanted::AtTheEnd,
+            },
+        )?,
         failure: None,
         goes_on: matches!(capture.target, Target::Launch(_)),
         progress: ProgressLine::new(),
@@ -89,13 +96,8 @@ pub(super) fn run(capture: &CaptureOptions, options: StatOptions) -> anyhow::Res
         Ok(())
     };
     let report = Report::new(&run);
-    let shown = match counter.failure {
-        Some(failure) => Err(failure),
-        None => {
-            let written = counter.destination.write(&report, options.format, false);
-            written.and(outcome).and(calibrated)
-        }
-    };
+    let written = counter.destination.finish(&report, options.format);
+    let shown = counter.failure.map_or(written, Err);
     signals::enter(Stage::Over);
-    output::end(&run, shown)
+    output::end(&run, shown.and(outcome).and(calibrated))
 }

@@ -1,19 +1,20 @@
 //! Which cgroup a thread was in when.
 
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashMap;
 
-/// The cgroups of threads over time.
+/// The cgroups of threads over time, in any order without moving others.
 #[derive(Debug, Default)]
-pub(super) struct Memberships(FxHashMap<(u32, u32), Vec<(u64, u64)>>);
+pub(super) struct Memberships(FxHashMap<(u32, u32), BTreeMap<u64, u64>>);
 
 impl Memberships {
     /// `thread` is in `cgroup` from `time_ns` on. Of two at the same time the later wins.
     pub(super) fn insert(&mut self, thread: (u32, u32), time_ns: u64, cgroup: u64) {
         let cgroups = self.0.entry(thread).or_default();
-        let index = cgroups.partition_point(|&(since_ns, _)| since_ns <= time_ns);
-        let before = index.checked_sub(1).map(|before| cgroups[before].1);
-        if before != Some(cgroup) {
-            cgroups.insert(index, (time_ns, cgroup));
+        let before = cgroups.range(..=time_ns).next_back();
+        if before.map(|(_, &before)| before) != Some(cgroup) {
+            cgroups.insert(time_ns, cgroup);
         }
     }
 
@@ -21,8 +22,9 @@ impl Memberships {
     /// its thread is seen.
     pub(super) fn at(&self, thread: (u32, u32), time_ns: u64) -> Option<u64> {
         let cgroups = self.0.get(&thread)?;
-        let after = cgroups.partition_point(|&(since_ns, _)| since_ns <= time_ns);
-        cgroups.get(after.saturating_sub(1)).map(|&(_, id)| id)
+        let by_then = cgroups.range(..=time_ns).next_back();
+        let known = by_then.or_else(|| cgroups.first_key_value());
+        known.map(|(_, &id)| id)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -24,6 +24,10 @@ const DEFAULT_CAPACITY: usize = 1 << 22;
 const FRAMES_A_ROW: usize = 8;
 /// No stack is deeper than this, whatever a damaged recording says.
 const DEEPEST: usize = 1024;
+/// No place in code lies within so many inlined functions.
+const MOST_INLINED: usize = 1024;
+/// Bytes of names and paths that are kept, beside the rows.
+const TEXT_BYTES: usize = 128 << 20;
 
 /// Mappings, locations, symbols, stacks, cgroups and the names of threads, in bounded memory.
 ///
@@ -33,6 +37,7 @@ const DEEPEST: usize = 1024;
 pub struct Tables {
     capacity: usize,
     rows: usize,
+    text_bytes: usize,
     stack_frames: usize,
     not_kept: u64,
     mappings: ById<MappingRow>,
@@ -60,6 +65,7 @@ impl Tables {
         Self {
             capacity,
             rows: 0,
+            text_bytes: 0,
             stack_frames: 0,
             not_kept: 0,
             mappings: ById::default(),
@@ -89,7 +95,7 @@ impl Tables {
     pub fn task(&mut self, task: &TaskEvent) {
         self.names.ingest(task);
         if let Some(cgroup_id) = task.cgroup_id
-            && self.room()
+            && self.room(0)
         {
             self.memberships
                 .insert((task.pid, task.tid), task.time_ns, cgroup_id);
@@ -98,22 +104,26 @@ impl Tables {
 
     /// Takes in a mapping; a later row of the same id replaces it.
     pub fn mapping(&mut self, row: MappingRow) {
-        if self.room() {
+        if self.room(row.name.len()) {
             self.mappings.insert(row.id, row);
         }
     }
 
     /// Takes in a location.
     pub fn location(&mut self, row: LocationRow) {
-        if self.room() {
+        if self.room(row.text_bytes()) {
             self.locations.insert(row.id, row);
         }
     }
 
     /// Takes in a function of a location.
     pub fn symbol(&mut self, row: SymbolRow) {
-        if self.room() {
+        if self.room(row.text_bytes()) {
             let symbols = self.symbols.entry(row.location_id);
+            if symbols.len() >= MOST_INLINED {
+                self.not_kept += 1;
+                return;
+            }
             let index = symbols.partition_point(|known| known.depth < row.depth);
             symbols.insert(index, row);
         }
@@ -126,8 +136,9 @@ impl Tables {
             self.not_kept += 1;
             return;
         }
-        self.stack_frames += 1;
         let frames = self.stacks.entry(row.stack_id);
+        // A frame may stand for those before it that are missing, which take as much.
+        self.stack_frames += (depth + 1).saturating_sub(frames.len()).max(1);
         if frames.len() <= depth {
             frames.resize(depth + 1, 0);
         }
@@ -136,7 +147,7 @@ impl Tables {
 
     /// Takes in a cgroup; a path stays known when a later row has none.
     pub fn cgroup(&mut self, row: CgroupRow) {
-        if self.room() {
+        if self.room(row.path.len()) {
             let path = self.cgroups.entry(row.id).or_default();
             if !row.path.is_empty() {
                 *path = row.path;
@@ -144,10 +155,11 @@ impl Tables {
         }
     }
 
-    fn room(&mut self) -> bool {
-        let room = self.rows < self.capacity;
+    fn room(&mut self, text_bytes: usize) -> bool {
+        let room = self.rows < self.capacity && text_bytes <= TEXT_BYTES - self.text_bytes;
         if room {
             self.rows += 1;
+            self.text_bytes += text_bytes;
         } else {
             self.not_kept += 1;
         }
@@ -158,6 +170,11 @@ impl Tables {
     #[must_use]
     pub fn not_kept(&self) -> u64 {
         self.not_kept + self.names.forgotten()
+    }
+
+    /// Counts rows that somebody else found no room for.
+    pub const fn not_kept_elsewhere(&mut self, rows: u64) {
+        self.not_kept += rows;
     }
 
     /// The mapping of that id.

@@ -30,7 +30,7 @@ fn a_crash_costs_the_open_segment_only_and_is_noticed() {
     let recording = Recording::open(&path).expect("opens");
     let completeness = &recording.completeness;
     assert!(!completeness.complete);
-    assert!(!completeness.is_whole());
+    assert!(!recording.is_whole());
     assert_eq!((completeness.segments, completeness.fault_rows), (1, 100));
     assert_eq!(completeness.counted_until_ns, running().stopped_ns);
     assert_eq!(

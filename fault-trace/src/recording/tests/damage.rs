@@ -34,10 +34,7 @@ fn second(path: &Path) -> PathBuf {
 fn rows_and_errors(path: &Path) -> (usize, usize) {
     let recording = Recording::open(path).expect("opens");
     let (rows, errors): (Vec<_>, Vec<_>) = recording.faults().partition(Result::is_ok);
-    (
-        rows.len(),
-        errors.len() + recording.completeness.damaged.len(),
-    )
+    (rows.len(), errors.len() + recording.damage().len())
 }
 
 #[test]
@@ -48,24 +45,27 @@ fn a_truncated_segment_is_reported_and_the_others_are_read() {
         fs::write(second(&path), &whole[..length]).expect("writes");
         assert_eq!(rows_and_errors(&path), (100, 1), "{length} bytes");
     }
-    let notes = Recording::open(&path).expect("opens").completeness.notes();
+    let recording = Recording::open(&path).expect("opens");
     assert_eq!(
-        notes[0],
-        "50 of 150 recorded faults are not in the readable segments"
+        recording.completeness.notes(),
+        ["50 of 150 recorded faults are not in the readable segments"]
     );
-    assert!(
-        notes[1].contains("part-00001.parquet is damaged"),
-        "{notes:?}"
-    );
+    let [damaged] = &*recording.damage() else {
+        panic!("one: {recording:?}");
+    };
+    let text = damaged.to_string();
+    assert!(text.contains("part-00001.parquet is damaged"), "{text}");
+    assert_eq!(damaged.rows, None, "its end is gone");
 }
 
 #[test]
 fn a_segment_that_is_gone_is_missed() {
     let (_directory, path) = three_segments();
     fs::remove_file(second(&path)).expect("removes");
-    let completeness = Recording::open(&path).expect("opens").completeness;
+    let recording = Recording::open(&path).expect("opens");
+    let completeness = &recording.completeness;
     assert_eq!((completeness.missing, completeness.fault_rows), (1, 100));
-    assert!(!completeness.is_whole());
+    assert!(!recording.is_whole());
 }
 
 #[test]
@@ -75,6 +75,9 @@ fn a_damaged_page_is_an_error_among_rows() {
     bytes[4..300].fill(0xa5);
     fs::write(second(&path), bytes).expect("writes");
     assert_eq!(rows_and_errors(&path), (100, 1));
+    let recording = Recording::open(&path).expect("opens");
+    let mut errors = recording.faults().filter_map(Result::err);
+    assert_eq!(errors.next().expect("one").rows, Some(50));
 }
 
 #[test]

@@ -43,12 +43,7 @@ fn a_recording_is_overwritten_only_when_asked() {
         "{refused}"
     );
     write_one(&path, true).expect("overwrites");
-    assert!(
-        Recording::open(&path)
-            .expect("opens")
-            .completeness
-            .is_whole()
-    );
+    assert!(Recording::open(&path).expect("opens").is_whole());
 }
 
 #[test]
@@ -71,12 +66,7 @@ fn what_is_not_only_a_recording_is_never_overwritten() {
         refused.to_string().contains("it also holds thesis.txt"),
         "{refused}"
     );
-    assert!(
-        Recording::open(&path)
-            .expect("opens")
-            .completeness
-            .is_whole()
-    );
+    assert!(Recording::open(&path).expect("opens").is_whole());
 
     let file = path.join("thesis.txt");
     let refused = write_one(&file, true).expect_err("is a file");

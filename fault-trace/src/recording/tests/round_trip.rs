@@ -45,7 +45,7 @@ proptest! {
 
         let recording = Recording::open(&path).expect("opens");
         prop_assert_eq!(&recording.run, &run);
-        prop_assert!(recording.completeness.is_whole(), "{:?}", recording.completeness);
+        prop_assert!(recording.is_whole(), "{:?}", recording.completeness);
         prop_assert_eq!(read(&recording), (faults, tasks));
     }
 }
@@ -97,7 +97,7 @@ fn a_thread_writes_what_it_is_sent() {
     let (faults, tasks) = read(&recording);
     assert_eq!(faults, (0..10).map(fault).collect::<Vec<_>>());
     assert_eq!(tasks, vec![task(b"ls"); 10]);
-    assert!(recording.completeness.is_whole());
+    assert!(recording.is_whole());
 }
 
 #[test]

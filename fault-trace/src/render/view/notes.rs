@@ -23,6 +23,10 @@ pub(super) fn coverage(report: &Report, view: &View, options: SummaryOptions) ->
     if let Some(text) = unrecorded(report, view) {
         lines.push((Paint::Warn, text));
     }
+    for damaged in &report.damaged {
+        let text = format!("lost: {damaged}");
+        lines.push((Paint::Warn, sanitize(text.as_bytes()).into_owned()));
+    }
     for note in &report.notes {
         lines.push((Paint::Warn, sanitize(note.as_bytes()).into_owned()));
     }

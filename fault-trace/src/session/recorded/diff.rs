@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{
-    export::{fold, say_notes, title, to_output},
+    export::{fold, say_damage, say_notes, title, to_output},
     tables,
 };
 use crate::{
@@ -13,12 +13,15 @@ use crate::{
     options::{DiffOptions, GraphFormat},
     recording::Recording,
     render::{self, SummaryOptions},
-    session::output,
+    session::{destination, output},
 };
 
 pub(in crate::session) fn diff(options: &DiffOptions) -> anyhow::Result<Exit> {
     let before = Recording::open(&options.before)?;
     let after = Recording::open(&options.after)?;
+    if let Some(path) = &options.output {
+        destination::refuse_parts(path, &[&before, &after])?;
+    }
     for recording in [&before, &after] {
         say_notes(recording);
     }
@@ -27,6 +30,9 @@ pub(in crate::session) fn diff(options: &DiffOptions) -> anyhow::Result<Exit> {
         None => table(&before, &after, to_terminal, out),
         Some(format) => graph(&before, &after, format, options, out),
     })?;
+    for recording in [&before, &after] {
+        say_damage(recording);
+    }
     Ok(Exit::Fine)
 }
 
@@ -59,7 +65,7 @@ fn graph(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let folded = |recording: &Recording| -> anyhow::Result<Folded> {
-        let tables = tables::read(recording, &options.debug_directories)?;
+        let tables = tables::read(recording, &options.debug_directories);
         let filter = FaultFilter::default();
         fold(recording, &tables, options.weight, filter)
     };

@@ -1,7 +1,6 @@
 //! `fault-trace export`: a recording's faults in another form.
 
 use std::{
-    fs::File,
     io::{self, Write},
     path::Path,
 };
@@ -18,22 +17,30 @@ use crate::{
     options::{ExportFormat, ExportOptions},
     recording::Recording,
     render,
-    session::progress::Output,
+    session::{
+        destination::{self, OutputFile, Wanted},
+        progress::Output,
+    },
 };
 
 pub(in crate::session) fn export(options: &ExportOptions) -> anyhow::Result<Exit> {
     let recording = Recording::open(&options.recording)?;
+    if let Some(path) = &options.output {
+        destination::refuse_parts(path, &[&recording])?;
+    }
     say_notes(&recording);
     let filter = selection::filter(&options.selection, &recording.run)?;
     if let Some(folder) = options.output.as_deref().filter(|path| is_folder(path))
         && options.format == ExportFormat::Hgrm
     {
         hgrm::to_folder(&recording, &filter, folder)?;
+        say_damage(&recording);
         return Ok(Exit::Fine);
     }
     to_output(options.output.as_deref(), |out| {
         write(&recording, options, filter, out)
     })?;
+    say_damage(&recording);
     Ok(Exit::Fine)
 }
 
@@ -42,10 +49,17 @@ fn is_folder(path: &Path) -> bool {
     path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 
-/// What is missing in the recording, to standard error.
+/// What is missing in the recording beside what is damaged, to standard error.
 pub(super) fn say_notes(recording: &Recording) {
     for note in recording.completeness.notes() {
         messages::say(note);
+    }
+}
+
+/// What turned out to be damaged in the recording, to standard error.
+pub(super) fn say_damage(recording: &Recording) {
+    for damaged in recording.damage() {
+        messages::say(format_args!("lost: {damaged}"));
     }
 }
 
@@ -54,13 +68,16 @@ pub(super) fn to_output(
     path: Option<&Path>,
     write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    match path {
-        None => write(&mut io::stdout().lock()).context("cannot write to standard output"),
-        Some(path) => File::create(path)
-            .map_err(Into::into)
-            .and_then(|mut file| write(&mut file))
-            .with_context(|| format!("cannot write {}", path.display())),
-    }
+    let Some(path) = path else {
+        return write(&mut io::stdout().lock()).context("cannot write to standard output");
+    };
+    OutputFile::open(path, Wanted::AtTheEnd)
+        .map_err(anyhow::Error::from)
+        .and_then(|mut file| {
+            write(&mut file)?;
+            Ok(file.finish()?)
+        })
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn write(
@@ -69,7 +86,7 @@ fn write(
     filter: FaultFilter,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let tables = tables::read(recording, &options.debug_directories)?;
+    let tables = tables::read(recording, &options.debug_directories);
     let output = match options.output {
         None => Output::Meanwhile,
         Some(_) => Output::AtTheEnd,

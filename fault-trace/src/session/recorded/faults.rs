@@ -8,7 +8,8 @@ use crate::{
 };
 
 /// Hands out the faults batch by batch, of which only `fields` and what `filter` looks at are read, and
-/// among which some that `filter` refuses may be missing: returns how many.
+/// among which some that `filter` refuses may be missing: returns how many. What is damaged is noted in the
+/// recording.
 pub(super) fn batches(
     recording: &Recording,
     fields: Fields,
@@ -20,7 +21,13 @@ pub(super) fn batches(
     let mut faults = recording.faults_wanted(wanted(fields, filter));
     let mut passed_over = 0;
     while let Some(batch) = faults.next_batch() {
-        let batch = batch?;
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(damaged) => {
+                recording.note_damage(damaged);
+                continue;
+            }
+        };
         take(batch)?;
         bar.advance(batch.len() as u64 + faults.passed_over() - passed_over);
         passed_over = faults.passed_over();

@@ -9,9 +9,10 @@ use super::faults;
 use crate::{
     analysis::{FaultFilter, Tally},
     export,
+    folder::Folder,
     model::{ClassTotals, Fault, Field, Fields},
     recording::Recording,
-    session::progress::Output,
+    session::{destination, progress::Output},
 };
 
 /// What [`ClassTotals::add_fault`] looks at.
@@ -75,9 +76,12 @@ pub(super) fn to_folder(
 ) -> anyhow::Result<()> {
     let classes = tallies(recording, filter)?;
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let opened =
+        Folder::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
     let write = |name: &str, text: String| {
-        let path = folder.join(format!("{name}.hgrm"));
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+        let name = format!("{name}.hgrm");
+        destination::replace(&opened, &name, text.as_bytes())
+            .with_context(|| format!("cannot write {}", folder.join(&name).display()))
     };
     write("all", all(&classes))?;
     for totals in &classes {

@@ -3,18 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::{open, selection, view_options};
-use crate::{
-    analysis::Report,
-    model::{Run, merge::merge},
-    options::ReportOptions,
-};
+use crate::{analysis::Report, model::merge::merge, options::ReportOptions};
 
 /// The totals of all recordings together.
 pub(super) fn report(paths: &[PathBuf], options: &ReportOptions) -> anyhow::Result<Report> {
-    let runs = paths
-        .iter()
-        .map(|path| Ok((name(path), open(path)?.run)))
-        .collect::<anyhow::Result<Vec<(String, Run)>>>()?;
+    let (mut runs, mut damaged) = (Vec::new(), Vec::new());
+    for path in paths {
+        let recording = open(path)?;
+        damaged.extend(recording.damage());
+        runs.push((name(path), recording.run));
+    }
     let run = merge(runs)?;
     let is_of_single_faults = options.slowest.is_some()
         || view_options(options, &run)?.is_some()
@@ -23,7 +21,9 @@ pub(super) fn report(paths: &[PathBuf], options: &ReportOptions) -> anyhow::Resu
         !is_of_single_faults,
         "of several recordings only the totals are added up; for --by, --slowest and filters name one"
     );
-    Ok(Report::new(&run))
+    let mut report = Report::new(&run);
+    report.damaged = damaged;
+    Ok(report)
 }
 
 fn name(path: &Path) -> String {

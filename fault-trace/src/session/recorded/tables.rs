@@ -8,34 +8,36 @@ use std::{
 use crate::{
     analysis::Tables,
     host::symbols::{Options, Resolver},
+    model::damage::DamagedFile,
     model::{
         attribution::{LocationKind, LocationRow, SymbolRow},
         code::CodePlace,
     },
-    recording::{Recording, RecordingError},
+    recording::Recording,
 };
 
+/// Bound of the locations and of the symbols that are looked at, and of the bytes of their text.
+const MOST_ROWS: usize = 1 << 22;
+const MOST_TEXT_BYTES: usize = 64 << 20;
+/// No thread's name is longer; the kernel's have 15 bytes.
+const LONGEST_COMM: usize = 64;
+
 /// Everything but the faults. Code that the recording does not name, because its end is missing or
-/// `debug_directories` may tell more, is named now: from files with the same build id.
-pub(super) fn read(
-    recording: &Recording,
-    debug_directories: &[PathBuf],
-) -> Result<Tables, RecordingError> {
+/// `debug_directories` may tell more, is named now: from files with the same build id. What is damaged is
+/// noted in the recording and left out.
+pub(super) fn read(recording: &Recording, debug_directories: &[PathBuf]) -> Tables {
     let mut tables = Tables::default();
-    for row in recording.mappings() {
-        tables.mapping(row?);
-    }
-    for row in recording.stacks() {
-        tables.stack(row?);
-    }
-    for row in recording.cgroups() {
-        tables.cgroup(row?);
-    }
-    for row in recording.tasks() {
-        tables.task(&row?);
-    }
-    let locations = recording.locations().collect::<Result<Vec<_>, _>>()?;
-    let symbols = recording.symbols().collect::<Result<Vec<_>, _>>()?;
+    intact(recording, recording.mappings()).for_each(|row| tables.mapping(row));
+    intact(recording, recording.stacks()).for_each(|row| tables.stack(row));
+    intact(recording, recording.cgroups()).for_each(|row| tables.cgroup(row));
+    intact(recording, recording.tasks()).for_each(|mut row| {
+        row.comm.truncate(LONGEST_COMM);
+        tables.task(&row);
+    });
+    let locations = intact(recording, recording.locations());
+    let locations = bounded(locations, LocationRow::text_bytes, &mut tables);
+    let symbols = intact(recording, recording.symbols());
+    let symbols = bounded(symbols, SymbolRow::text_bytes, &mut tables);
     let found = if recording.run.complete && debug_directories.is_empty() {
         HashMap::new()
     } else {
@@ -50,7 +52,33 @@ pub(super) fn read(
         .flatten()
         .for_each(|symbol| tables.symbol(symbol));
     locations.into_iter().for_each(|row| tables.location(row));
-    Ok(tables)
+    tables
+}
+
+/// The rows that can be read.
+fn intact<R>(
+    recording: &Recording,
+    rows: impl Iterator<Item = Result<R, DamagedFile>>,
+) -> impl Iterator<Item = R> {
+    rows.filter_map(|row| row.map_err(|damaged| recording.note_damage(damaged)).ok())
+}
+
+/// As many rows as are looked at; the others count as not kept.
+fn bounded<R>(
+    rows: impl Iterator<Item = R>,
+    text_bytes: impl Fn(&R) -> usize,
+    tables: &mut Tables,
+) -> Vec<R> {
+    let (mut kept, mut bytes) = (Vec::new(), 0_usize);
+    for row in rows {
+        bytes = bytes.saturating_add(text_bytes(&row));
+        if kept.len() < MOST_ROWS && bytes <= MOST_TEXT_BYTES {
+            kept.push(row);
+        } else {
+            tables.not_kept_elsewhere(1);
+        }
+    }
+    kept
 }
 
 /// The functions of locations that have none, or, where folders are given, no source line.
