@@ -24,6 +24,8 @@ pub(crate) static CONFIG: Config = Config {
     task_flags_offset: 0,
     task_mm_offset: 0,
     task_pagefault_disabled_offset: 0,
+    task_group_leader_offset: 0,
+    task_comm_offset: 0,
     task_min_flt_offset: 0,
     task_maj_flt_offset: 0,
     task_cgroups_offset: 0,

@@ -3,10 +3,11 @@
 use aya_ebpf::{
     bindings::{BPF_LOCAL_STORAGE_GET_F_CREATE, task_struct},
     helpers::{
-        bpf_get_current_cgroup_id,
+        bpf_get_current_cgroup_id, bpf_get_current_comm,
         generated::{bpf_get_current_task_btf, bpf_task_pt_regs, bpf_task_storage_get},
     },
 };
+use fault_trace_common::wire::COMM_LEN;
 
 use crate::{config, maps::TaskStorage};
 
@@ -52,6 +53,20 @@ impl Current {
         let flags = config::get!(task_flags_offset);
         // SAFETY: it is of this size.
         unsafe { self.field::<u32>(flags) & PF_EXITING != 0 }
+    }
+
+    /// Its process's main thread (`struct task_struct *`).
+    #[inline(always)]
+    pub(crate) fn group_leader(self) -> u64 {
+        let offset = config::get!(task_group_leader_offset);
+        // SAFETY: a pointer.
+        unsafe { self.field(offset) }
+    }
+
+    /// Its name.
+    #[inline(always)]
+    pub(crate) fn comm(self) -> [u8; COMM_LEN] {
+        bpf_get_current_comm().unwrap_or_default()
     }
 
     /// CONFIRM: whether the handler accepts a fault at a user address that the kernel takes now. It asks

@@ -162,9 +162,15 @@ fn record(kind: u16, current: Current, closed: &Closed<'_>) -> FaultRecord {
     }
 }
 
-/// Writes what happened to a task; `change` is a `TASK_…` constant.
+/// Writes what happened to a task; `change` is a `TASK_…` constant, and a `cgroup_id` of 0 is unknown.
 #[inline(always)]
-pub(crate) fn task(change: u8, pid: u32, tid: u32, parent_pid: u32, comm: &[u8; COMM_LEN]) {
+pub(crate) fn task(
+    change: u8,
+    (pid, tid): (u32, u32),
+    parent_pid: u32,
+    cgroup_id: u64,
+    comm: &[u8; COMM_LEN],
+) {
     if config::get!(emit) == 0 {
         return;
     }
@@ -176,7 +182,7 @@ pub(crate) fn task(change: u8, pid: u32, tid: u32, parent_pid: u32, comm: &[u8; 
         tid,
         parent_pid,
         padding: 0,
-        cgroup_id: Current::get().cgroup_id(),
+        cgroup_id,
         comm: *comm,
     });
     if !written {

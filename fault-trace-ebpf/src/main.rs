@@ -10,6 +10,7 @@ mod config;
 mod current;
 mod emit;
 mod maps;
+mod names;
 mod probes;
 mod stack;
 mod states;

@@ -20,6 +20,14 @@ pub(crate) fn state(current: Current) -> Option<&'static mut TaskState> {
     current.stored(&TASKS_BESIDE)
 }
 
+/// The state of a task (`struct task_struct *`) that need not be the current one, unless it is kept
+/// beside.
+#[inline(always)]
+pub(crate) fn of(task: u64) -> Option<&'static mut TaskState> {
+    let entry = entry(task)?;
+    (entry.owner == task).then_some(&mut entry.state)
+}
+
 /// The entry of `TASKS` where the state of a task (`struct task_struct *`) belongs. By its address:
 /// the id of a thread can change when it executes a program (de_thread() in fs/exec.c).
 #[inline(always)]

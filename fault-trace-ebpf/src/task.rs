@@ -1,8 +1,7 @@
 //! The current thread: whether it is a target, its state, its counts.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_comm, bpf_get_current_uid_gid, bpf_get_prandom_u32,
-    generated::bpf_get_current_ancestor_cgroup_id,
+    bpf_get_current_uid_gid, bpf_get_prandom_u32, generated::bpf_get_current_ancestor_cgroup_id,
 };
 use fault_trace_common::{
     Counter,
@@ -20,7 +19,7 @@ use crate::{
         self, FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, THREAD_SLOTS, THREADS, add_shared, count,
         fetch_add_shared, may_be_target,
     },
-    states,
+    names, states,
 };
 
 /// The state of the current thread, made if it is a target and has none yet.
@@ -59,7 +58,7 @@ pub(crate) fn is_target(current: Current) -> bool {
             id == config::get!(target_cgroup_id)
         }
         TARGET_USER => bpf_get_current_uid_gid() as u32 == config::get!(target_uid),
-        TARGET_COMM => bpf_get_current_comm().is_ok_and(|comm| comm == config::get!(target_comm)),
+        TARGET_COMM => current.comm() == config::get!(target_comm),
         _ => {
             let (pid, tid) = current.ids();
             let id = if kind == TARGET_PROCESSES { pid } else { tid };
@@ -91,9 +90,7 @@ pub(crate) fn note_cgroup(current: Current, state: &mut TaskState) {
     let cgroup_id = current.cgroup_id();
     if cgroup_id != state.cgroup_id {
         state.cgroup_id = cgroup_id;
-        let (pid, tid) = current.ids();
-        let comm = bpf_get_current_comm().unwrap_or_default();
-        emit::task(TASK_MOVED, pid, tid, 0, &comm);
+        emit::task(TASK_MOVED, current.ids(), 0, cgroup_id, &current.comm());
     }
 }
 
@@ -108,7 +105,8 @@ fn create() -> Option<&'static mut TaskState> {
         return None;
     };
     let (pid, tid) = current.ids();
-    let comm = bpf_get_current_comm().unwrap_or_default();
+    let comm = current.comm();
+    names::name_process(current);
     let (kernel_minor, kernel_major) = current.fault_counters();
     state.kernel_minor = kernel_minor;
     state.kernel_major = kernel_major;
@@ -135,7 +133,7 @@ fn create() -> Option<&'static mut TaskState> {
             };
         }
     }
-    emit::task(TASK_SEEN, pid, tid, 0, &comm);
+    emit::task(TASK_SEEN, (pid, tid), 0, state.cgroup_id, &comm);
     Some(state)
 }
 

@@ -9,7 +9,7 @@ use fault_trace_common::{
         KIND_STACKED_FAULT, KIND_TASK, LATENCY_UNKNOWN, PhasesRecord, RecordHeader,
         STACK_COPY_BYTES, STACK_COPY_HEADER_BYTES, STACK_FRAMES, STACK_HEADER_BYTES,
         StackedFaultRecord, TASK_EXITED, TASK_FORKED, TASK_MOVED, TASK_RENAMED, TASK_SEEN,
-        TaskRecord,
+        TaskRecord, comm_bytes,
     },
 };
 
@@ -197,13 +197,10 @@ fn task(record: &TaskRecord) -> Result<TaskEvent, DecodeError> {
     })
 }
 
-/// The bytes of a kernel `comm` before its NUL.
+/// The name in a kernel `comm`.
 #[must_use]
 pub fn comm(raw: &[u8; COMM_LEN]) -> Vec<u8> {
-    raw.split(|&byte| byte == 0)
-        .next()
-        .unwrap_or_default()
-        .to_vec()
+    comm_bytes(raw).to_vec()
 }
 
 #[cfg(test)]

@@ -58,6 +58,8 @@ pub struct Config {
     pub task_flags_offset: u32,
     pub task_mm_offset: u32,
     pub task_pagefault_disabled_offset: u32,
+    pub task_group_leader_offset: u32,
+    pub task_comm_offset: u32,
     /// The same; 0 where unknown.
     pub task_min_flt_offset: u32,
     pub task_maj_flt_offset: u32,

@@ -5,6 +5,23 @@ use crate::phase::Spent;
 /// The length of a thread's name with its terminating NUL (`TASK_COMM_LEN`).
 pub const COMM_LEN: usize = 16;
 
+/// Returns the part of a name that the kernel keeps: up to its NUL, at most 15 bytes.
+#[must_use]
+pub fn comm_bytes(name: &[u8]) -> &[u8] {
+    let cut = name.get(..COMM_LEN - 1).unwrap_or(name);
+    cut.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+/// Returns a name as the kernel keeps it: cut as by [`comm_bytes`], and filled up with NULs.
+#[must_use]
+pub fn comm(name: &[u8]) -> [u8; COMM_LEN] {
+    let mut comm = [0; COMM_LEN];
+    for (byte, &given) in comm.iter_mut().zip(comm_bytes(name)) {
+        *byte = given;
+    }
+    comm
+}
+
 /// [`RecordHeader::kind`] of a [`FaultRecord`].
 pub const KIND_FAULT: u16 = 1;
 /// [`RecordHeader::kind`] of a [`TaskRecord`].
@@ -150,4 +167,27 @@ pub struct TaskRecord {
     /// The cgroup of version 2 that the thread, or the parent of a forked one, is in.
     pub cgroup_id: u64,
     pub comm: [u8; COMM_LEN],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_at_most_fifteen_bytes_and_ends_at_its_nul() {
+        for (name, kept) in [
+            (&b""[..], &b""[..]),
+            (b"sh", b"sh"),
+            (b"ls\0garbage", b"ls"),
+            (b"abcdefghijklmno", b"abcdefghijklmno"),
+            (b"abcdefghijklmnop", b"abcdefghijklmno"),
+            (b"abcdefghijklmnopqrstuvw", b"abcdefghijklmno"),
+        ] {
+            assert_eq!(comm_bytes(name), kept);
+            let whole = comm(name);
+            assert_eq!(whole[..kept.len()], *kept);
+            assert!(whole[kept.len()..].iter().all(|&byte| byte == 0));
+            assert_eq!(comm_bytes(&whole), kept, "cutting twice changes nothing");
+        }
+    }
 }

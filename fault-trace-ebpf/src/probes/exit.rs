@@ -13,7 +13,7 @@ use crate::{
     current::Current,
     emit,
     maps::{FREE_SLOTS, TARGETS, THREADS, add_shared, fetch_add_shared},
-    states, task,
+    names, states, task,
 };
 
 /// `sched_process_free`: task.
@@ -28,6 +28,9 @@ pub(crate) fn exited(_ctx: &RawTracePointContext) {
     if let Some(state) = task::target_state_at_exit(current) {
         close::down_to(state, 0, Closing::late(Closer::Exit));
         hand_over(current, state);
+        names::name_process(current);
+        let cgroup_id = current.cgroup_id();
+        emit::task(TASK_EXITED, current.ids(), 0, cgroup_id, &current.comm());
     }
     forget_target(current);
 }
@@ -35,8 +38,7 @@ pub(crate) fn exited(_ctx: &RawTracePointContext) {
 /// Adds the thread's counts to its process and frees its slot.
 #[inline(always)]
 fn hand_over(current: Current, state: &mut TaskState) {
-    let (pid, tid) = current.ids();
-    let Some(process) = task::process(pid) else {
+    let Some(process) = task::process(current.pid()) else {
         return;
     };
     if state.slot != 0
@@ -45,9 +47,6 @@ fn hand_over(current: Current, state: &mut TaskState) {
         // SAFETY: a live map value, written to by this thread alone.
         let thread = unsafe { &mut *thread };
         add_counts(&mut process.counts, &thread.counts);
-        if pid == tid || process.comm[0] == 0 {
-            process.comm = thread.comm;
-        }
         thread.tid = 0;
         thread.counts = Counts::default();
         let _ = FREE_SLOTS.push(&state.slot, 0);
@@ -55,7 +54,6 @@ fn hand_over(current: Current, state: &mut TaskState) {
     // From 6.16 on this tracepoint comes before the address space is torn down, which can fault.
     state.exited = 1;
     task::settle_kernel_counters(current, state, process);
-    emit::task(TASK_EXITED, pid, tid, 0, &process.comm);
 }
 
 #[inline(always)]

@@ -1,9 +1,6 @@
 //! `sched:sched_process_fork` (parent, child): follow the children of targets.
 
-use aya_ebpf::{
-    helpers::{bpf_get_current_comm, bpf_probe_read_kernel},
-    programs::RawTracePointContext,
-};
+use aya_ebpf::programs::RawTracePointContext;
 use fault_trace_common::{
     Counter,
     wire::{TARGET_PROCESSES, TASK_FORKED},
@@ -14,12 +11,12 @@ use crate::{
     current::Current,
     emit,
     maps::{PROCESSES, TARGETS, count, hint_target},
-    task,
+    names, task,
 };
 
 pub(crate) fn forked(ctx: &RawTracePointContext) {
     let child: u64 = ctx.arg(1);
-    let Some((pid, tid)) = child_ids(child) else {
+    let Some((pid, tid)) = names::ids_of(child) else {
         return;
     };
     let current = Current::get();
@@ -34,8 +31,8 @@ pub(crate) fn forked(ctx: &RawTracePointContext) {
         count(Counter::PidReused);
     }
     // The child starts with the parent's name.
-    let comm = bpf_get_current_comm().unwrap_or_default();
-    emit::task(TASK_FORKED, pid, tid, parent, &comm);
+    let (comm, cgroup_id) = (current.comm(), current.cgroup_id());
+    emit::task(TASK_FORKED, (pid, tid), parent, cgroup_id, &comm);
 }
 
 /// Keeps `TARGETS`: one more thread of a target, or a new process.
@@ -57,18 +54,4 @@ fn follow(parent: u32, pid: u32) {
         // The id belonged to a target once; this process is another.
         let _ = TARGETS.remove(&pid);
     }
-}
-
-/// The child's process and thread id; they lie at offsets that user space took from BTF.
-#[inline(always)]
-fn child_ids(child: u64) -> Option<(u32, u32)> {
-    let (pid, tid) = (
-        config::get!(task_tgid_offset),
-        config::get!(task_pid_offset),
-    );
-    // SAFETY: the helper checks the address.
-    let read = |offset: u32| unsafe {
-        bpf_probe_read_kernel((child + u64::from(offset)) as *const u32).ok()
-    };
-    Some((read(pid)?, read(tid)?))
 }

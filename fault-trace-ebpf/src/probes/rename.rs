@@ -1,31 +1,63 @@
-//! `task:task_rename` (task, comm): names over time.
+//! `task:task_rename` (task, comm): names over time. A thread may rename another of its process through
+//! `/proc/PID/task/TID/comm`.
 
-use aya_ebpf::{helpers::bpf_probe_read_kernel, programs::RawTracePointContext};
-use fault_trace_common::wire::{COMM_LEN, TASK_RENAMED};
+use aya_ebpf::programs::RawTracePointContext;
+use fault_trace_common::wire::{TARGET_PROCESSES, TASK_RENAMED};
 
-use crate::{current::Current, emit, maps::THREADS, states};
+use crate::{
+    config,
+    current::Current,
+    emit,
+    maps::{PROCESSES, TARGETS, THREADS},
+    names, states,
+};
 
 pub(crate) fn renamed(ctx: &RawTracePointContext) {
-    let current = Current::get();
-    let Some(state) = states::state(current) else {
+    let task: u64 = ctx.arg(0);
+    let Some((pid, tid)) = names::ids_of(task) else {
         return;
     };
-    // A name can be written for another thread through /proc; that one tells at its next fault.
-    if ctx.arg::<u64>(0) != current.address() {
+    if !is_known(pid) {
         return;
     }
-    let name: u64 = ctx.arg(1);
-    // SAFETY: the helper checks the address. Every caller passes a buffer of at least this size or a
-    // shorter string, in which case the read may fail and the old name stays.
-    let Ok(comm) = (unsafe { bpf_probe_read_kernel(name as *const [u8; COMM_LEN]) }) else {
+    // The new name, not cut yet where a program was executed (`begin_new_exec` in fs/exec.c).
+    let Some(comm) = names::read(ctx.arg(1)) else {
         return;
     };
-    let (pid, tid) = current.ids();
-    if state.slot != 0
+    if pid == tid
+        && let Some(process) = PROCESSES.get_ptr_mut(&pid)
+    {
+        // SAFETY: a live map value; nobody else writes to its name at a rename.
+        unsafe { (*process).comm = comm };
+    }
+    let current = Current::get();
+    let is_own = task == current.address();
+    let state = if is_own {
+        states::state(current)
+    } else {
+        states::of(task)
+    };
+    if let Some(state) = state
+        && state.slot != 0
         && let Some(thread) = THREADS.get_ptr_mut(state.slot)
     {
-        // SAFETY: a live map value, written to by this thread alone.
-        unsafe { (*thread).comm = comm };
+        // SAFETY: a live map value. The id is another after an exec by a thread that was not the main
+        // one (`de_thread` in fs/exec.c).
+        unsafe {
+            (*thread).comm = comm;
+            (*thread).tid = tid;
+        }
     }
-    emit::task(TASK_RENAMED, pid, tid, 0, &comm);
+    let cgroup_id = if is_own { current.cgroup_id() } else { 0 };
+    emit::task(TASK_RENAMED, (pid, tid), 0, cgroup_id, &comm);
+}
+
+/// Whether faults of this process are counted or may be soon. Others tell their names when they fault.
+#[inline(always)]
+fn is_known(pid: u32) -> bool {
+    if config::get!(target_kind) == TARGET_PROCESSES {
+        TARGETS.get_ptr(&pid).is_some()
+    } else {
+        PROCESSES.get_ptr(&pid).is_some()
+    }
 }

@@ -168,6 +168,8 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
         task_flags_offset: settings.task_offsets.flags,
         task_mm_offset: settings.task_offsets.mm,
         task_pagefault_disabled_offset: settings.task_offsets.pagefault_disabled,
+        task_group_leader_offset: settings.task_offsets.group_leader,
+        task_comm_offset: settings.task_offsets.comm,
         task_min_flt_offset: settings.task_offsets.min_flt,
         task_maj_flt_offset: settings.task_offsets.maj_flt,
         task_cgroups_offset: settings.task_offsets.cgroups,

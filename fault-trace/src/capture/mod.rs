@@ -89,6 +89,8 @@ pub struct TaskOffsets {
     pub flags: u32,
     pub mm: u32,
     pub pagefault_disabled: u32,
+    pub group_leader: u32,
+    pub comm: u32,
     pub min_flt: u32,
     pub maj_flt: u32,
     pub cgroups: u32,

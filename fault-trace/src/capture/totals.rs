@@ -134,10 +134,6 @@ fn processes(ebpf: &Ebpf, live: &[ThreadStats]) -> Result<Vec<ProcessTotals>, Ca
         // Of a live thread these are something else, see `LiveThread`.
         process.counts.kernel_minor = kernel.kernel_minor;
         process.counts.kernel_major = kernel.kernel_major;
-        // The process goes by the name of its first thread, as ps shows it.
-        if thread.pid == thread.tid || process.comm.is_empty() {
-            process.comm = decode::comm(&thread.comm);
-        }
     }
     Ok(processes.into_values().collect())
 }

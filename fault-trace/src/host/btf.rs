@@ -17,6 +17,8 @@ pub struct TaskOffsets {
     pub flags: Option<u32>,
     pub mm: Option<u32>,
     pub pagefault_disabled: Option<u32>,
+    pub group_leader: Option<u32>,
+    pub comm: Option<u32>,
     pub min_flt: Option<u32>,
     pub maj_flt: Option<u32>,
     pub cgroups: Option<u32>,
@@ -45,6 +47,8 @@ impl TaskOffsets {
             ("flags", self.flags),
             ("mm", self.mm),
             ("pagefault_disabled", self.pagefault_disabled),
+            ("group_leader", self.group_leader),
+            ("comm", self.comm),
         ]
         .into_iter()
         .filter(|(_, offset)| offset.is_none())
@@ -62,6 +66,8 @@ impl TaskOffsets {
             flags: offset(b"flags"),
             mm: offset(b"mm"),
             pagefault_disabled: offset(b"pagefault_disabled"),
+            group_leader: offset(b"group_leader"),
+            comm: offset(b"comm"),
             min_flt: offset(b"min_flt"),
             maj_flt: offset(b"maj_flt"),
             cgroups: offset(b"cgroups"),
@@ -115,6 +121,8 @@ mod tests {
             flags: None,
             mm: None,
             pagefault_disabled: None,
+            group_leader: None,
+            comm: None,
             min_flt: Some(12),
             maj_flt: None,
             cgroups: None,

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use fault_trace_common::{
     Class, Hooks,
-    wire::{ALL_CLASSES, COMM_LEN},
+    wire::{ALL_CLASSES, comm},
 };
 
 use super::{
@@ -145,14 +145,7 @@ fn target_kind(target: &Target, follow_children: bool) -> anyhow::Result<TargetK
             }
         }
         Target::User(user) => TargetKind::User(users::id_of(user)?),
-        Target::Comm(comm) => {
-            let mut name = [0; COMM_LEN];
-            // The command line has seen to it that it is short enough.
-            for (byte, given) in name.iter_mut().zip(comm.bytes().take(COMM_LEN - 1)) {
-                *byte = given;
-            }
-            TargetKind::Comm(name)
-        }
+        Target::Comm(name) => TargetKind::Comm(comm(name.as_bytes())),
     })
 }
 

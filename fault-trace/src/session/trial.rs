@@ -46,6 +46,8 @@ pub(super) fn settings(system: &System) -> anyhow::Result<Settings> {
             flags: required(offsets.flags)?,
             mm: required(offsets.mm)?,
             pagefault_disabled: required(offsets.pagefault_disabled)?,
+            group_leader: required(offsets.group_leader)?,
+            comm: required(offsets.comm)?,
             min_flt: offsets.min_flt.unwrap_or(0),
             maj_flt: offsets.maj_flt.unwrap_or(0),
             cgroups: offsets.cgroups.unwrap_or(0),

@@ -14,6 +14,8 @@ pub(super) fn facts() -> Facts {
             flags: Some(44),
             mm: Some(1120),
             pagefault_disabled: Some(2464),
+            group_leader: Some(1336),
+            comm: Some(1912),
             min_flt: Some(1568),
             maj_flt: Some(1576),
             cgroups: Some(2712),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fault_trace_common::wire::comm_bytes;
+
 use crate::{
     analysis::FaultFilter,
     model::Run,
@@ -55,7 +57,9 @@ fn pids(wanted: &[ProcessName], run: &Run) -> anyhow::Result<Option<Vec<u32>>> {
             ProcessName::Comm(name) => {
                 let known = pids.len();
                 let processes = run.totals.processes.iter();
-                let named = processes.filter(|process| process.comm == name.as_bytes());
+                // As the kernel keeps them: recordings of older versions have names of 16 bytes.
+                let wanted = comm_bytes(name.as_bytes());
+                let named = processes.filter(|process| comm_bytes(&process.comm) == wanted);
                 pids.extend(named.map(|process| process.pid));
                 anyhow::ensure!(
                     pids.len() > known,
