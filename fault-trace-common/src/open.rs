@@ -12,6 +12,8 @@
 //! - A START from kernel mode that is confirmed itself proves over all others from kernel mode: the
 //!   handler at work does not fault in ways that the kernel accepts. The place of the registers alone
 //!   does not tell (`randomize_kstack_offset`).
+//! - A fault in kernel mode that the exception table ended is over, and takes no evidence, as soon as its
+//!   saved registers tell so ([`OpenFaults::taking_evidence`]); it is closed by what comes next.
 //! - An END or a signal belongs to the newest frame of the same address that can have one: a probe
 //!   may have looked at the very address whose fault was in progress. What nested in that is over.
 
@@ -48,7 +50,9 @@ pub struct OpenFault {
     /// Base pages that fault-around may have mapped.
     pub around_pages: u32,
     /// Whether `phases` holds anything: 0 or 1. Most faults have none, and spare its making.
-    pub phased: u32,
+    pub phased: u16,
+    /// Whether the exception table is known to have ended it: 0 or 1.
+    pub over: u16,
     pub phases: Phases,
 }
 
@@ -58,11 +62,29 @@ impl OpenFault {
         self.evidence.any(Evidence::KERNEL_MODE)
     }
 
+    /// Whether the handler accepted the access, so that `handle_mm_fault` was at work.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_accepted(&self) -> bool {
+        !self.is_kernel_mode() || self.evidence.any(Evidence::CONFIRMED)
+    }
+
     /// Whether `handle_mm_fault` may be at work, so that what the thread does is this fault's doing.
     #[inline(always)]
     #[must_use]
     pub const fn takes_evidence(&self) -> bool {
-        !self.is_kernel_mode() || self.evidence.any(Evidence::CONFIRMED)
+        self.is_accepted() && self.over == 0
+    }
+
+    /// Whether this fault is over, given the instruction pointer that its saved registers hold now.
+    ///
+    /// The handler ends a fault in kernel mode either with an END, or by sending the access to its entry in
+    /// the exception table: it overwrites the saved instruction pointer (`fixup_exception` in
+    /// arch/x86/mm/extable.c). Later calls may overwrite the rest of that place on the stack, but the old
+    /// value only comes back with another exception of the same instruction there.
+    #[inline(always)]
+    const fn is_fixed_up(&self, saved_ip: u64) -> bool {
+        self.ip != 0 && saved_ip != self.ip
     }
 
     /// A stretch of a phase begins.
@@ -88,9 +110,7 @@ impl OpenFault {
     const fn is_over_at_kernel_start(&self, regs: u64, confirmed: bool) -> bool {
         let same_stack = (regs ^ self.regs) < STACK_ALIGNMENT_BYTES;
         self.is_kernel_mode()
-            && (confirmed
-                || !self.evidence.any(Evidence::CONFIRMED)
-                || (same_stack && regs >= self.regs))
+            && (confirmed || !self.takes_evidence() || (same_stack && regs >= self.regs))
     }
 }
 
@@ -161,10 +181,24 @@ impl OpenFaults {
         Some(self.frame_mut(newest))
     }
 
-    /// The newest open fault, if what the thread does now is its doing.
+    /// The newest open fault, if what the thread does now is its doing. `saved_ip` reads the instruction
+    /// pointer of registers that an exception saved, see [`OpenFault::regs`]; it is only asked about a fault
+    /// in kernel mode, which may be over without a trace.
     #[inline(always)]
-    pub fn taking_evidence(&mut self) -> Option<&mut OpenFault> {
-        self.newest_mut().filter(|fault| fault.takes_evidence())
+    pub fn taking_evidence(&mut self, saved_ip: impl FnOnce(u64) -> u64) -> Option<&mut OpenFault> {
+        let fault = self.newest_mut().filter(|fault| fault.takes_evidence())?;
+        if fault.is_kernel_mode() && fault.is_fixed_up(saved_ip(fault.regs)) {
+            fault.over = 1;
+        }
+        (fault.over == 0).then_some(fault)
+    }
+
+    /// Whether no fault is in progress, as far as [`OpenFaults::taking_evidence`] has found.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        let [fault, ..] = &self.frames;
+        self.depth == 0 || (self.depth == 1 && fault.over != 0)
     }
 
     /// Opens one more fault, which has no phases yet. Call only with fewer than [`DEPTH`] open.
@@ -188,6 +222,7 @@ impl OpenFaults {
         frame.pages = fault.pages;
         frame.around_pages = fault.around_pages;
         frame.phased = 0;
+        frame.over = 0;
         self.depth = depth as u32 + 1;
     }
 

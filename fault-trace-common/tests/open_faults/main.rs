@@ -4,7 +4,7 @@ mod programs;
 mod thread;
 
 use fault_trace_common::{
-    Closer,
+    Closer, Evidence,
     open::{DEPTH, OpenFault, OpenFaults},
 };
 use proptest::prelude::*;
@@ -73,14 +73,27 @@ fn an_accepted_access_proves_the_one_before_it_over() {
 }
 
 #[test]
-fn a_deeper_probe_may_be_part_of_the_access_and_leaves_it_open() {
+fn a_deeper_probe_closes_a_failed_access() {
     let probe = KernelFault {
         kind: Kind::Probe,
         ..efault(2, 2)
     };
     assert_eq!(
         closers(&[Act::Syscall(vec![efault(1, 1), probe])]),
-        [Closer::Exit, Closer::Exit]
+        [Closer::NextStart, Closer::Exit]
+    );
+}
+
+#[test]
+fn a_deeper_probe_leaves_an_access_open_that_it_is_part_of() {
+    let access = KernelFault {
+        kind: Kind::Ends,
+        within: vec![probe_at(2, None)],
+        ..efault(1, 1)
+    };
+    assert_eq!(
+        closers(&[Act::Syscall(vec![access])]),
+        [Closer::End, Closer::OuterEnd]
     );
 }
 
@@ -152,4 +165,38 @@ fn an_interrupt_does_not_close_the_access_it_interrupts() {
         let thread = Thread::run(&[Act::Syscall(vec![access])]);
         assert_eq!(thread.closed.get(&1), Some(&Closer::End), "{interrupt:?}");
     }
+}
+
+#[test]
+fn a_failed_access_takes_no_evidence_any_more_and_no_end() {
+    const REGS: u64 = 0xffff_c900_0001_3000;
+    let mut open = OpenFaults::default();
+    assert!(open.is_idle());
+    open.push(&OpenFault {
+        address: 1,
+        regs: REGS,
+        ip: 7,
+        evidence: Evidence(Evidence::KERNEL_MODE | Evidence::CONFIRMED),
+        ..OpenFault::default()
+    });
+    assert!(open.taking_evidence(|_| 7).is_some(), "it is in progress");
+    assert!(!open.is_idle() && open.is_only_at(1));
+    assert!(open.taking_evidence(|_| 8).is_none(), "it was fixed up");
+    assert!(open.is_idle(), "what comes now is not its doing");
+    assert!(open.taking_evidence(|_| 7).is_none(), "it stays over");
+    assert_eq!((open.newest_at(1), open.is_only_at(1)), (None, false));
+    assert_eq!(open.kept_by_kernel_start(REGS - 0x100, false), 0);
+    assert_eq!(open.depth(), 1, "but has yet to be closed");
+}
+
+#[test]
+fn a_fault_from_user_mode_is_not_asked_for_its_registers() {
+    let mut open = OpenFaults::default();
+    open.push(&OpenFault {
+        address: 1,
+        ip: 7,
+        ..OpenFault::default()
+    });
+    let fault = open.taking_evidence(|_| panic!("nobody overwrites them"));
+    assert!(fault.is_some());
 }

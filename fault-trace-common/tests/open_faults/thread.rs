@@ -12,6 +12,9 @@ use crate::programs::{Act, Interrupt, KernelFault, Kind, Probe, UserEnding};
 
 /// Where the kernel saves the registers of what user mode does, below the top of the stack.
 const USER_REGS: u64 = 0xffff_c900_0001_3f58;
+/// The instruction of an access in kernel mode, and its entry in the exception table.
+const ACCESS: u64 = 0xffff_ffff_8100_0000;
+const FIXUP: u64 = 0xffff_ffff_8200_0000;
 /// How far apart on the stack two levels of kernel functions are.
 const LEVEL_BYTES: u64 = 0x100;
 
@@ -24,6 +27,8 @@ pub(crate) struct Thread {
     /// The one that is ending just now.
     ending: Option<u64>,
     started: u64,
+    /// What lies on the stack where exceptions saved the instruction pointer, by their registers.
+    saved_ips: BTreeMap<u64, u64>,
     pub(crate) closed: BTreeMap<u64, Closer>,
 }
 
@@ -33,6 +38,7 @@ impl Thread {
         let keep = if evidence & Evidence::KERNEL_MODE == 0 {
             0
         } else {
+            self.evidence();
             let confirmed = evidence & Evidence::CONFIRMED != 0;
             self.open.kept_by_kernel_start(regs, confirmed)
         };
@@ -42,9 +48,15 @@ impl Thread {
             self.open.remove_oldest();
         }
         self.started += 1;
+        let ip = match evidence & Evidence::KERNEL_MODE {
+            0 => 0,
+            _ => ACCESS + address,
+        };
+        self.saved_ips.insert(regs, ip);
         self.open.push(&OpenFault {
             address,
             regs,
+            ip,
             start_ns: self.started,
             evidence: Evidence(evidence),
             ..OpenFault::default()
@@ -55,6 +67,18 @@ impl Thread {
         );
         self.in_progress.push(self.started);
         self.started
+    }
+
+    /// Something that the thread does now is evidence; for which fault.
+    fn evidence(&mut self) -> Option<u64> {
+        let saved_ips = &self.saved_ips;
+        let fault = self.open.taking_evidence(|regs| saved_ips[&regs])?;
+        let (number, is_kernel_mode) = (fault.start_ns, fault.evidence.any(Evidence::KERNEL_MODE));
+        assert!(
+            !is_kernel_mode || self.in_progress.contains(&number),
+            "evidence for a fault that is over"
+        );
+        Some(number)
     }
 
     /// An END, or a signal for an address.
@@ -99,6 +123,12 @@ impl Thread {
         }
     }
 
+    /// The exception table ends a fault in kernel mode.
+    fn fixed_up(&mut self, fault: u64, regs: u64) {
+        self.saved_ips.insert(regs, FIXUP);
+        self.over(fault);
+    }
+
     fn probe(&mut self, probe: Probe, regs: u64) {
         let stack = match probe.interrupt {
             None => regs,
@@ -108,7 +138,8 @@ impl Thread {
         };
         let regs = stack - (probe.level + 1) * LEVEL_BYTES;
         let fault = self.start(Evidence::KERNEL_MODE, probe.address, regs);
-        self.over(fault);
+        assert_eq!(self.evidence(), None, "a probe does nothing");
+        self.fixed_up(fault, regs);
     }
 
     fn kernel_fault(&mut self, what: &KernelFault, regs: u64) {
@@ -119,17 +150,20 @@ impl Thread {
         };
         let fault = self.start(Evidence::KERNEL_MODE | confirmed, what.address, regs);
         if what.kind == Kind::Probe {
-            self.over(fault);
+            self.fixed_up(fault, regs);
             return;
         }
+        assert_eq!(self.evidence(), Some(fault), "it is at work");
         for &probe in &what.within {
             self.probe(probe, regs);
         }
         if what.kind == Kind::Ends {
             self.end(fault, what.address, Closer::End);
         } else {
-            self.over(fault);
+            self.fixed_up(fault, regs);
         }
+        // The system call goes on, or comes to its end.
+        self.evidence();
     }
 
     fn user_start(&mut self, address: u64) -> u64 {
@@ -173,6 +207,7 @@ impl Thread {
             Act::Syscall(faults) => {
                 // Each system call starts at another depth (`randomize_kstack_offset`).
                 let offset = (self.started.wrapping_mul(0x9e37_79b9) & 0x3f) << 4;
+                self.evidence();
                 for fault in faults {
                     self.kernel_fault(fault, USER_REGS - offset);
                 }

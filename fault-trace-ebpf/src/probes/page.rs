@@ -31,9 +31,10 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
     let Some(state) = state else {
         return;
     };
-    if state.open.depth == 0 {
+    let Some(fault) = while_in::open_fault_of(state) else {
         // An anonymous page without an exception: get_user_pages(). Unless START is detached already.
         if zeroed
+            && state.open.is_idle()
             && maps::is_counting()
             && let Some((counts, shared)) = task::counts(state)
         {
@@ -41,13 +42,7 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
             state.allocated_loose = 1;
         }
         return;
-    }
-    let Some(fault) = state.open.taking_evidence() else {
-        return;
     };
-    if !while_in::is_own_doing(fault) {
-        return;
-    }
     let order: u32 = ctx.arg(1);
     fault.evidence.0 |= match order {
         0 => Evidence::ALLOC_PAGE,

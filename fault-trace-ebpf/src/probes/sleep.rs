@@ -5,7 +5,7 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::RawTracePointContext};
 use fault_trace_common::{Evidence, open::OpenFault, phase::Phase};
 
 use super::while_in;
-use crate::{away, config, current::Current, states};
+use crate::{away, close, config, current::Current, states};
 
 /// `TASK_INTERRUPTIBLE`, `TASK_UNINTERRUPTIBLE`.
 const INTERRUPTIBLE: u32 = 1;
@@ -21,7 +21,7 @@ pub(crate) fn switched(ctx: &RawTracePointContext) {
         return;
     }
     away::settle(state);
-    let Some(fault) = state.open.taking_evidence() else {
+    let Some(fault) = state.open.taking_evidence(close::instruction) else {
         return;
     };
     if !while_in::is_own_doing(fault) || fault.evidence.any(Evidence::IN_LOCK_WAIT) {

@@ -44,6 +44,8 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
     };
     if state.open.depth != 0 {
         let keep = if kernel_mode {
+            // Notes whether the newest is over.
+            let _ = state.open.taking_evidence(close::instruction);
             let confirmed = mode & Evidence::CONFIRMED != 0;
             state.open.kept_by_kernel_start(regs, confirmed)
         } else {
@@ -76,6 +78,7 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
         pages: 0,
         around_pages: 0,
         phased: 0,
+        over: 0,
         phases: Phases::NONE,
     });
 }
@@ -85,7 +88,8 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
 fn close_older(state: &mut fault_trace_common::wire::TaskState, keep: usize, address: u64) {
     let page_of = |address: u64| address >> 12;
     let mut closing = Closing::late(Closer::NextStart);
-    if let Some(newest) = state.open.taking_evidence()
+    if let Some(newest) = state.open.newest_mut()
+        && newest.is_accepted()
         && page_of(newest.address) == page_of(address)
     {
         closing.evidence |= Evidence::TRIED_AGAIN;

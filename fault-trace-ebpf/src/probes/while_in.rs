@@ -1,17 +1,23 @@
 //! Evidence about the newest open fault of the current thread, and the phases of its time.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use fault_trace_common::{Evidence, open::OpenFault, phase::Phase};
+use fault_trace_common::{Evidence, open::OpenFault, phase::Phase, wire::TaskState};
 
-use crate::{current::Current, states};
+use crate::{close, current::Current, states};
 
 /// The open fault that what happens now is evidence about; none while the thread reclaims or compacts
 /// memory for it, since that touches other pages and other address spaces.
 #[inline(always)]
 pub(crate) fn open_fault() -> Option<&'static mut OpenFault> {
-    states::state(Current::get())?
+    open_fault_of(states::state(Current::get())?)
+}
+
+/// The same of a thread whose state is known.
+#[inline(always)]
+pub(crate) fn open_fault_of(state: &mut TaskState) -> Option<&mut OpenFault> {
+    state
         .open
-        .taking_evidence()
+        .taking_evidence(close::instruction)
         .filter(|fault| is_own_doing(fault))
 }
 
@@ -44,7 +50,7 @@ pub(crate) fn enter(phase: Phase, state: u64, evidence: u64) {
 #[inline(always)]
 pub(crate) fn leave(phase: Phase, state: u64) {
     if let Some(task) = states::state(Current::get())
-        && let Some(fault) = task.open.taking_evidence()
+        && let Some(fault) = task.open.taking_evidence(close::instruction)
         && fault.evidence.any(state)
     {
         fault.evidence.0 &= !state;
