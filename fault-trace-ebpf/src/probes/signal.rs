@@ -24,7 +24,11 @@ pub(crate) fn generated(ctx: &RawTracePointContext) {
     };
     let info: u64 = ctx.arg(1);
     // 0 and 1 are SEND_SIG_NOINFO and SEND_SIG_PRIV.
-    if state.open.depth == 0 || ctx.arg::<u64>(2) != current.address() || info <= 1 {
+    if state.open.depth == 0 || info <= 1 {
+        return;
+    }
+    let is_own = ctx.arg::<u64>(2) == current.address();
+    if !is_own && state.exited == 0 {
         return;
     }
     // SAFETY: the helper checks the address.
@@ -34,6 +38,12 @@ pub(crate) fn generated(ctx: &RawTracePointContext) {
         unsafe { bpf_probe_read_kernel((info + SI_ADDR) as *const u64) }.unwrap_or(0);
     // User space can send any signal, but no positive code.
     if code <= 0 {
+        return;
+    }
+    if !is_own {
+        // An exiting thread tells the parent, which may reap it from now on (`do_notify_parent` in
+        // kernel/signal.c). It has no address space any more, and so no fault in progress.
+        close::down_to(state, 0, Closing::late(Closer::Exit));
         return;
     }
     let Some(index) = state.open.newest_at(address) else {

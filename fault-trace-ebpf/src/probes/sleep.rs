@@ -2,14 +2,21 @@
 //! back.
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::RawTracePointContext};
-use fault_trace_common::{Evidence, open::OpenFault, phase::Phase};
+use fault_trace_common::{Closer, Evidence, open::OpenFault, phase::Phase};
 
 use super::while_in;
-use crate::{away, close, config, current::Current, states};
+use crate::{
+    away,
+    close::{self, Closing},
+    config,
+    current::Current,
+    states,
+};
 
-/// `TASK_INTERRUPTIBLE`, `TASK_UNINTERRUPTIBLE`.
+/// `TASK_INTERRUPTIBLE`, `TASK_UNINTERRUPTIBLE`, `TASK_DEAD`.
 const INTERRUPTIBLE: u32 = 1;
 const UNINTERRUPTIBLE: u32 = 2;
+const DEAD: u32 = 0x80;
 
 pub(crate) fn switched(ctx: &RawTracePointContext) {
     // SAFETY: no arguments to get wrong.
@@ -21,6 +28,11 @@ pub(crate) fn switched(ctx: &RawTracePointContext) {
         return;
     }
     away::settle(state);
+    if state.exited != 0 && config::get!(has_prev_state) != 0 && ctx.arg::<u32>(3) & DEAD != 0 {
+        // It never comes back (`do_task_dead` in kernel/sched/core.c).
+        close::down_to(state, 0, Closing::late(Closer::Exit));
+        return;
+    }
     let Some(fault) = state.open.taking_evidence(close::instruction) else {
         return;
     };
