@@ -126,10 +126,12 @@ fn account(
     closing: Closing,
 ) {
     away::settle(state);
-    settle_if_exited(current, state);
     let Some((counts, shared)) = task::counts(state) else {
         return;
     };
+    if settles(state, closing) {
+        task::settle_kernel_counters(current, state, counts, shared);
+    }
     let stacks = Stacks {
         user: state.user_stack,
         kernel: state.kernel_stack,
@@ -172,14 +174,15 @@ fn account(
     emit::fault(current, &closed, &mut state.random, counts, shared);
 }
 
-/// A thread that tears down after its exit was seen: the kernel has counted once more.
+/// Whether the kernel's own counters of the thread are read now: of one that tears down after its exit was
+/// seen, and of one that can leave the target.
 #[inline(always)]
-fn settle_if_exited(current: Current, state: &mut TaskState) {
-    if state.exited == 0 {
-        return;
-    }
-    if let Some(process) = task::process(current.pid()) {
-        task::settle_kernel_counters(current, state, process);
+fn settles(state: &TaskState, closing: Closing) -> bool {
+    if task::may_cease_to_be_target() {
+        let ended = closing.evidence & Evidence::ENDED != 0;
+        (ended || state.exited != 0) && state.outside == 0
+    } else {
+        state.exited != 0
     }
 }
 

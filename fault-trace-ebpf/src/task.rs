@@ -16,7 +16,7 @@ use crate::{
     current::Current,
     emit,
     maps::{
-        self, FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, THREAD_SLOTS, THREADS, add_shared, count,
+        self, FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, THREAD_SLOTS, THREADS, count,
         fetch_add_shared, may_be_target,
     },
     names, states,
@@ -33,12 +33,13 @@ pub(crate) fn target_state(current: Current) -> Option<&'static mut TaskState> {
     }
 }
 
-/// The same when the thread exits, which it does once.
+/// The same when the thread exits, which it does once. One that can leave the target has been there only
+/// if it has a state.
 #[inline(always)]
 pub(crate) fn target_state_at_exit(current: Current) -> Option<&'static mut TaskState> {
     match states::state(current) {
         Some(state) if state.exited == 0 => Some(state),
-        _ if is_target(current) => create(),
+        _ if !may_cease_to_be_target() && is_target(current) => create(),
         _ => None,
     }
 }
@@ -74,6 +75,36 @@ pub(crate) fn may_cease_to_be_target() -> bool {
         config::get!(target_kind),
         TARGET_CGROUP | TARGET_USER | TARGET_COMM
     )
+}
+
+/// Whether a START of the current thread belongs to the run. A thread that can leave the target is compared
+/// with the kernel's counters from its first START there to its last END, exit or allocation there.
+#[inline(always)]
+pub(crate) fn starts_inside(current: Current, state: &mut TaskState) -> bool {
+    if !may_cease_to_be_target() {
+        return true;
+    }
+    if !is_target(current) {
+        state.outside = 1;
+        return false;
+    }
+    if state.outside != 0 {
+        state.outside = 0;
+        (state.kernel_minor, state.kernel_major) = current.fault_counters();
+    }
+    true
+}
+
+/// Whether the current thread, which has a state, is a target without having left it since its last START.
+#[inline(always)]
+pub(crate) fn is_inside(current: Current, state: &mut TaskState) -> bool {
+    if !may_cease_to_be_target() {
+        return true;
+    }
+    if state.outside == 0 && !is_target(current) {
+        state.outside = 1;
+    }
+    state.outside == 0
 }
 
 /// Tells user space if the thread was moved to another cgroup since it last faulted.
@@ -121,15 +152,13 @@ fn create() -> Option<&'static mut TaskState> {
         // SAFETY: a live map value; the slot is this thread's.
         unsafe {
             *thread = ThreadStats {
-                counts: Counts {
-                    kernel_minor,
-                    kernel_major,
-                    ..ProcessStats::EMPTY.counts
-                },
+                counts: ProcessStats::EMPTY.counts,
                 pid,
                 tid,
                 comm,
-                padding: [0; 5],
+                first_minor: kernel_minor,
+                first_major: kernel_major,
+                padding: [0; 3],
             };
         }
     }
@@ -188,23 +217,41 @@ pub(crate) fn process(pid: u32) -> Option<&'static mut ProcessStats> {
         .map(|process| unsafe { &mut *process })
 }
 
-/// Adds the growth of the kernel's own counters to the process of a thread that exits.
+/// Adds by how much the kernel's own counters of the thread have grown since they were last read.
 #[inline(always)]
 pub(crate) fn settle_kernel_counters(
     current: Current,
     state: &mut TaskState,
-    process: &mut ProcessStats,
+    counts: &mut Counts,
+    shared: bool,
 ) {
     let (minor, major) = current.fault_counters();
-    let counts = &mut process.counts;
-    add_shared(
+    // A fault that was expected and did not come makes this negative.
+    let grown = |now: u64, before| now.wrapping_sub(before);
+    maps::add(
         &raw mut counts.kernel_minor,
-        minor.wrapping_sub(state.kernel_minor),
+        grown(minor, state.kernel_minor),
+        shared,
     );
-    add_shared(
+    maps::add(
         &raw mut counts.kernel_major,
-        major.wrapping_sub(state.kernel_major),
+        grown(major, state.kernel_major),
+        shared,
     );
-    state.kernel_minor = minor;
-    state.kernel_major = major;
+    (state.kernel_minor, state.kernel_major) = (minor, major);
+}
+
+/// Counts a fault without an exception, which the kernel counts once it is completed.
+#[inline(always)]
+pub(crate) fn count_gup(state: &mut TaskState) {
+    let Some((counts, shared)) = counts(state) else {
+        return;
+    };
+    maps::add(&raw mut counts.gup, 1, shared);
+    state.allocated_loose = 1;
+    if may_cease_to_be_target() {
+        // The thread may leave before the next END.
+        maps::add(&raw mut counts.kernel_minor, 1, shared);
+        state.kernel_minor = state.kernel_minor.wrapping_add(1);
+    }
 }

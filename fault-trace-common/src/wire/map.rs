@@ -41,8 +41,8 @@ pub struct Counts {
     /// Sum of their known latencies, ns.
     #[cfg_attr(feature = "user", serde(default))]
     pub left_out_ns: u64,
-    /// The kernel's own `min_flt`. Of a live thread: when it was first seen. Of a process: by how
-    /// much it grew from then to the exit, summed over its exited threads.
+    /// By how much the kernel's own `min_flt` grew, as far as that was read: of a thread that can leave the
+    /// target up to its last END, of others up to their exit.
     pub kernel_minor: u64,
     /// The kernel's own `maj_flt`, likewise.
     pub kernel_major: u64,
@@ -57,7 +57,11 @@ pub struct ThreadStats {
     /// 0 marks a free slot.
     pub tid: u32,
     pub comm: [u8; COMM_LEN],
-    pub padding: [u64; 5],
+    /// The kernel's own `min_flt` and `maj_flt` when the thread was first seen.
+    pub first_minor: u64,
+    pub first_major: u64,
+    /// Fills cache lines.
+    pub padding: [u64; 3],
 }
 
 /// A value of the map `PROCESSES`: what a process's exited threads had counted. Key: pid.
@@ -161,6 +165,10 @@ pub struct TaskState {
     pub away: u32,
     /// Whether a page was counted as allocated without an exception since the last START; 0 or 1.
     pub allocated_loose: u32,
+    /// Whether the thread has left the target, by cgroup, user or name; 0 or 1. It is back at its next START
+    /// in the target.
+    pub outside: u32,
+    pub padding: u32,
 }
 
 /// [`TaskState::thinning`]: not decided yet.

@@ -21,7 +21,10 @@ pub(crate) fn major(ctx: &PerfEventContext) {
 fn end(ctx: &PerfEventContext, major: u64) {
     let current = Current::get();
     let Some(state) = states::state(current) else {
-        note_unmatched(current);
+        // Of a thread that can leave the target it began outside, or before tracing did.
+        if !task::may_cease_to_be_target() {
+            note_unmatched(current);
+        }
         return;
     };
     // SAFETY: no arguments to get wrong.
@@ -40,7 +43,7 @@ fn end(ctx: &PerfEventContext, major: u64) {
         return;
     }
     let Some(index) = state.open.newest_at(address) else {
-        if note_unmatched(current) {
+        if task::is_inside(current, state) && note_unmatched(current) {
             take_back_allocation(state);
         }
         return;

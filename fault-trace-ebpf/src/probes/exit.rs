@@ -38,6 +38,7 @@ pub(crate) fn exited(_ctx: &RawTracePointContext) {
 /// Adds the thread's counts to its process and frees its slot.
 #[inline(always)]
 fn hand_over(current: Current, state: &mut TaskState) {
+    let is_inside = task::is_inside(current, state);
     let Some(process) = task::process(current.pid()) else {
         return;
     };
@@ -53,7 +54,9 @@ fn hand_over(current: Current, state: &mut TaskState) {
     }
     // From 6.16 on this tracepoint comes before the address space is torn down, which can fault.
     state.exited = 1;
-    task::settle_kernel_counters(current, state, process);
+    if is_inside {
+        task::settle_kernel_counters(current, state, &mut process.counts, true);
+    }
 }
 
 #[inline(always)]
@@ -72,6 +75,8 @@ fn add_counts(sum: &mut Counts, counts: &Counts) {
     add_shared(&raw mut sum.left_out_major, counts.left_out_major);
     add_shared(&raw mut sum.left_out_failed, counts.left_out_failed);
     add_shared(&raw mut sum.left_out_ns, counts.left_out_ns);
+    add_shared(&raw mut sum.kernel_minor, counts.kernel_minor);
+    add_shared(&raw mut sum.kernel_major, counts.kernel_major);
 }
 
 /// A target process without a live thread is none any more: its id may be used again.

@@ -23,7 +23,8 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
     }
     let current = Current::get();
     let zeroed = ctx.arg::<u32>(2) & GFP_ZERO != 0;
-    let state = if zeroed {
+    // A thread that can leave the target is there from its first START on.
+    let state = if zeroed && !task::may_cease_to_be_target() {
         task::target_state(current)
     } else {
         states::state(current)
@@ -33,13 +34,9 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
     };
     let Some(fault) = while_in::open_fault_of(state) else {
         // An anonymous page without an exception: get_user_pages(). Unless START is detached already.
-        if zeroed
-            && state.open.is_idle()
-            && maps::is_counting()
-            && let Some((counts, shared)) = task::counts(state)
+        if zeroed && state.open.is_idle() && maps::is_counting() && task::is_inside(current, state)
         {
-            maps::add(&raw mut counts.gup, 1, shared);
-            state.allocated_loose = 1;
+            task::count_gup(state);
         }
         return;
     };

@@ -53,7 +53,7 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
         };
         close_older(state, keep, address);
     }
-    if task::may_cease_to_be_target() && !task::is_target(current) {
+    if !task::starts_inside(current, state) {
         return;
     }
     task::note_cgroup(current, state);

@@ -102,8 +102,8 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Snapshot, CaptureError> {
                 pid: thread.pid,
                 tid: thread.tid,
                 first_seen: KernelCounts {
-                    minor: thread.counts.kernel_minor,
-                    major: thread.counts.kernel_major,
+                    minor: thread.first_minor,
+                    major: thread.first_major,
                 },
                 comm: decode::comm(&thread.comm),
                 started: thread.counts.started,
@@ -129,11 +129,7 @@ fn processes(ebpf: &Ebpf, live: &[ThreadStats]) -> Result<Vec<ProcessTotals>, Ca
     }
     for thread in live {
         let process = process(&mut processes, thread.pid);
-        let kernel = process.counts;
         add_counts(&mut process.counts, &thread.counts);
-        // Of a live thread these are something else, see `LiveThread`.
-        process.counts.kernel_minor = kernel.kernel_minor;
-        process.counts.kernel_major = kernel.kernel_major;
     }
     Ok(processes.into_values().collect())
 }

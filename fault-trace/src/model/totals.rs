@@ -131,8 +131,8 @@ pub struct ProcessTotals {
     /// The newest name; raw bytes.
     #[serde(with = "json::comm")]
     pub comm: Vec<u8>,
-    /// `kernel_minor` and `kernel_major` are those of exited threads; [`ProcessTotals::kernel`] is
-    /// the whole truth.
+    /// `kernel_minor` and `kernel_major` are as far as the eBPF programs read them;
+    /// [`ProcessTotals::kernel`] is the whole truth.
     pub counts: Counts,
     /// The kernel's own minor and major counts over the run; `None` where they cannot be known.
     pub kernel: Option<KernelCounts>,

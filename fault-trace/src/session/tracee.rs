@@ -20,7 +20,7 @@ use crate::{
     model::{
         Counts,
         run::{KernelReading, KernelSource},
-        totals::KernelCounts,
+        totals::{KernelCounts, ProcessTotals},
     },
     options::{CaptureOptions, Target},
 };
@@ -241,17 +241,16 @@ impl Tracee {
 
     /// What the kernel's own counters say right now.
     pub(super) fn reading(&self, snapshot: &Snapshot) -> Reading {
-        let mut processes = self.growth(&snapshot.live_threads);
+        let mut processes = match self.kind {
+            // Read in the kernel, while they are targets.
+            Kind::Matching { .. } => BTreeMap::new(),
+            _ => self.growth(&snapshot.live_threads),
+        };
         for process in &snapshot.totals.processes {
             let alive = processes
                 .entry(process.pid)
                 .or_insert(Some(KernelCounts::NONE));
-            *alive = alive.map(|alive| {
-                alive.plus(KernelCounts {
-                    minor: process.counts.kernel_minor,
-                    major: process.counts.kernel_major,
-                })
-            });
+            *alive = alive.map(|alive| alive.plus(counted(process)));
         }
         Reading {
             processes,
@@ -280,7 +279,11 @@ impl Tracee {
                 let counts = reading.processes.get(&process.pid).copied();
                 counts.unwrap_or(Some(KernelCounts::NONE))
             };
-            let window = at(before).zip(at(after)).filter(|_| known);
+            let window = match self.kind {
+                Kind::Matching { .. } => Some((counted(process), counted(process))),
+                _ => at(before).zip(at(after)),
+            };
+            let window = window.filter(|_| known);
             process.kernel = window.map(|(first, last)| within(first, last, &process.counts));
         }
         Ok(match &mut self.kind {
@@ -357,6 +360,14 @@ impl Tracee {
                 .map(|(sum, now)| sum.plus(now.minus(thread.first_seen)));
         }
         growth
+    }
+}
+
+/// By how much the kernel's own counters grew as far as the eBPF programs have read them.
+const fn counted(process: &ProcessTotals) -> KernelCounts {
+    KernelCounts {
+        minor: process.counts.kernel_minor,
+        major: process.counts.kernel_major,
     }
 }
 
