@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use fault_trace_common::Class;
+use fault_trace_common::{Class, Family};
 
 use crate::{
     capture::sideband::{self, OpenError, Sideband},
@@ -268,6 +268,16 @@ impl LiveSpaces {
                 // Only a look at what is mapped now tells a guard from memory that is gone.
                 Some(Certainty::Reported) => _ = self.snapshot_again(pid, time_ns),
                 Some(Certainty::Confirmed | Certainty::Uncertain) => {}
+            }
+        }
+        if fault.class.family() == Family::Kernel {
+            // No mapping refines its class, and there need be none.
+            match self.spaces.peek(pid, address, time_ns) {
+                None => return Lookup::Unasked,
+                Some(found) if found.certainty == Certainty::Uncertain => {
+                    return Lookup::Found(self.recent.keep(found));
+                }
+                Some(_) => {}
             }
         }
         let end_ns = time_ns.saturating_add(fault.latency_ns.unwrap_or(0));
