@@ -6,6 +6,7 @@ use std::{
     process::{Command, Stdio, exit},
     sync::Barrier,
     thread,
+    time::Duration,
 };
 
 use nix::{
@@ -70,6 +71,19 @@ pub(crate) fn rename(name: &[u8]) {
 pub(crate) fn become_user(id: usize) {
     let id = u32::try_from(id).expect("a user id");
     setuid(Uid::from_raw(id)).expect("root may");
+}
+
+/// Becomes another user by the real id only, which leaves the rights to become another.
+pub(crate) fn become_real_user(id: usize) {
+    let id = u32::try_from(id).expect("a user id");
+    // SAFETY: numbers only; -1 leaves an id as it is.
+    let failed = unsafe { libc::syscall(libc::SYS_setreuid, id, -1) };
+    assert_eq!(failed, 0, "{}", io::Error::last_os_error());
+}
+
+/// Leaves the CPU for a while.
+pub(crate) fn pause() {
+    thread::sleep(Duration::from_millis(5));
 }
 
 /// Runs a command and tells what wait4 says of its faults, and of those it waited for.

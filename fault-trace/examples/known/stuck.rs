@@ -1,4 +1,4 @@
-//! A fault that waits for a userfaultfd which nobody reads.
+//! Faults that wait for a userfaultfd.
 
 use std::io;
 
@@ -16,29 +16,62 @@ const fn request(number: u64, bytes: usize) -> libc::Ioctl {
 
 /// Never returns; a signal must end it.
 pub(crate) fn stuck(range: &Range) {
-    // SAFETY: a new descriptor, which stays open until the end.
-    let descriptor = unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC) };
-    let descriptor = i32::try_from(descriptor).expect("a descriptor");
-    assert!(
-        descriptor >= 0,
-        "userfaultfd: {}",
-        io::Error::last_os_error()
-    );
-    // struct uffdio_api: api, features, ioctls.
-    let mut api = [UFFD_API, 0, 0];
-    // struct uffdio_register: start, len, mode, ioctls.
-    let bytes = (range.pages * PAGE) as u64;
-    let mut register = [range.start as u64, bytes, MODE_MISSING, 0];
-    // SAFETY: both structures have the sizes that the requests name.
-    let failed = unsafe {
-        libc::ioctl(descriptor, request(0x3f, size_of_val(&api)), &raw mut api)
-            | libc::ioctl(
-                descriptor,
-                request(0, size_of_val(&register)),
-                &raw mut register,
-            )
-    };
-    assert_eq!(failed, 0, "userfaultfd: {}", io::Error::last_os_error());
+    // Nobody reads it.
+    let _userfault = Userfault::on(range);
     eprintln!("stuck");
     range.touch();
+}
+
+/// Faults of a range that wait until they are resolved.
+pub(crate) struct Userfault {
+    /// Stays open until the end.
+    descriptor: i32,
+    start: u64,
+    bytes: u64,
+}
+
+impl Userfault {
+    pub(crate) fn on(range: &Range) -> Self {
+        // SAFETY: a new descriptor, which stays open until the end.
+        let descriptor = unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC) };
+        let descriptor = i32::try_from(descriptor).expect("a descriptor");
+        assert!(
+            descriptor >= 0,
+            "userfaultfd: {}",
+            io::Error::last_os_error()
+        );
+        let userfault = Self {
+            descriptor,
+            start: range.start as u64,
+            bytes: (range.pages * PAGE) as u64,
+        };
+        // struct uffdio_api: api, features, ioctls.
+        userfault.ioctl(0x3f, &mut [UFFD_API, 0, 0]);
+        // struct uffdio_register: start, len, mode, ioctls.
+        userfault.ioctl(0, &mut [userfault.start, userfault.bytes, MODE_MISSING, 0]);
+        userfault
+    }
+
+    /// Waits until a thread waits.
+    pub(crate) fn wait_for_one(&self) {
+        // struct uffd_msg.
+        let mut message = [0_u64; 4];
+        let bytes = size_of_val(&message);
+        // SAFETY: there is room for one message.
+        let read = unsafe { libc::read(self.descriptor, message.as_mut_ptr().cast(), bytes) };
+        assert_eq!(read, bytes.cast_signed(), "{}", io::Error::last_os_error());
+    }
+
+    /// Gives every page, and lets all that wait go on.
+    pub(crate) fn resolve(&self) {
+        // struct uffdio_zeropage: start, len, mode, zeropage.
+        self.ioctl(4, &mut [self.start, self.bytes, 0, 0]);
+    }
+
+    fn ioctl<const WORDS: usize>(&self, number: u64, argument: &mut [u64; WORDS]) {
+        let request = request(number, size_of_val(argument));
+        // SAFETY: the structure has the size that the request names.
+        let failed = unsafe { libc::ioctl(self.descriptor, request, argument.as_mut_ptr()) };
+        assert_eq!(failed, 0, "userfaultfd: {}", io::Error::last_os_error());
+    }
 }

@@ -68,6 +68,88 @@ fn a_system_call_with_a_bad_buffer_is_a_kernel_efault() {
 }
 
 #[test]
+fn that_nothing_is_mapped_at_a_bad_buffer_is_no_loss() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempdir().expect("a folder");
+    let recording = folder.path().join("r.ftrace");
+    let path = recording.to_str().expect("text");
+    let known = known_path();
+    let known = known.to_str().expect("text");
+    let report = Report::of_run(&[
+        "record",
+        "--format",
+        "json",
+        "-o",
+        path,
+        "--",
+        known,
+        "touch:1",
+        "efault:10",
+    ]);
+    report.assert_nothing_unexplained();
+    assert_eq!(report.class("kernel-efault"), 10);
+}
+
+#[test]
+fn what_follows_a_bad_buffer_is_not_laid_to_it() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempdir().expect("a folder");
+    let recording = folder.path().join("r.ftrace");
+    let path = recording.to_str().expect("text");
+    let known = known_path();
+    let known = known.to_str().expect("text");
+    // Sleeping, and memory without an exception, between one bad buffer and the next.
+    let report = Report::of_run(&[
+        "record",
+        "--format",
+        "json",
+        "-o",
+        path,
+        "--",
+        known,
+        "efault:1",
+        "pause",
+        "efault:1",
+        "populate:16",
+        "efault:1",
+        "touch:2",
+    ]);
+    report.assert_nothing_unexplained();
+    assert_eq!(report.accounting("gup"), 16 + gup_of_nothing(known));
+    let faults = jsonl(&recording);
+    let efaults: Vec<_> = faults_in(&faults, 100)
+        .into_iter()
+        .map(|(_, fault)| fault)
+        .filter(|fault| fault["class"] == "kernel-efault")
+        .collect();
+    assert_eq!(efaults.len(), 3);
+    for fault in efaults {
+        let evidence = fault["evidence"].as_array().expect("a list");
+        assert!(
+            evidence
+                .iter()
+                .all(|name| ["confirmed", "kernel-mode", "tried-again"]
+                    .contains(&name.as_str().unwrap_or(""))),
+            "{fault:#}"
+        );
+        assert_eq!(
+            (&fault["pages"], &fault["confidence"]),
+            (&0.into(), &"exact".into())
+        );
+    }
+}
+
+/// Faults without an exception that starting the program takes.
+fn gup_of_nothing(known: &str) -> i64 {
+    let report = Report::of_run(&["stat", "--format", "json", "--", known, "touch:1"]);
+    report.accounting("gup")
+}
+
+#[test]
 fn a_process_killed_in_a_fault_leaves_an_interrupted_one() {
     if !is_root() {
         return;

@@ -1,59 +1,12 @@
 //! Selection in the kernel by cgroup, user and name, and the cgroup that a fault is laid to.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 use tempfile::tempdir;
 
 use super::Recorded;
-use crate::support::{Known, Report, Tracer, is_root, range, run, skip, text};
-
-/// A cgroup of version 2 that is removed with the test.
-struct Cgroup(PathBuf);
-
-impl Cgroup {
-    /// Below where version 2 is mounted; `None`, said, where it is not.
-    fn new(name: &str) -> Option<Self> {
-        let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
-        let mount = mounts
-            .into_iter()
-            .find(|mount| mount.join("cgroup.controllers").exists());
-        let Some(mount) = mount else {
-            skip("there is no cgroup hierarchy of version 2");
-            return None;
-        };
-        Some(Self::made(
-            mount.join(format!("{name}-{}", std::process::id())),
-        ))
-    }
-
-    fn below(&self, name: &str) -> Self {
-        Self::made(self.0.join(name))
-    }
-
-    fn made(path: PathBuf) -> Self {
-        fs::create_dir(&path).expect("root makes cgroups");
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().expect("plain")
-    }
-
-    fn add(&self, known: &Known) {
-        fs::write(self.0.join("cgroup.procs"), known.pid().to_string()).expect("root moves it");
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        // A process that has not quite ended keeps it; it is empty and harmless.
-        let _ = fs::remove_dir(&self.0);
-    }
-}
+use crate::support::{Cgroup, Known, Report, Tracer, is_root, range, run, skip, text};
 
 /// Counts the faults of the target in the first 100 pages, while these programs run to their ends.
 fn counted(target: [&str; 2], programs: impl IntoIterator<Item = Known>) -> Report {

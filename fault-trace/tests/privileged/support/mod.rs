@@ -1,5 +1,6 @@
 //! What the tests share: running the program, running what it traces, reading its JSON.
 
+mod cgroup;
 mod known;
 mod report;
 mod tracer;
@@ -12,6 +13,7 @@ use std::{
 
 use nix::unistd::geteuid;
 
+pub(crate) use cgroup::Cgroup;
 pub(crate) use known::{Known, START, known_path, range};
 pub(crate) use report::{Report, faults_in, jsonl};
 pub(crate) use tracer::{Tracer, fault_trace, run, text};
