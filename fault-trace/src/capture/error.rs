@@ -211,7 +211,10 @@ mod tests {
                 source: Box::new(ProgramError::IOError(io::Error::from_raw_os_error(errno))),
             };
             assert!(error.optional_hooks().is_empty(), "{error:?}");
-            assert_eq!(error.io_error().and_then(io::Error::raw_os_error), Some(errno));
+            assert_eq!(
+                error.io_error().and_then(io::Error::raw_os_error),
+                Some(errno)
+            );
         }
     }
 

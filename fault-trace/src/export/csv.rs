@@ -118,7 +118,10 @@ impl<'a, W: Write> CsvWriter<'a, W> {
         number(out, fault.tid);
         let comm = tables.comm(fault.pid, fault.tid, fault.time_ns);
         let comm = comm.unwrap_or_default();
-        out.extend_from_slice(self.comms.get(comm, |out| cells(out, &[text(&short(comm.into()))]))?);
+        out.extend_from_slice(
+            self.comms
+                .get(comm, |out| cells(out, &[text(&short(comm.into()))]))?,
+        );
         out.push(b',');
         number(out, fault.cpu);
         name(out, fault.mode());
@@ -201,7 +204,11 @@ fn location(out: &mut Vec<u8>, tables: &Tables, id: u32) -> io::Result<()> {
     let (name, module) = (short_text(frame.name()), short(frame.module.into()));
     cells(
         out,
-        &[text(name.as_bytes()), text(&module), text(source.as_bytes())],
+        &[
+            text(name.as_bytes()),
+            text(&module),
+            text(source.as_bytes()),
+        ],
     )
 }
 

@@ -142,8 +142,11 @@ mod tests {
     fn the_tightest_limit_is_that_of_an_ancestor() {
         let (folder, proc) = machine("0::/a/b\n");
         let root = folder.path();
-        for (cgroup, max, current) in [("a", "1000", "900"), ("a/b", "500", "100"), ("", "max", "5")]
-        {
+        for (cgroup, max, current) in [
+            ("a", "1000", "900"),
+            ("a/b", "500", "100"),
+            ("", "max", "5"),
+        ] {
             write(root, &format!("v2/{cgroup}/memory.max"), max);
             write(root, &format!("v2/{cgroup}/memory.current"), current);
         }
@@ -162,7 +165,11 @@ mod tests {
         let root = folder.path();
         write(root, "v1/a/memory.limit_in_bytes", "1000\n");
         write(root, "v1/a/memory.usage_in_bytes", "400\n");
-        write(root, "v1/a/memory.stat", "inactive_file 1\ntotal_inactive_file 100\n");
+        write(
+            root,
+            "v1/a/memory.stat",
+            "inactive_file 1\ntotal_inactive_file 100\n",
+        );
         write(root, "v1/memory.limit_in_bytes", "9223372036854771712\n");
         write(root, "v1/memory.usage_in_bytes", "400\n");
         let room = Room::find(&proc).expect("a limit");

@@ -93,10 +93,7 @@ fn faults(block: &mut Block, report: &Report) {
     let processes = match processes::with_faults(report).as_slice() {
         [] => String::new(),
         [only] => format!(" in {} ({})", sanitize(&only.comm), only.pid),
-        many => format!(
-            " in {}",
-            counted(many.len() as u64, "process", "processes")
-        ),
+        many => format!(" in {}", counted(many.len() as u64, "process", "processes")),
     };
     let seconds = report.duration_ns as f64 / 1e9;
     let rate = if seconds > 0.0 {
@@ -140,7 +137,10 @@ fn fault_time(report: &Report) -> String {
     if let Some(cpu_ns) = cost.cpu_ns.filter(|&ns| ns > 0) {
         let cpu_time = units::duration(cpu_ns);
         text += &match on_cpu_ns <= cpu_ns {
-            true => format!(", {} of {cpu_time} CPU time", units::share(on_cpu_ns, cpu_ns)),
+            true => format!(
+                ", {} of {cpu_time} CPU time",
+                units::share(on_cpu_ns, cpu_ns)
+            ),
             // What a hypervisor or an interrupt took meanwhile is not the thread's CPU time.
             false => format!(", of {cpu_time} CPU time"),
         };

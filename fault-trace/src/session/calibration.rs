@@ -98,7 +98,10 @@ fn measure(modes: &[Mode]) -> anyhow::Result<Calibration> {
             rounds.untraced.push(untraced()?.whole_ns);
             let (whole_ns, reported_ns) = traced(&mode.options)?;
             rounds.whole.push(whole_ns);
-            ensure!(signals::count() == signals, "the calibration was interrupted");
+            ensure!(
+                signals::count() == signals,
+                "the calibration was interrupted"
+            );
             rounds.reported.push(reported_ns);
         }
     }

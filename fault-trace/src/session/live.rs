@@ -13,8 +13,8 @@ use tokio::{
 use super::{
     prepare::{self, Prepared},
     refiner::Refiner,
-    spaces::Following,
     shortage,
+    spaces::Following,
     tracee::Tracee,
 };
 use crate::{

@@ -367,7 +367,9 @@ impl LiveSpaces {
 
 /// Whether the tasks of these processes are few enough for events of their own.
 fn fits(proc: &Proc, pids: &[u32], cpus: &[u32]) -> bool {
-    let tasks = pids.iter().map(|&pid| proc.threads(pid).map_or(0, |tids| tids.len()));
+    let tasks = pids
+        .iter()
+        .map(|&pid| proc.threads(pid).map_or(0, |tids| tids.len()));
     tasks.sum::<usize>().saturating_mul(cpus.len()) <= TASK_EVENTS_MAX
 }
 

@@ -128,7 +128,9 @@ impl Tracee {
         if let Kind::Processes(processes) = &self.kind
             && !processes.has_named(&self.proc)
         {
-            bail!("the processes to trace ended before tracing began; name running ones, see ps -e");
+            bail!(
+                "the processes to trace ended before tracing began; name running ones, see ps -e"
+            );
         }
         if matches!(self.kind, Kind::All) {
             self.vmstat = self.proc.vmstat().ok().map(|now| (now, now));

@@ -1,13 +1,6 @@
 //! The names in one ELF file and its debug information, through blazesym.
 
-use std::{
-    cell::OnceCell,
-    fs::File,
-    ops::Range,
-    os::fd::AsRawFd as _,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{cell::OnceCell, fs::File, ops::Range, os::fd::AsRawFd as _, path::PathBuf, sync::Arc};
 
 use blazesym::symbolize::{
     CodeInfo, Input, Reason, Sym, Symbolized, Symbolizer,

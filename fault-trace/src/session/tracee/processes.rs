@@ -80,9 +80,7 @@ impl Processes {
     /// How many of the targets live and were not named.
     pub(super) fn living_descendants(&self, proc: &Proc, targets: &[u32]) -> usize {
         let descendants = targets.iter().filter(|pid| !self.named.contains(pid));
-        descendants
-            .filter(|&&pid| self.is_alive(proc, pid))
-            .count()
+        descendants.filter(|&&pid| self.is_alive(proc, pid)).count()
     }
 
     /// How many living descendants were left out on request.

@@ -68,11 +68,14 @@ impl Watch {
     fn read(&mut self) {
         let until_ns = now_ns();
         let spaces = &mut self.spaces;
-        let counts = self
-            .sideband
-            .read(self.origin, &mut self.decoder, |_| true, |event| {
+        let counts = self.sideband.read(
+            self.origin,
+            &mut self.decoder,
+            |_| true,
+            |event| {
                 spaces.push(event);
-            });
+            },
+        );
         assert_eq!((counts.undecodable, counts.lost), (0, 0));
         spaces.advance(until_ns);
     }

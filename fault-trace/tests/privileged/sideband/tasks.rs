@@ -72,21 +72,33 @@ fn a_storm_of_others_leaves_room_for_all_records_of_a_task() {
 
     let mut decoder = Decoder::new(Devices::default());
     let mut own = Vec::new();
-    let of_task = sideband.read(Origin::Tasks, &mut decoder, |_| true, |event| {
-        own.push(event.change);
-    });
+    let of_task = sideband.read(
+        Origin::Tasks,
+        &mut decoder,
+        |_| true,
+        |event| {
+            own.push(event.change);
+        },
+    );
     assert_eq!((of_task.lost, of_task.undecodable), (0, 0));
     let told = |what: &dyn Fn(&SpaceChange) -> bool| own.iter().any(what);
-    let forked = |change: &SpaceChange| matches!(change, SpaceChange::Forked { tid, .. } if *tid == child);
-    let exited = |change: &SpaceChange| matches!(change, SpaceChange::Exited { tid, .. } if *tid == child);
+    let forked =
+        |change: &SpaceChange| matches!(change, SpaceChange::Forked { tid, .. } if *tid == child);
+    let exited =
+        |change: &SpaceChange| matches!(change, SpaceChange::Exited { tid, .. } if *tid == child);
     assert!(told(&forked) && told(&exited), "{own:?}");
     assert!(own.len() < 1000, "{} records of one thread", own.len());
 
     // The kernel tells of what is lost with the next record for which there is room.
     let machine = |sideband: &mut Sideband, decoder: &mut Decoder| {
-        sideband.read(Origin::Machine, decoder, |_| true, |event| {
-            hint::black_box(event);
-        })
+        sideband.read(
+            Origin::Machine,
+            decoder,
+            |_| true,
+            |event| {
+                hint::black_box(event);
+            },
+        )
     };
     let mut lost = machine(&mut sideband, &mut decoder).lost;
     wait_until("the loss is told", || {
