@@ -88,8 +88,10 @@ fn cells(process: &ProcessRow, report: &Report) -> Vec<Cell> {
         0 => Cell::none(),
         _ => Cell::new(count(number)),
     };
+    // Beside a part of the faults, the kernel's count of all of them says nothing.
     let kernel = process
         .kernel
+        .filter(|_| report.options.filters.is_empty())
         .map(|kernel| kernel.minor.saturating_add(kernel.major));
     let unexplained = match process.unexplained {
         None => Cell::none(),

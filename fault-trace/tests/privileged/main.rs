@@ -7,6 +7,7 @@ mod bad_access;
 mod counts;
 mod crash;
 mod degradation;
+mod descendants;
 mod ending;
 mod exit_path;
 mod filters;

@@ -1,6 +1,7 @@
 //! The kernel's sideband, for real.
 
 mod mappings;
+mod recorded;
 mod rings;
 mod tasks;
 
