@@ -80,6 +80,29 @@ mod tests {
     }
 
     #[test]
+    fn waiting_is_told_apart_from_the_cpus_part() {
+        let mut run = database();
+        let class = &mut run.totals.classes[0];
+        let sum_ns = class.sum_ns;
+        class.phases_ns = [1, 2, 4, 8, 16, 32];
+        run.cpu_ns = Some(sum_ns * 2);
+        let classes = &run.totals.classes[..1];
+        let cost = Cost::new(&run, &Tally::new(classes));
+        assert_eq!(cost.on_cpu_ns, Some(sum_ns - 63));
+        assert_eq!((cost.waiting_ns, cost.reclaiming_ns), (Some(15), Some(48)));
+        assert_eq!(cost.on_cpu_share_of_cpu, Some(0.5));
+    }
+
+    #[test]
+    fn without_the_hook_of_sleep_nothing_is_said_of_waiting() {
+        let mut run = database();
+        run.hooks = Hooks::CORE.into();
+        let cost = Cost::new(&run, &Tally::new(&run.totals.classes));
+        assert_eq!((cost.on_cpu_ns, cost.waiting_ns), (None, None));
+        assert_eq!(cost.on_cpu_share_of_cpu, None);
+    }
+
+    #[test]
     fn no_share_is_made_up_for_a_cpu_time_that_is_not_known() {
         assert_eq!(share(7, None), None);
         assert_eq!(share(7, Some(0)), None);

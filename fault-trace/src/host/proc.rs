@@ -67,6 +67,13 @@ impl Proc {
         })
     }
 
+    /// Whether a thread lives; one that only waits for its status to be taken does not.
+    #[must_use]
+    pub fn has_thread(&self, tid: u32) -> bool {
+        let stat = read_stat(&self.root.join(format!("{tid}/stat")));
+        stat.is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+    }
+
     /// The process a thread belongs to.
     ///
     /// # Errors

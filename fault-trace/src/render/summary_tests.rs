@@ -1,6 +1,6 @@
 //! Golden files of the summary.
 
-use fault_trace_common::Class;
+use fault_trace_common::{Class, phase::Phase};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
@@ -69,6 +69,70 @@ fn everything_that_went_wrong_is_said() {
 #[test]
 fn hostile_names_are_shown_as_escapes() {
     assert_snapshot!(shown(&hostile(), 80));
+}
+
+/// Only two classes of faults passed, of two of the processes, and some of that was thinned.
+fn filtered() -> Run {
+    let mut run = database();
+    run.options.filters = vec!["--class file-read,cow-anon".to_owned()];
+    run.options.sample = 10;
+    let passes = [Class::FileRead, Class::CowAnon];
+    run.totals.classes.retain(|totals| passes.contains(&totals.class));
+    for totals in &mut run.totals.classes {
+        totals.phases_ns[Phase::Io as usize] = totals.sum_ns / 2;
+    }
+    for process in &mut run.totals.processes {
+        let counts = &mut process.counts;
+        (counts.left_out, counts.left_out_ns) = (counts.started, counts.latency_ns);
+        counts.left_out_major = counts.major;
+        counts.left_out_failed = counts.failed;
+    }
+    let mut pass = |index: usize, faults: u64, major: u64, latency_ns: u64| {
+        let counts = &mut run.totals.processes[index].counts;
+        counts.left_out -= faults;
+        counts.left_out_major -= major;
+        counts.left_out_ns -= latency_ns;
+        counts.off_cpu_ns = latency_ns / 2;
+    };
+    pass(0, 1_224, 3, 5_000_000);
+    pass(1, 30_000, 1_190, 300_000_000);
+    let totals = &mut run.totals;
+    totals.counts.left_out = totals.processes.iter().map(|p| p.counts.left_out).sum();
+    totals.counts.off_cpu_ns = 152_500_000;
+    totals.counts.recorded = 3_100;
+    totals.counts.filtered = totals.counts.started - 3_100;
+    run
+}
+
+#[test]
+fn a_filtered_run_shows_what_passed() {
+    assert_snapshot!(shown(&filtered(), 100));
+}
+
+#[test]
+fn where_nothing_passed_there_is_no_table() {
+    let mut run = database();
+    run.options.filters = vec!["--address 0x0-0x1000".to_owned()];
+    run.options.records_faults = false;
+    run.totals.classes.clear();
+    for process in &mut run.totals.processes {
+        process.counts.left_out = process.counts.started;
+    }
+    run.totals.counts.left_out = run.totals.counts.started;
+    run.totals.counts.filtered = run.totals.counts.started;
+    assert_snapshot!(shown(&run, 100));
+}
+
+#[test]
+fn an_older_recording_with_filters_shows_no_processes() {
+    let mut run = filtered();
+    run.totals.counts.left_out = 0;
+    for process in &mut run.totals.processes {
+        process.counts.left_out = 0;
+    }
+    let report = Report::new(&run);
+    assert!(report.accounting.left_out > 1_000_000);
+    assert!(!shown(&run, 100).contains("Processes"));
 }
 
 #[test]

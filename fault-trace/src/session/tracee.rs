@@ -167,7 +167,7 @@ impl Tracee {
                 children.exit_status().is_some()
             }
             Kind::Processes(processes) => !processes.has_named(&self.proc),
-            Kind::Threads(tids) => !tids.iter().any(|&tid| self.proc.process_of(tid).is_ok()),
+            Kind::Threads(tids) => !tids.iter().any(|&tid| self.proc.has_thread(tid)),
         };
         Ok(is_over && !(self.waits && self.living_descendants(capture)? > 0))
     }

@@ -2,7 +2,7 @@
 
 use tempfile::tempdir;
 
-use crate::support::{Report, faults_in, is_root, jsonl, known_path, range};
+use crate::support::{Report, faults_in, is_root, jsonl, known_path, range, run, text};
 
 /// Records `known` with these filters and steps; the report and the recorded faults.
 fn record(filters: &[&str], steps: &[&str]) -> (Report, Vec<serde_json::Value>) {
@@ -100,4 +100,71 @@ fn a_sample_thins_the_recording_and_not_the_totals() {
     assert_eq!(report.number("/options/sample"), 8);
     // One in eight, 32 standard deviations either way.
     assert!((50..=1950).contains(&faults.len()), "{}", faults.len());
+}
+
+/// The rows of the processes are the total, in every figure that both have.
+fn assert_rows_are_the_total(report: &Report) {
+    let sum = |key: &str| -> i64 {
+        let rows = report.processes().iter();
+        rows.map(|row| row["passed"][key].as_i64().expect("a number"))
+            .sum()
+    };
+    assert_eq!(sum("faults"), report.number("/total/count"), "{report:#?}");
+    assert_eq!(sum("major"), report.number("/total/major"));
+    let latency_ns = report.0.pointer("/total/latency_ns/sum");
+    let latency_ns = latency_ns.and_then(serde_json::Value::as_i64).unwrap_or(0);
+    assert_eq!(sum("latency_ns"), latency_ns);
+    let closed = report.accounting("ended") + report.accounting("failed");
+    let left_out = closed - report.number("/total/count");
+    assert_eq!(report.accounting("left_out"), left_out);
+}
+
+#[test]
+fn the_tables_of_a_filtered_run_hold_what_passed() {
+    if !is_root() {
+        return;
+    }
+    let known = known_path();
+    let script = format!("{0} touch:300 efault:2; {0} forks:2:40; true", known.display());
+    let program = ["--", "sh", "-c", &script];
+    let folder = tempdir().expect("a folder");
+    let recording = folder.path().join("r.ftrace");
+    let range = range(300);
+    // The last is known from the mapping only.
+    for filter in [
+        ["--address", &range],
+        ["--family", "bad-area,kernel"],
+        ["--mode", "kernel"],
+        ["--class", "file-cached,write-reuse"],
+        ["--class", "stack-growth"],
+    ] {
+        let start = ["record", "--format", "json", "--overwrite", "-o"];
+        let start = [&start[..], &[recording.to_str().expect("text")]].concat();
+        let report = Report::of_run(&[&start[..], &filter, &program].concat());
+        report.assert_nothing_unexplained();
+        assert_rows_are_the_total(&report);
+        if filter[1] != "stack-growth" {
+            let start = ["stat", "--format", "json"];
+            let report = Report::of_run(&[&start[..], &filter, &program].concat());
+            report.assert_nothing_unexplained();
+            assert_rows_are_the_total(&report);
+        }
+    }
+}
+
+#[test]
+fn where_nothing_passes_there_is_no_table() {
+    if !is_root() {
+        return;
+    }
+    let script = "ls / > /dev/null; ls / > /dev/null";
+    let arguments = ["stat", "--address", "0x0-0x1000", "--", "sh", "-c", script];
+    let output = run(arguments);
+    assert!(output.status.success(), "{output:?}");
+    let shown = text(&output.stdout);
+    assert!(shown.contains("none passed the filters"), "{shown}");
+    assert!(shown.contains("(100%) left out by --address 0x0-0x1000"), "{shown}");
+    for table in ["Processes", "Classes", "not recorded"] {
+        assert!(!shown.contains(table), "{shown}");
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{example, faults, record};
 use crate::{
     is_root,
-    support::{skip, text},
+    support::{Report, run, skip, text},
 };
 
 /// A scenario's exit status where the machine cannot provoke it.
@@ -105,6 +105,46 @@ fn prove(scenario: &str) {
 #[test]
 fn a_fault_that_a_userfaultfd_holds_back_sleeps() {
     prove("phase-sleep");
+}
+
+#[test]
+fn waiting_is_no_cpu_time() {
+    if !is_root() {
+        return;
+    }
+    let workloads = example("workloads");
+    let program = workloads.to_str().expect("text");
+    let output = run([
+        "stat", "--format", "json", "-o", "/dev/stderr", "--", program, "phase-sleep", "--traced",
+    ]);
+    if output.status.code() == Some(SKIPPED) {
+        skip(&format!("phase-sleep: {}", text(&output.stdout)));
+        return;
+    }
+    assert!(output.status.success(), "{output:?}");
+    let expected: Value = text(&output.stdout)
+        .lines()
+        .find_map(|line| serde_json::from_str(line).ok())
+        .expect("an expectation");
+    let spends = &expected["spends"];
+    let slept_ns = spends["each_at_least_ns"].as_i64().expect("a time")
+        * expected["count"].as_i64().expect("a count");
+    let report = Report(serde_json::from_slice(&output.stderr).expect("JSON"));
+    let cost = |key: &str| report.number(&format!("/cost/{key}"));
+    assert!(cost("waiting_ns") >= slept_ns, "{:#}", report.0["cost"]);
+    assert_eq!(
+        cost("on_cpu_ns") + cost("waiting_ns") + cost("reclaiming_ns"),
+        report.number("/total/latency_ns/sum")
+    );
+    // A hypervisor's time is in the one and not in the other.
+    let most = cost("cpu_ns") * 3 / 2;
+    assert!(cost("on_cpu_ns") <= most, "{:#}", report.0["cost"]);
+    let of_processes: i64 = report
+        .processes()
+        .iter()
+        .filter_map(|process| process["passed"]["off_cpu_ns"].as_i64())
+        .sum();
+    assert_eq!(of_processes, cost("waiting_ns") + cost("reclaiming_ns"));
 }
 
 #[test]
