@@ -168,7 +168,7 @@ pub fn losses(run: &Run) -> Vec<Loss> {
         loss(
             "mapping_records_lost",
             spaces.lost,
-            "mapping records lost: perf's ring was full",
+            "mapping records lost: perf's ring was full. Give it more room with --buffer",
         ),
         loss(
             "mapping_inversions",

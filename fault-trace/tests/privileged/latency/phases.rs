@@ -114,9 +114,10 @@ fn waiting_is_no_cpu_time() {
     }
     let workloads = example("workloads");
     let program = workloads.to_str().expect("text");
-    let output = run([
-        "stat", "--format", "json", "-o", "/dev/stderr", "--", program, "phase-sleep", "--traced",
-    ]);
+    let folder = tempfile::tempdir().expect("temporary directory");
+    let totals = folder.path().join("totals.json");
+    let start = ["stat", "--format", "json", "-o", totals.to_str().expect("text"), "--"];
+    let output = run([&start[..], &[program, "phase-sleep", "--traced"]].concat());
     if output.status.code() == Some(SKIPPED) {
         skip(&format!("phase-sleep: {}", text(&output.stdout)));
         return;
@@ -129,7 +130,8 @@ fn waiting_is_no_cpu_time() {
     let spends = &expected["spends"];
     let slept_ns = spends["each_at_least_ns"].as_i64().expect("a time")
         * expected["count"].as_i64().expect("a count");
-    let report = Report(serde_json::from_slice(&output.stderr).expect("JSON"));
+    let totals = std::fs::read(&totals).expect("written");
+    let report = Report(serde_json::from_slice(&totals).expect("JSON"));
     let cost = |key: &str| report.number(&format!("/cost/{key}"));
     assert!(cost("waiting_ns") >= slept_ns, "{:#}", report.0["cost"]);
     assert_eq!(
