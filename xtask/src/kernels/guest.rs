@@ -45,16 +45,20 @@ pub(super) const RECORDING_NAME: &str = "hooks.ftrace";
 const CAPTURE: &str = "capture";
 /// Tests of known faults, as far as their counts do not depend on the CPU: what is counted, recorded,
 /// filtered and lost.
-const CAPTURE_TESTS: [&str; 10] = [
+const CAPTURE_TESTS: [&str; 14] = [
     "bad_access::a_fault_that",
     "bad_access::a_process",
     "bad_access::a_segmentation",
+    "bad_access::what_follows",
     "counts::two_tracers",
     "counts::a_run_without",
     "degradation::",
+    "exit_path::",
     "filters::a_class",
     "filters::a_least",
     "filters::a_sample",
+    "leaving::",
+    "names::",
     "overflow::",
 ];
 /// The same for kernels where fresh memory can be proven to be that.
