@@ -2,7 +2,7 @@
 
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
-use std::process::ExitCode;
+use std::{io::ErrorKind, process::ExitCode};
 
 use nix::sys::signal::{SigHandler, Signal};
 
@@ -23,14 +23,7 @@ fn main() -> ExitCode {
     let command = match cli::parse(std::env::args_os()) {
         Ok(command) => command,
         Err(error) => {
-            // --help and --version come here, too; a closed pipe is nobody's concern.
-            let _ = error.print();
-            return if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Fine
-            }
-            .into();
+            return shown(&error).into();
         }
     };
     match session::run(command) {
@@ -43,4 +36,19 @@ fn main() -> ExitCode {
         }
     }
     .into()
+}
+
+/// Prints what clap has to say: usage errors, and the texts of `--help` and `--version`.
+fn shown(error: &clap::Error) -> Exit {
+    let printed = error.print();
+    if error.use_stderr() {
+        return Exit::Usage;
+    }
+    match printed {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            messages::say(format_args!("cannot write to standard output: {error}"));
+            Exit::Failed
+        }
+        Ok(()) | Err(_) => Exit::Fine,
+    }
 }

@@ -33,12 +33,14 @@ fn refusal(arguments: &[&str], status: i32) -> String {
 
 #[test]
 fn usage_errors_say_what_is_wrong_and_end_with_2() {
-    let cases: [(&[&str], &str); 19] = [
+    let cases: [(&[&str], &str); 36] = [
         (&["frobnicate"], "frobnicate"),
         (&["stat"], "--pid"),
         (&["record", "-a", "-p", "1"], "cannot be used with"),
-        (&["stat", "-p", "0"], "0 is not in"),
-        (&["stat", "-p", "x"], "invalid"),
+        (&["stat", "-p", "0"], "the number of a process"),
+        (&["stat", "-p", "abc"], "as `ps -e` shows it"),
+        (&["stat", "-t", "1,x"], "the number of a thread"),
+        (&["stat", "--comm", ""], "ps -eLo comm"),
         (&["stat", "-a", "--duration", "10"], "as in 10s"),
         (&["stat", "-a", "--duration", "0s"], "longer than 0"),
         (&["record", "-a", "--buffer", "2GiB"], "at most 1GiB"),
@@ -53,6 +55,42 @@ fn usage_errors_say_what_is_wrong_and_end_with_2() {
         (&["report", "x", "--sort", "name"], "p99"),
         (&["report", "x", "--from", "5"], "as in 10s"),
         (&["diff", "x"], "<B>"),
+        (
+            &["record", "ls"],
+            "put the command behind --: fault-trace record -- ls\n",
+        ),
+        (
+            &["stat", "-i", "1s", "ls", "-lR", "/tmp"],
+            "fault-trace stat -i 1s -- ls -lR /tmp\n",
+        ),
+        (&["trace", "ls"], "fault-trace trace -- ls\n"),
+        (&["record", "-a", "--buffer", "1k"], "at least 4KiB"),
+        (&["stat", "-a", "--buffer", "1M"], "that is for record, trace"),
+        (&["stat", "-a", "-g"], "that is for record, trace"),
+        (
+            &["record", "-a", "--call-graph", "dwarf", "--buffer", "8KiB"],
+            "64KiB or more",
+        ),
+        (&["record", "-a", "--duraton", "1s"], "'--duration'"),
+        (
+            &["report", "x", "--by", "process", "--sort", "inclusive"],
+            "--by function",
+        ),
+        (&["report", "x", "--sort", "inclusive"], "--by function"),
+        (
+            &["report", "x", "--by", "file", "--sort", "start"],
+            "--by time",
+        ),
+        (
+            &["report", "x", "--from", "20s", "--until", "10s"],
+            "no fault lies between",
+        ),
+        (
+            &["export", "x", "--to", "csv", "--from", "1s", "--until", "1s"],
+            "no fault lies between",
+        ),
+        (&["report", "x", "--until", "0s"], "the start of the run"),
+        (&["report", "x", "--process", ""], "number or the name"),
     ];
     for (arguments, hint) in cases {
         let message = refusal(arguments, 2);
@@ -61,6 +99,23 @@ fn usage_errors_say_what_is_wrong_and_end_with_2() {
             message.contains("--help") || message.contains("Usage"),
             "{message}"
         );
+    }
+}
+
+#[test]
+fn no_hint_leads_astray() {
+    for arguments in [
+        &["record", "ls"][..],
+        &["record", "-x"],
+        &["stat", "-a", "--buffer", "1M"],
+        &["report", "x", "--foo"],
+        &["stat", "-p", "1", "ls"],
+        &["diff", "a", "b", "c"],
+    ] {
+        let message = refusal(arguments, 2);
+        for misleading in ["as a value", "'--user'", "'--from'", "-p 1 -- ls"] {
+            assert!(!message.contains(misleading), "{arguments:?}: {message}");
+        }
     }
 }
 
@@ -145,6 +200,55 @@ fn what_is_no_recording_is_refused_with_the_reason() {
             );
         }
     }
+}
+
+#[test]
+fn a_recording_that_is_not_there_is_no_matter_of_its_parent() {
+    let message = refusal(&["report", "nosuch"], 1);
+    assert!(
+        message.contains("nosuch") && message.contains("check the path"),
+        "{message}"
+    );
+    assert!(!message.contains("parent"), "{message}");
+}
+
+/// Standard output and error that cannot be written, or are closed.
+#[test]
+fn streams_that_cannot_be_written_change_no_status() {
+    let run = |redirections: &str, arguments: &str| {
+        let line = format!(
+            "'{}' {arguments} {redirections}",
+            env!("CARGO_BIN_EXE_fault-trace")
+        );
+        let status = std::process::Command::new("sh").args(["-c", &line]).status();
+        status.expect("sh starts").code()
+    };
+    for error in ["2>/dev/full", "2>&-", ">&- 2>&-"] {
+        assert_eq!(run(error, "report /nonexistent"), Some(1), "{error}");
+        assert_eq!(run(error, "--nonsense"), Some(2), "{error}");
+        let quiet = format!("{error} >/dev/null");
+        assert_eq!(run(&quiet, "explain 6"), Some(0), "{error}");
+        assert_eq!(run(&quiet, "explain zz"), Some(1), "{error}");
+    }
+    assert_eq!(run(">/dev/full 2>/dev/full", "explain 6"), Some(1));
+    assert_eq!(run(">/dev/full 2>/dev/full", "--help"), Some(1));
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_named() {
+    let line = format!(
+        "'{}' explain 6 > /dev/full",
+        env!("CARGO_BIN_EXE_fault-trace")
+    );
+    let output = std::process::Command::new("sh")
+        .args(["-c", &line])
+        .output()
+        .expect("sh starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        text(&output.stderr),
+        "fault-trace: cannot write to standard output: No space left on device (os error 28)\n"
+    );
 }
 
 #[test]

@@ -69,11 +69,11 @@ enum EvidenceName {
 struct TargetArguments {
     /// Trace processes with all their threads and descendants
     #[arg(short, long, value_name = "PID,…", value_delimiter = ',', help_heading = "Target",
-        value_parser = clap::value_parser!(u32).range(1..))]
+        value_parser = values::pid)]
     pid: Vec<u32>,
     /// Trace single threads
     #[arg(short, long, value_name = "TID,…", value_delimiter = ',', help_heading = "Target",
-        value_parser = clap::value_parser!(u32).range(1..))]
+        value_parser = values::tid)]
     tid: Vec<u32>,
     /// Trace the threads in a cgroup (version 2) and below it
     #[arg(long, value_name = "PATH", help_heading = "Target")]

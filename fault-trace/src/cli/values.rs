@@ -26,22 +26,37 @@ pub(super) fn moment(text: &str) -> Result<Duration, String> {
 pub(super) fn process(text: &str) -> Result<ProcessName, String> {
     match text.parse() {
         Ok(pid) => Ok(ProcessName::Pid(pid)),
-        Err(_) if text.is_empty() => Err("write a process's id or name".into()),
+        Err(_) if text.is_empty() => Err("write the number or the name of a process".into()),
         Err(_) => Ok(ProcessName::Comm(text.to_owned())),
     }
 }
 
-/// A thread's name: the kernel keeps 15 bytes.
+/// A thread's name, of which the kernel keeps 15 bytes.
 pub(super) fn comm(text: &str) -> Result<String, String> {
-    const LONGEST: usize = fault_trace_common::wire::COMM_LEN - 1;
-    match text.len() {
-        0 => Err("a name is wanted, as `ps -eLo comm` shows it".into()),
-        1..=LONGEST => Ok(text.to_owned()),
-        _ => Err(format!(
-            "threads have names of at most {LONGEST} bytes: `{}`",
-            text.get(..LONGEST).unwrap_or_default()
-        )),
+    match text {
+        "" => Err("write a name, as `ps -eLo comm` shows it".into()),
+        name => Ok(name.to_owned()),
     }
+}
+
+/// A process's id.
+pub(super) fn pid(text: &str) -> Result<u32, String> {
+    id(text).ok_or_else(|| {
+        "write the number of a process, as `ps -e` shows it; --comm takes a name".into()
+    })
+}
+
+/// A thread's id.
+pub(super) fn tid(text: &str) -> Result<u32, String> {
+    id(text).ok_or_else(|| {
+        "write the number of a thread, as `ps -eL` shows it; --comm takes a name".into()
+    })
+}
+
+/// The kernel's numbers are positive and signed.
+fn id(text: &str) -> Option<u32> {
+    const LARGEST: u32 = i32::MAX as u32;
+    text.parse().ok().filter(|id| (1..=LARGEST).contains(id))
 }
 
 /// `64M`: the next power of two from a page to 1 GiB, bytes.
@@ -54,7 +69,10 @@ pub(super) fn ring_bytes(text: &str) -> Result<u32, String> {
     if bytes > LARGEST {
         return Err("the buffer can have at most 1GiB".into());
     }
-    u32::try_from(bytes.max(SMALLEST).next_power_of_two()).map_err(|error| error.to_string())
+    if bytes < SMALLEST {
+        return Err("the buffer needs at least 4KiB, a page".into());
+    }
+    u32::try_from(bytes.next_power_of_two()).map_err(|error| error.to_string())
 }
 
 /// `0x7f0000000000-0x7f0000001000`: first address, and the first beyond.
@@ -140,11 +158,20 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_a_number_that_the_kernel_gives() {
+        assert_eq!(pid("1"), Ok(1));
+        assert_eq!(tid("4194304"), Ok(4_194_304));
+        for wrong in ["", "0", "-1", "abc", "1x", "4294967295", "99999999999"] {
+            assert!(pid(wrong).is_err() && tid(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_buffer_is_rounded_up_to_a_power_of_two() {
         assert_eq!(ring_bytes("64M"), Ok(64 << 20));
-        assert_eq!(ring_bytes("1"), Ok(4096));
+        assert_eq!(ring_bytes("4KiB"), Ok(4096));
         assert_eq!(ring_bytes("5000"), Ok(8192));
-        for wrong in ["", "M", "2GiB", "-1"] {
+        for wrong in ["", "M", "2GiB", "-1", "0", "1k", "4095"] {
             assert!(ring_bytes(wrong).is_err(), "{wrong}");
         }
     }

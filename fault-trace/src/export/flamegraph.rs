@@ -70,7 +70,7 @@ fn draw(options: &mut Options<'_>, lines: &[String], out: impl Write) -> io::Res
     if lines.is_empty() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "no recorded fault has such a weight: there is nothing to draw",
+            "there is nothing to draw: no fault that was recorded and selected has a weight of this kind",
         ));
     }
     flamegraph::from_lines(options, lines.iter().map(String::as_str), out)
@@ -92,7 +92,11 @@ fn options(title: &str, subtitle: String, weight: Weight) -> Options<'static> {
 fn subtitle(summary: &FoldedSummary, weight: Weight) -> String {
     let mut parts = vec![amount(summary.weight, weight)];
     if weight != Weight::Count {
-        parts[0] += &format!(" of {}", counted(summary.faults, "fault", "faults"));
+        let faults = counted(summary.faults, "fault", "faults");
+        parts[0] = match weight {
+            Weight::Time => format!("{} in {faults}", crate::render::units::duration(summary.weight)),
+            _ => format!("{} by {faults}", parts[0]),
+        };
     }
     if summary.faults < summary.of {
         parts.push(format!("selected from {}", count(summary.of)));

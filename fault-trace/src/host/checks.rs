@@ -16,9 +16,20 @@ use super::{
 };
 use crate::model::version::Version;
 
+/// What is mounted at /proc.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mounted {
+    Whole,
+    Absent,
+    /// It does not show this process.
+    OfOthers,
+}
+
 /// Everything the checks need to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Facts {
+    pub proc: Mounted,
+    pub has_sys: bool,
     /// As `uname -m` gives it.
     pub machine: String,
     /// As `uname -r` gives it.
@@ -36,11 +47,19 @@ pub struct Facts {
     pub regions: Source,
 }
 
-const AS_ROOT: &str = "run it as root: sudo fault-trace …";
+const AS_ROOT: &str = "run it as root";
 
 /// Checks the facts.
 #[must_use]
 pub fn evaluate(facts: &Facts) -> Findings {
+    let unmounted: Vec<Finding> = [proc(facts.proc), sys(facts.has_sys)]
+        .into_iter()
+        .flatten()
+        .collect();
+    if !unmounted.is_empty() {
+        // What else is missing follows from that.
+        return Findings(unmounted);
+    }
     let mut findings = vec![
         architecture(&facts.machine),
         kernel(&facts.kernel_release),
@@ -57,6 +76,34 @@ pub fn evaluate(facts: &Facts) -> Findings {
     ];
     findings.extend(Hook::ALL.into_iter().map(|hook| tracepoint(facts, hook)));
     Findings(findings)
+}
+
+/// What is wrong with /proc, if anything is.
+fn proc(mounted: Mounted) -> Option<Finding> {
+    let subject = "/proc";
+    match mounted {
+        Mounted::Whole => None,
+        Mounted::Absent => Some(
+            Finding::new(subject, State::Missing, "no proc file system is mounted there")
+                .with_remedy("mount -t proc proc /proc"),
+        ),
+        Mounted::OfOthers => Some(
+            Finding::new(
+                subject,
+                State::Missing,
+                "it does not show this process: it belongs to another PID namespace",
+            )
+            .with_remedy("mount the right one: mount -t proc proc /proc"),
+        ),
+    }
+}
+
+/// What is wrong with /sys, if anything is.
+fn sys(is_mounted: bool) -> Option<Finding> {
+    (!is_mounted).then(|| {
+        Finding::new("/sys", State::Missing, "no sysfs is mounted there")
+            .with_remedy("mount -t sysfs sysfs /sys")
+    })
 }
 
 fn architecture(machine: &str) -> Finding {
@@ -132,7 +179,7 @@ fn tracefs(facts: &Facts) -> Finding {
         (false, None) => {
             let detail = "not readable, so that the tracepoints cannot be listed";
             Finding::new(subject, State::Unknown, detail).with_remedy(
-                "sudo mount -t tracefs tracefs /sys/kernel/tracing, and run it as root",
+                "mount -t tracefs tracefs /sys/kernel/tracing, and run it as root",
             )
         }
     }

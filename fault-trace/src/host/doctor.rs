@@ -14,7 +14,7 @@ use crate::model::support::Features;
 
 use super::{
     btf::TaskOffsets,
-    checks::Facts,
+    checks::{Facts, Mounted},
     features,
     kernel::{Lockdown, uses_five_levels},
     privileges::Privileges,
@@ -61,6 +61,9 @@ impl System {
         let events = events(&roots.sys);
         let machine = uname().map(|name| name.machine().to_string_lossy().into_owned());
         let facts = Facts {
+            proc: mounted(&roots.proc),
+            // Every kernel has this one.
+            has_sys: roots.sys.join("kernel").exists(),
             machine: machine.unwrap_or_default(),
             kernel_release: text(&roots.proc.join("sys/kernel/osrelease")).unwrap_or_default(),
             has_btf: btf.exists(),
@@ -80,6 +83,16 @@ impl System {
             layout,
             features: features::read(roots, &cpuinfo),
         }
+    }
+}
+
+fn mounted(proc: &Path) -> Mounted {
+    if proc.join("self/status").exists() {
+        Mounted::Whole
+    } else if proc.join("stat").exists() {
+        Mounted::OfOthers
+    } else {
+        Mounted::Absent
     }
 }
 

@@ -17,7 +17,7 @@ pub enum RecordingError {
     #[error("{} is not a recording of fault-trace: {reason}", path.display())]
     NotARecording { path: PathBuf, reason: String },
     // The causes stand in the middle of the messages, so they are not chained as sources, too.
-    #[error("cannot {action} {}: {cause}{}", path.display(), remedy(cause.kind()))]
+    #[error("cannot {action} {}: {cause}{}", path.display(), remedy(action, cause.kind()))]
     Io {
         action: &'static str,
         path: PathBuf,
@@ -67,7 +67,7 @@ impl RecordingError {
 }
 
 /// What to do about it, after the message.
-const fn remedy(kind: ErrorKind) -> &'static str {
+fn remedy(action: &str, kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "; free some space or record elsewhere (what was finished before stays readable)"
@@ -77,7 +77,10 @@ const fn remedy(kind: ErrorKind) -> &'static str {
         }
         ErrorKind::PermissionDenied => "; choose a directory that you may use, or become its owner",
         ErrorKind::ReadOnlyFilesystem => "; choose a directory on a writable file system",
-        ErrorKind::NotFound => "; check the path (its parent directory must exist)",
+        ErrorKind::NotFound if action == "create" => {
+            "; check the path (its parent directory must exist)"
+        }
+        ErrorKind::NotFound => "; check the path",
         _ => "",
     }
 }

@@ -58,8 +58,7 @@ pub fn accounting(report: &Report, options: SummaryOptions) -> String {
     kernel(&mut block, &report.accounting, report.complete);
     events(&mut block, report);
     for loss in &report.losses {
-        let text = format!("{} {}", count(loss.count), loss.meaning);
-        block.line(Paint::Warn, "lost", &text);
+        block.line(Paint::Warn, "lost", &lost(loss.count, loss.meaning));
     }
     for damaged in &report.damaged {
         block.line(
@@ -225,9 +224,36 @@ fn kernel(block: &mut Block, accounting: &Accounting, complete: bool) {
     for cause in &accounting.causes {
         let faults = cause
             .faults()
-            .map_or(String::new(), |faults| count(faults) + " ");
-        block.line(Paint::Warn, "", &format!("- {faults}{}", cause.meaning()));
+            .map_or_else(|| cause.meaning().to_owned(), |faults| lost(faults, cause.meaning()));
+        block.line(Paint::Warn, "", &format!("- {faults}"));
     }
+}
+
+/// So many of what `meaning` begins with, in the plural; the word `lost` stands before the line.
+fn lost(number: u64, meaning: &str) -> String {
+    /// The words that meanings begin with.
+    const WORDS: [(&str, &str); 13] = [
+        ("faults", "fault"),
+        ("threads", "thread"),
+        ("thread names", "thread name"),
+        ("children", "child"),
+        ("ends", "end"),
+        ("latencies", "latency"),
+        ("process ids", "process id"),
+        ("stacks", "stack"),
+        ("sleeps", "sleep"),
+        ("records", "record"),
+        ("mapping records", "mapping record"),
+        ("mapping changes", "mapping change"),
+        ("places in code", "place in code"),
+    ];
+    let words = WORDS.iter().filter(|(many, _)| meaning.starts_with(many));
+    let Some((many, one)) = words.max_by_key(|(many, _)| many.len()) else {
+        return format!("{} {meaning}", count(number));
+    };
+    let rest = &meaning[many.len()..];
+    let rest = rest.strip_prefix(" lost").unwrap_or(rest);
+    format!("{}{rest}", counted(number, one, many))
 }
 
 /// What is missing among the recorded events.
@@ -297,4 +323,27 @@ fn thinning(report: &Report) -> String {
         ));
     }
     words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use fault_trace_common::Counter;
+
+    use super::lost;
+
+    #[test]
+    fn a_loss_is_said_once_and_in_the_right_number() {
+        assert_eq!(lost(3, "thread names lost: full"), "3 thread names: full");
+        assert_eq!(lost(1, "faults not traced"), "1 fault not traced");
+        assert_eq!(lost(1_200, "faults not traced"), "1,200 faults not traced");
+        assert_eq!(lost(1, "latencies set to 0"), "1 latency set to 0");
+    }
+
+    #[test]
+    fn every_counters_meaning_has_a_singular() {
+        for counter in Counter::ALL {
+            let (one, many) = (lost(1, counter.meaning()), lost(2, counter.meaning()));
+            assert_ne!(one[2..], many[2..], "{one}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use fault_trace_common::{
     Class, Hooks,
-    wire::{ALL_CLASSES, comm},
+    wire::{ALL_CLASSES, COMM_LEN, comm, comm_bytes},
 };
 
 use super::{
@@ -145,23 +145,42 @@ fn target_kind(target: &Target, follow_children: bool) -> anyhow::Result<TargetK
             }
         }
         Target::User(user) => TargetKind::User(users::id_of(user)?),
-        Target::Comm(name) => TargetKind::Comm(comm(name.as_bytes())),
+        Target::Comm(name) => {
+            let kept = comm(name.as_bytes());
+            if comm_bytes(&kept).len() < name.len() {
+                messages::say(shortened("--comm", name));
+            }
+            TargetKind::Comm(kept)
+        }
     })
+}
+
+/// That an option goes by less than the name that was given.
+pub(super) fn shortened(option: &str, name: &str) -> String {
+    format!(
+        "the kernel keeps {} bytes of a name: {option} {name} matches {}",
+        COMM_LEN - 1,
+        String::from_utf8_lossy(comm_bytes(name.as_bytes()))
+    )
 }
 
 /// Ends the run where a check says that nothing can be traced.
 fn refuse(findings: &Findings) -> anyhow::Result<()> {
-    let fatal: Vec<String> = findings
+    let mut lines: Vec<String> = findings
         .fatal()
-        .map(|finding| match &finding.remedy {
-            Some(remedy) => format!("{}: {}; {remedy}", finding.subject, finding.detail),
-            None => format!("{}: {}", finding.subject, finding.detail),
-        })
+        .map(|finding| format!("{}: {}", finding.subject, finding.detail))
         .collect();
-    if fatal.is_empty() {
+    if lines.is_empty() {
         return Ok(());
     }
-    let lines = fatal.join("\n  ");
+    let mut remedies: Vec<&str> = Vec::new();
+    for remedy in findings.fatal().filter_map(|finding| finding.remedy.as_deref()) {
+        if !remedies.contains(&remedy) {
+            remedies.push(remedy);
+        }
+    }
+    lines.extend(remedies.iter().map(|remedy| format!("remedy: {remedy}")));
+    let lines = lines.join("\n  ");
     Err(NotAllowed(format!("page faults cannot be traced here:\n  {lines}")).into())
 }
 
@@ -206,7 +225,7 @@ fn wanted(filter: &Filter, records_faults: bool) -> anyhow::Result<u64> {
     let by_mapping = filter.classes.iter().find(|class| is_by_mapping(**class));
     if let Some(class) = by_mapping.filter(|_| !records_faults) {
         bail!(
-            "{} is told by the mapping, and stat counts in the kernel, which knows no mappings; \
+            "`stat` cannot filter by {}: that class is only known from the mapping, in user space; \
              use record or trace",
             class.name()
         );

@@ -3,8 +3,8 @@
 use super::{Finding, State};
 use crate::host::privileges::{Capability, Privileges};
 
-const AS_ROOT_OR_SETCAP: &str = "run it as root: sudo fault-trace …; or allow it for everybody: \
-     sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog+ep \"$(command -v fault-trace)\"";
+const AS_ROOT_OR_SETCAP: &str = "run it as root; or allow it for everybody, as root: \
+     setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog+ep \"$(command -v fault-trace)\"";
 
 pub(super) fn bpf(privileges: &Privileges) -> Finding {
     let subject = "BPF privilege";

@@ -5,6 +5,8 @@ use super::*;
 /// A kernel with everything, and root.
 pub(super) fn facts() -> Facts {
     Facts {
+        proc: Mounted::Whole,
+        has_sys: true,
         machine: "x86_64".to_owned(),
         kernel_release: "6.18.4-generic".to_owned(),
         has_btf: true,
@@ -68,6 +70,24 @@ fn a_recent_kernel_and_root_lack_nothing() {
         assert_eq!(finding.remedy, None);
     }
     assert!(findings.len() >= Hook::ALL.len());
+}
+
+#[test]
+fn what_is_not_mounted_is_all_that_is_missing() {
+    let unmounted = Facts {
+        proc: Mounted::Absent,
+        has_btf: false,
+        privileges: Privileges::default(),
+        ..facts()
+    };
+    assert_eq!(fatal(&unmounted), ["/proc"]);
+    let others = Facts {
+        proc: Mounted::OfOthers,
+        has_sys: false,
+        ..facts()
+    };
+    assert_eq!(fatal(&others), ["/proc", "/sys"]);
+    assert!(finding(&others, "/sys").remedy.is_some());
 }
 
 #[test]

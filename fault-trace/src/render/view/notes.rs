@@ -65,7 +65,7 @@ fn selected(view: &View) -> String {
         SortBy::Time => ", most time first",
         SortBy::P99 => ", highest p99 first",
         SortBy::Pages => ", most resident memory first",
-        SortBy::Inclusive => ", most faults with those of called functions first",
+        SortBy::Inclusive => ", most faults in the function and all it called first",
         SortBy::Start => "",
     };
     text += &format!("; {}", groups(view, view.groups));

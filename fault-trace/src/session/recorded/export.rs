@@ -68,16 +68,42 @@ pub(super) fn to_output(
     path: Option<&Path>,
     write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let Some(path) = path else {
-        return write(&mut io::stdout().lock()).context("cannot write to standard output");
-    };
-    OutputFile::open(path, Wanted::AtTheEnd)
-        .map_err(anyhow::Error::from)
-        .and_then(|mut file| {
-            write(&mut file)?;
-            Ok(file.finish()?)
-        })
-        .with_context(|| format!("cannot write {}", path.display()))
+    match path {
+        None => write(&mut Named {
+            out: io::stdout().lock(),
+            name: "to standard output".to_owned(),
+        }),
+        Some(path) => {
+            let name = path.display().to_string();
+            let failed = || format!("cannot write {}", path.display());
+            let out = OutputFile::open(path, Wanted::AtTheEnd).with_context(failed)?;
+            let mut named = Named { out, name };
+            write(&mut named)?;
+            named.out.finish().with_context(failed)
+        }
+    }
+}
+
+/// A destination whose own errors tell its name; what goes wrong while reading is none of its.
+struct Named<W> {
+    out: W,
+    name: String,
+}
+
+impl<W: Write> Named<W> {
+    fn named(&self, error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("cannot write {}: {error}", self.name))
+    }
+}
+
+impl<W: Write> Write for Named<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes).map_err(|error| self.named(error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush().map_err(|error| self.named(error))
+    }
 }
 
 fn write(

@@ -19,7 +19,7 @@ pub(super) fn report(paths: &[PathBuf], options: &ReportOptions) -> anyhow::Resu
         || !selection::filter(&options.selection, &run)?.is_empty();
     anyhow::ensure!(
         !is_of_single_faults,
-        "of several recordings only the totals are added up; for --by, --slowest and filters name one"
+        "--by, --slowest and filters need one recording; of several, only the totals are added up"
     );
     let mut report = Report::new(&run);
     report.damaged = damaged;

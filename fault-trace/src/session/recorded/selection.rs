@@ -6,15 +6,18 @@ use fault_trace_common::wire::comm_bytes;
 
 use crate::{
     analysis::FaultFilter,
+    exit::Unusable,
+    messages,
     model::Run,
     options::{Mode, ProcessName, Selection},
     render,
+    session::prepare::shortened,
 };
 
 /// The filter of `selection` on the faults of `run`.
 ///
 /// # Errors
-/// No process has a name that was asked for.
+/// No process has a name that was asked for, or the run was over by `--from`.
 pub(super) fn filter(selection: &Selection, run: &Run) -> anyhow::Result<FaultFilter> {
     let Selection {
         classes,
@@ -26,6 +29,17 @@ pub(super) fn filter(selection: &Selection, run: &Run) -> anyhow::Result<FaultFi
         from,
         until,
     } = selection;
+    if let Some(from) = from.filter(|_| run.complete)
+        && ns(from) >= run.stopped_ns.saturating_sub(run.started_ns)
+    {
+        let took = run.stopped_ns.saturating_sub(run.started_ns);
+        return Err(Unusable(format!(
+            "--from {} is after the end of the run, which took {}",
+            humantime::format_duration(from),
+            render::units::duration(took)
+        ))
+        .into());
+    }
     let moment = |after: Duration| run.started_ns.saturating_add(ns(after));
     let window_ns = (from.is_some() || until.is_some()).then(|| {
         let from_ns = from.map_or(0, moment);
@@ -56,16 +70,17 @@ fn pids(wanted: &[ProcessName], run: &Run) -> anyhow::Result<Option<Vec<u32>>> {
             ProcessName::Pid(pid) => pids.push(*pid),
             ProcessName::Comm(name) => {
                 let known = pids.len();
+                let kept = comm_bytes(name.as_bytes());
                 let processes = run.totals.processes.iter();
                 // As the kernel keeps them: recordings of older versions have names of 16 bytes.
-                let wanted = comm_bytes(name.as_bytes());
-                let named = processes.filter(|process| comm_bytes(&process.comm) == wanted);
+                let named = processes.filter(|process| comm_bytes(&process.comm) == kept);
                 pids.extend(named.map(|process| process.pid));
-                anyhow::ensure!(
-                    pids.len() > known,
-                    "no process of the recording is called {name}; there are {}",
-                    names(run)
-                );
+                if pids.len() == known {
+                    return Err(Unusable(unknown(name, run)).into());
+                }
+                if kept.len() < name.len() {
+                    messages::say(shortened("--process", name));
+                }
             }
         }
     }
@@ -74,15 +89,27 @@ fn pids(wanted: &[ProcessName], run: &Run) -> anyhow::Result<Option<Vec<u32>>> {
     Ok(Some(pids))
 }
 
-/// The processes' names, each once.
-fn names(run: &Run) -> String {
+/// That no process has a name, and which names there are.
+fn unknown(name: &str, run: &Run) -> String {
+    const SHOWN: usize = 20;
     let processes = run.totals.processes.iter();
     let mut names: Vec<_> = processes
-        .map(|process| render::sanitize(&process.comm))
+        .map(|process| String::from_utf8_lossy(&process.comm))
         .collect();
     names.sort_unstable();
     names.dedup();
-    names.join(", ")
+    let more = names.len().saturating_sub(SHOWN);
+    names.truncate(SHOWN);
+    let mut text = format!("no process of the recording is called {name}");
+    if names.is_empty() {
+        text += ": it holds no process";
+    } else {
+        text += &format!("; it holds {}", names.join(", "));
+    }
+    if more > 0 {
+        text += &format!(" and {more} more");
+    }
+    text
 }
 
 /// The options as on the command line.

@@ -52,10 +52,14 @@ impl Tracer {
             .stderr(Stdio::piped())
             .process_group(0);
         let interruptible = || {
-            // A shell starts what runs in the background with SIGINT ignored, which is inherited.
+            // A shell starts what runs in the background with SIGINT and SIGQUIT ignored, nohup with
+            // SIGHUP, which is inherited.
             // SAFETY: `signal` is async-signal-safe, and no handler is set.
-            let set = unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) };
-            set.map(drop).map_err(Into::into)
+            let set = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP]
+                .map(|ending| unsafe { signal(ending, SigHandler::SigDfl) });
+            set.into_iter()
+                .try_for_each(|set| set.map(drop))
+                .map_err(Into::into)
         };
         // SAFETY: the closure keeps to what is allowed after a fork.
         unsafe { command.pre_exec(interruptible) };
