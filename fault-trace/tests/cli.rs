@@ -65,7 +65,10 @@ fn usage_errors_say_what_is_wrong_and_end_with_2() {
         ),
         (&["trace", "ls"], "fault-trace trace -- ls\n"),
         (&["record", "-a", "--buffer", "1k"], "at least 4KiB"),
-        (&["stat", "-a", "--buffer", "1M"], "that is for record, trace"),
+        (
+            &["stat", "-a", "--buffer", "1M"],
+            "that is for record, trace",
+        ),
         (&["stat", "-a", "-g"], "that is for record, trace"),
         (
             &["record", "-a", "--call-graph", "dwarf", "--buffer", "8KiB"],
@@ -86,7 +89,9 @@ fn usage_errors_say_what_is_wrong_and_end_with_2() {
             "no fault lies between",
         ),
         (
-            &["export", "x", "--to", "csv", "--from", "1s", "--until", "1s"],
+            &[
+                "export", "x", "--to", "csv", "--from", "1s", "--until", "1s",
+            ],
             "no fault lies between",
         ),
         (&["report", "x", "--until", "0s"], "the start of the run"),
@@ -220,7 +225,9 @@ fn streams_that_cannot_be_written_change_no_status() {
             "'{}' {arguments} {redirections}",
             env!("CARGO_BIN_EXE_fault-trace")
         );
-        let status = std::process::Command::new("sh").args(["-c", &line]).status();
+        let status = std::process::Command::new("sh")
+            .args(["-c", &line])
+            .status();
         status.expect("sh starts").code()
     };
     for error in ["2>/dev/full", "2>&-", ">&- 2>&-"] {

@@ -84,5 +84,6 @@ fn elsewhere(command: &Command, name: &str, option: &str) -> Option<String> {
         .filter(|other| has(other))
         .map(Command::get_name)
         .collect();
-    (!others.is_empty()).then(|| format!("{name} has no {option}: that is for {}", others.join(", ")))
+    (!others.is_empty())
+        .then(|| format!("{name} has no {option}: that is for {}", others.join(", ")))
 }

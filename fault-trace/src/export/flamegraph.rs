@@ -94,7 +94,10 @@ fn subtitle(summary: &FoldedSummary, weight: Weight) -> String {
     if weight != Weight::Count {
         let faults = counted(summary.faults, "fault", "faults");
         parts[0] = match weight {
-            Weight::Time => format!("{} in {faults}", crate::render::units::duration(summary.weight)),
+            Weight::Time => format!(
+                "{} in {faults}",
+                crate::render::units::duration(summary.weight)
+            ),
             _ => format!("{} by {faults}", parts[0]),
         };
     }

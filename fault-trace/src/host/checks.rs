@@ -84,8 +84,12 @@ fn proc(mounted: Mounted) -> Option<Finding> {
     match mounted {
         Mounted::Whole => None,
         Mounted::Absent => Some(
-            Finding::new(subject, State::Missing, "no proc file system is mounted there")
-                .with_remedy("mount -t proc proc /proc"),
+            Finding::new(
+                subject,
+                State::Missing,
+                "no proc file system is mounted there",
+            )
+            .with_remedy("mount -t proc proc /proc"),
         ),
         Mounted::OfOthers => Some(
             Finding::new(
@@ -178,9 +182,8 @@ fn tracefs(facts: &Facts) -> Finding {
         }
         (false, None) => {
             let detail = "not readable, so that the tracepoints cannot be listed";
-            Finding::new(subject, State::Unknown, detail).with_remedy(
-                "mount -t tracefs tracefs /sys/kernel/tracing, and run it as root",
-            )
+            Finding::new(subject, State::Unknown, detail)
+                .with_remedy("mount -t tracefs tracefs /sys/kernel/tracing, and run it as root")
         }
     }
 }

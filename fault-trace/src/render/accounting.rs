@@ -222,9 +222,10 @@ fn kernel(block: &mut Block, accounting: &Accounting, complete: bool) {
         &format!("{size} {what}. Possible causes:"),
     );
     for cause in &accounting.causes {
-        let faults = cause
-            .faults()
-            .map_or_else(|| cause.meaning().to_owned(), |faults| lost(faults, cause.meaning()));
+        let faults = cause.faults().map_or_else(
+            || cause.meaning().to_owned(),
+            |faults| lost(faults, cause.meaning()),
+        );
         block.line(Paint::Warn, "", &format!("- {faults}"));
     }
 }

@@ -174,7 +174,10 @@ fn refuse(findings: &Findings) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut remedies: Vec<&str> = Vec::new();
-    for remedy in findings.fatal().filter_map(|finding| finding.remedy.as_deref()) {
+    for remedy in findings
+        .fatal()
+        .filter_map(|finding| finding.remedy.as_deref())
+    {
         if !remedies.contains(&remedy) {
             remedies.push(remedy);
         }

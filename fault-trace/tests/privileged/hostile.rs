@@ -13,19 +13,20 @@ use tempfile::tempdir;
 use crate::support::{faults_in, is_root, jsonl, known_path, run};
 
 /// Clears the screen, sets the title, goes back in the line, and is not UTF-8.
-const NAMES: [&[u8]; 3] = [
+const NAMES: [&[u8]; 4] = [
     b"\x1b[2J\x1b]0;t\x07",
     b"a\rb\nc\x08\xff\xfe",
     "\u{202e}\u{9b}1m".as_bytes(),
+    "<b>|&\u{fffe}`".as_bytes(),
 ];
 
 /// Nothing that a terminal would obey.
 fn assert_harmless(what: &str, output: &Output) {
     for bytes in [&output.stdout, &output.stderr] {
         let text = str::from_utf8(bytes).unwrap_or_else(|error| panic!("{what}: {error}"));
-        let bad = text
-            .chars()
-            .find(|char| (char.is_control() && *char != '\n') || *char == '\u{202e}');
+        let bad = text.chars().find(|char| {
+            (char.is_control() && *char != '\n') || *char == '\u{202e}' || *char == '\u{fffe}'
+        });
         assert_eq!(bad, None, "{what}: {text:?}");
     }
 }
@@ -77,14 +78,14 @@ fn assert_all_forms_harmless(path: &str) {
         assert!(output.status.success(), "{output:?}");
         assert_harmless(format, &output);
     }
-    // JSON keeps names as they are, but for what it must escape: it is data.
+    // JSON holds the names themselves, written as escapes.
     let json = run(["report", "--format", "json", path]);
     serde_json::from_slice::<Value>(&json.stdout).expect("JSON");
-    let lines = run(["export", "--to", "jsonl", path]);
-    for output in [json, lines] {
+    assert_harmless("json", &json);
+    for form in ["jsonl", "csv", "folded", "flamegraph"] {
+        let output = run(["export", "--to", form, path]);
         assert!(output.status.success(), "{output:?}");
-        let is_control = |byte: &u8| *byte < b' ' && *byte != b'\n';
-        assert!(!output.stdout.iter().any(is_control), "{output:?}");
+        assert_harmless(form, &output);
     }
 }
 

@@ -39,7 +39,10 @@ fn too_few_open_files_are_named() {
         message.contains("may have 48 files open") && message.contains("ulimit -n 1024"),
         "{message}"
     );
-    assert!(!message.contains("bug") && !message.contains("verifier"), "{message}");
+    assert!(
+        !message.contains("bug") && !message.contains("verifier"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -60,10 +63,22 @@ fn what_is_not_mounted_is_named_with_the_remedy() {
         return;
     }
     for (hide, named, remedy) in [
-        ("mount -t tmpfs none /proc", "/proc: no proc file system", "mount -t proc proc /proc"),
-        ("mount -t tmpfs none /sys", "/sys: no sysfs", "mount -t sysfs sysfs /sys"),
+        (
+            "mount -t tmpfs none /proc",
+            "/proc: no proc file system",
+            "mount -t proc proc /proc",
+        ),
+        (
+            "mount -t tmpfs none /sys",
+            "/sys: no sysfs",
+            "mount -t sysfs sysfs /sys",
+        ),
     ] {
-        for command in ["stat -- true", "record -o $D/r.ftrace -- true", "trace -- true"] {
+        for command in [
+            "stat -- true",
+            "record -o $D/r.ftrace -- true",
+            "trace -- true",
+        ] {
             let output = shell(&format!("unshare -m sh -c '{hide} && exec $FT {command}'"));
             let message = text(&output.stderr);
             if message.contains("unshare:") || message.contains("mount:") {
@@ -71,15 +86,23 @@ fn what_is_not_mounted_is_named_with_the_remedy() {
                 return;
             }
             assert_eq!(output.status.code(), Some(3), "{output:?}");
-            assert!(message.contains(named) && message.contains(remedy), "{message}");
+            assert!(
+                message.contains(named) && message.contains(remedy),
+                "{message}"
+            );
             assert_eq!(message.matches("remedy").count(), 1, "{message}");
         }
     }
     // A kernel without type information.
     let hide = "mount -t tmpfs none /sys/kernel/btf";
-    let output = shell(&format!("unshare -m sh -c '{hide} && exec $FT stat -- true'"));
+    let output = shell(&format!(
+        "unshare -m sh -c '{hide} && exec $FT stat -- true'"
+    ));
     assert_eq!(output.status.code(), Some(3), "{output:?}");
-    assert!(text(&output.stderr).contains("CONFIG_DEBUG_INFO_BTF=y"), "{output:?}");
+    assert!(
+        text(&output.stderr).contains("CONFIG_DEBUG_INFO_BTF=y"),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -157,7 +180,16 @@ fn a_run_fits_into_a_small_memory_cgroup() {
     let known = crate::support::known_path();
     let known = known.to_str().expect("text");
     let output = cgroup.run(&[
-        "record", "--format", "json", "--buffer", "1M", "-o", path, "--", known, "touch:500",
+        "record",
+        "--format",
+        "json",
+        "--buffer",
+        "1M",
+        "-o",
+        path,
+        "--",
+        known,
+        "touch:500",
     ]);
     let report = crate::support::Report::of(&output);
     report.assert_nothing_unexplained();
@@ -180,7 +212,12 @@ fn a_memory_cgroup_that_is_too_small_is_named_with_limit_need_and_remedy() {
     let output = cgroup.run(&["record", "-o", path, "--", "true"]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let message = text(&output.stderr);
-    for part in ["24.0 MiB", "needs at least 37.0 MiB", "--buffer 1M", "memory cgroup"] {
+    for part in [
+        "24.0 MiB",
+        "needs at least 37.0 MiB",
+        "--buffer 1M",
+        "memory cgroup",
+    ] {
         assert!(message.contains(part), "{part}: {message}");
     }
     assert!(!std::path::Path::new(path).exists());

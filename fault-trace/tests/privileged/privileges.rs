@@ -37,8 +37,16 @@ fn tracing_without_privileges_is_refused_with_the_remedy() {
         assert_eq!(output.status.code(), Some(3), "{output:?}");
         let message = text(&output.stderr);
         assert!(message.contains("cannot be traced here"), "{message}");
-        assert_eq!(message.matches("as root").count(), 2, "said once: {message}");
-        assert_eq!(message.matches("cap_bpf").count(), 1, "said once: {message}");
+        assert_eq!(
+            message.matches("as root").count(),
+            2,
+            "said once: {message}"
+        );
+        assert_eq!(
+            message.matches("cap_bpf").count(),
+            1,
+            "said once: {message}"
+        );
         assert!(output.stdout.is_empty(), "{output:?}");
     }
 }

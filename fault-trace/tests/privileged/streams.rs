@@ -151,7 +151,11 @@ fn a_launched_command_gets_the_signal_that_only_the_tracer_got() {
         let tracer = Tracer::attached(["stat", "--format", "json", "--", "sleep", "60"]);
         tracer.signal(ending);
         let output = tracer.output();
-        assert_eq!(output.status.code(), Some(128 + ending as i32), "{output:?}");
+        assert_eq!(
+            output.status.code(),
+            Some(128 + ending as i32),
+            "{output:?}"
+        );
         Report::printed(&output).assert_balanced();
     }
 }
@@ -161,11 +165,10 @@ fn ignoring(ignored: Signal, arguments: &[&str]) -> std::process::Child {
     use std::os::unix::process::CommandExt as _;
     let mut command = fault_trace();
     command.args(arguments).stdout(Stdio::piped());
-    // SAFETY: `signal` is async-signal-safe, and no handler is set.
     let ignore = move || {
-        unsafe { signal(ignored, SigHandler::SigIgn) }
-            .map(drop)
-            .map_err(Into::into)
+        // SAFETY: `signal` is async-signal-safe, and no handler is set.
+        let set = unsafe { signal(ignored, SigHandler::SigIgn) };
+        set.map(drop).map_err(Into::into)
     };
     // SAFETY: the closure keeps to what is allowed after a fork.
     unsafe { command.pre_exec(ignore) };
@@ -223,7 +226,8 @@ fn a_signal_during_the_start_leaves_nothing_or_a_whole_recording() {
         // Killed before it listens, ended before the run, or the command's.
         let status = output.status;
         assert!(
-            status.code() == Some(143) || std::os::unix::process::ExitStatusExt::signal(&status) == Some(15),
+            status.code() == Some(143)
+                || std::os::unix::process::ExitStatusExt::signal(&status) == Some(15),
             "{step}: {output:?}"
         );
         if recording.exists() {

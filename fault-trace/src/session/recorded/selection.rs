@@ -76,7 +76,7 @@ fn pids(wanted: &[ProcessName], run: &Run) -> anyhow::Result<Option<Vec<u32>>> {
                 let named = processes.filter(|process| comm_bytes(&process.comm) == kept);
                 pids.extend(named.map(|process| process.pid));
                 if pids.len() == known {
-                    return Err(Unusable(unknown(name, run)).into());
+                    anyhow::bail!(unknown(name, run));
                 }
                 if kept.len() < name.len() {
                     messages::say(shortened("--process", name));
