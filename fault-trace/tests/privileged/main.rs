@@ -21,6 +21,7 @@ mod overflow;
 mod perf;
 mod privileges;
 mod proof;
+mod rights;
 mod sideband;
 mod streams;
 mod support;
