@@ -166,25 +166,12 @@ pub(super) fn shortened(option: &str, name: &str) -> String {
 
 /// Ends the run where a check says that nothing can be traced.
 fn refuse(findings: &Findings) -> anyhow::Result<()> {
-    let mut lines: Vec<String> = findings
-        .fatal()
-        .map(|finding| format!("{}: {}", finding.subject, finding.detail))
-        .collect();
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let mut remedies: Vec<&str> = Vec::new();
-    for remedy in findings
-        .fatal()
-        .filter_map(|finding| finding.remedy.as_deref())
-    {
-        if !remedies.contains(&remedy) {
-            remedies.push(remedy);
+    match findings.refusal() {
+        None => Ok(()),
+        Some(reasons) => {
+            Err(NotAllowed(format!("page faults cannot be traced here:\n{reasons}")).into())
         }
     }
-    lines.extend(remedies.iter().map(|remedy| format!("remedy: {remedy}")));
-    let lines = lines.join("\n  ");
-    Err(NotAllowed(format!("page faults cannot be traced here:\n  {lines}")).into())
 }
 
 /// The CPUs to attach to.
