@@ -65,6 +65,13 @@ fn exec_problem(source: &io::Error) -> String {
 }
 
 impl LaunchError {
+    /// Whether becoming the user was not allowed.
+    #[must_use]
+    pub fn is_permission(&self) -> bool {
+        matches!(self, Self::Identity { source, .. }
+            if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// The exit status a shell would give: 127 if there is no such command, 126 if it cannot be
     /// executed; 1 for everything before that.
     #[must_use]

@@ -11,7 +11,7 @@ use self::processes::Processes;
 use super::cpu_time::CpuTimes;
 use crate::{
     capture::{Capture, LiveThread, Snapshot},
-    exit::NotLaunched,
+    exit::{NotAllowed, NotLaunched},
     host::{
         launch::{self, Blocked, Children, LaunchError},
         proc::Proc,
@@ -408,6 +408,12 @@ const fn reading(source: KernelSource, counts: KernelCounts) -> KernelReading {
 }
 
 fn not_launched(error: LaunchError) -> anyhow::Error {
+    if error.is_permission() {
+        return NotAllowed(format!(
+            "{error}; the command runs as the user behind sudo, which needs CAP_SETUID and CAP_SETGID"
+        ))
+        .into();
+    }
     NotLaunched {
         status: error.exit_status(),
         message: error.to_string(),
