@@ -22,6 +22,7 @@ mod perf;
 mod privileges;
 mod proof;
 mod rights;
+mod robustness;
 mod sideband;
 mod streams;
 mod support;
