@@ -9,11 +9,12 @@ use nix::sys::signal::{SigHandler, Signal};
 use fault_trace::{
     cli,
     exit::{self, Exit},
-    host::{allocator, limits},
+    host::{allocator, limits, symbols},
     messages, session,
 };
 
 fn main() -> ExitCode {
+    symbols::run_if_helper();
     messages::report_panics();
     // Ignore SIGXFSZ, so that exceeding `ulimit -f` fails the write instead of killing us.
     // SAFETY: no handler, and no other thread yet.

@@ -6,7 +6,7 @@ use crate::model::{
     Calibration, ClassTotals, CounterTotals, Counts, ProcessTotals, Run, ThreadTotals, Totals,
     calibration::{ModeCost, Spread},
     interner::Unnamed,
-    run::{ClockBase, Host, KernelReading, KernelSource, RunOptions},
+    run::{ClockBase, Host, KernelReading, KernelSource, RunOptions, Unread},
     support::Support,
     totals::KernelCounts,
 };
@@ -132,6 +132,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
         spaces: crate::model::spaces::SpaceCounts::default(),
         undecodable: 0,
         unnamed: Unnamed::default(),
+        unread: Unread::default(),
         notes: Vec::new(),
         totals: Totals {
             counts,

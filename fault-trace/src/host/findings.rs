@@ -64,7 +64,10 @@ impl Findings {
         let mut remedies = Vec::new();
         for finding in self.fatal() {
             lines.push(format!("  {}: {}", finding.subject, finding.detail));
-            let remedy = finding.remedy.as_ref().map(|text| format!("  remedy: {text}"));
+            let remedy = finding
+                .remedy
+                .as_ref()
+                .map(|text| format!("  remedy: {text}"));
             remedies.extend(remedy.filter(|remedy| !remedies.contains(remedy)));
         }
         lines.append(&mut remedies);

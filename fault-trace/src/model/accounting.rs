@@ -198,7 +198,17 @@ pub fn losses(run: &Run) -> Vec<Loss> {
         loss(
             "stacks_lost",
             run.unnamed.lost_stacks,
-            "faults shown without their stack: it never arrived",
+            "faults shown without their stack: it never arrived, or was not unwound in time",
+        ),
+        loss(
+            "files_unread",
+            run.unread.files,
+            "files whose names are missing: reading them failed, or took too much time or memory",
+        ),
+        loss(
+            "places_unread",
+            run.unread.places,
+            "places in code shown without a name: their file could not be read",
         ),
     ];
     Counter::ALL

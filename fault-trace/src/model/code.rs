@@ -50,6 +50,24 @@ pub enum CodePlace {
     },
 }
 
+/// Where an instruction is, as far as that is known before anybody has looked into files.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum CodeSpot {
+    Place(CodePlace),
+    /// In a file; the number is the tracer's own.
+    File {
+        file: u32,
+        offset_bytes: u64,
+    },
+    /// In shared memory: in a file of it if that is a program, else compiled code of the process.
+    Shared {
+        file: u32,
+        offset_bytes: u64,
+        pid: u32,
+        address: u64,
+    },
+}
+
 /// One function at a place. Several nest when the compiler put one into another.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Frame {
@@ -95,6 +113,8 @@ pub enum Unresolved {
     NoSymbolHere,
     #[error("the file's symbols could not be read")]
     Unreadable,
+    #[error("the file was given up: reading it failed, or took too much time or memory")]
+    GivenUp,
     #[error("no perf map; run node with --perf-basic-prof, python with -X perf")]
     NoPerfMap,
     #[error("the perf map belongs to neither the process's user nor root")]

@@ -6,8 +6,8 @@ use foldhash::{HashMap, HashMapExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    attribution::{LocationRow, MappingRow, StackRow},
-    code::CodePlace,
+    attribution::{MappingRow, StackRow},
+    code::CodeSpot,
     event::Event,
     mapping::Mapping,
 };
@@ -46,7 +46,7 @@ impl Unnamed {
 #[derive(Debug, Default)]
 pub struct Interner {
     mappings: Ids<(u32, Arc<Mapping>)>,
-    locations: Ids<CodePlace>,
+    locations: Ids<CodeSpot>,
     stacks: Ids<Arc<[u32]>>,
     unnamed: Unnamed,
 }
@@ -92,22 +92,11 @@ impl Interner {
         Some(id)
     }
 
-    /// The id of a place in code, seen at `address` of a process.
-    pub fn location(
-        &mut self,
-        pid: u32,
-        address: u64,
-        place: &CodePlace,
-        rows: &mut Vec<Event>,
-    ) -> Option<u32> {
-        let Some((id, is_new)) = self.locations.of(place.clone(), IDS_MAX) else {
-            self.unnamed.locations += 1;
-            return None;
-        };
-        if is_new {
-            rows.push(Event::Location(LocationRow::new(id, pid, address, place)));
-        }
-        Some(id)
+    /// The id of a spot in code, and whether it is new: then its row is still to be made.
+    pub fn location(&mut self, spot: CodeSpot) -> Option<(u32, bool)> {
+        let id = self.locations.of(spot, IDS_MAX);
+        self.unnamed.locations += u64::from(id.is_none());
+        id
     }
 
     /// The id of a stack, locations innermost first.

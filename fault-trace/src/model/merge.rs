@@ -184,6 +184,7 @@ fn add(sum: &mut Run, run: Run) {
     sum.undecodable += run.undecodable;
     sum.spaces.add(run.spaces);
     sum.unnamed.add(run.unnamed);
+    sum.unread.add(run.unread);
     for note in run.notes {
         if !sum.notes.contains(&note) {
             sum.notes.push(note);

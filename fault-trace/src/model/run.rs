@@ -48,9 +48,31 @@ pub struct Run {
     /// What the tables that faults refer to had no room for.
     #[serde(default)]
     pub unnamed: Unnamed,
+    /// What is missing because files could not be read.
+    #[serde(default)]
+    pub unread: Unread,
     /// What degraded the run, for people.
     pub notes: Vec<String>,
     pub totals: Totals,
+}
+
+/// Names that are missing because files of the traced programs could not be read: they did not answer,
+/// or reading them failed or took too much time or memory. The notes name the first of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Unread {
+    /// Files that were given up, wholly or but for their symbol tables.
+    pub files: u64,
+    /// Places in code without a name.
+    pub places: u64,
+}
+
+impl Unread {
+    /// Adds those of another run.
+    pub(super) const fn add(&mut self, other: Self) {
+        self.files += other.files;
+        self.places += other.places;
+    }
 }
 
 /// Where a run was made.

@@ -77,7 +77,9 @@ fn filtered() -> Run {
     run.options.filters = vec!["--class file-read,cow-anon".to_owned()];
     run.options.sample = 10;
     let passes = [Class::FileRead, Class::CowAnon];
-    run.totals.classes.retain(|totals| passes.contains(&totals.class));
+    run.totals
+        .classes
+        .retain(|totals| passes.contains(&totals.class));
     for totals in &mut run.totals.classes {
         totals.phases_ns[Phase::Io as usize] = totals.sum_ns / 2;
     }

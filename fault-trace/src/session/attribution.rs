@@ -2,22 +2,27 @@
 //! ahead of it.
 
 mod calls;
+mod files;
+mod waiting;
+
+pub(super) use files::Ending;
 
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
+use self::{
+    calls::Calls,
+    files::{Left, Unidentified},
+    waiting::Waiting,
+};
 use crate::{
     decode::{RawStack, StackCopy, StackIds},
-    host::{
-        cgroups::Hierarchy,
-        proc::Proc,
-        symbols::{Modules, Options, Resolver, unwind::Unwinder},
-    },
+    host::{cgroups::Hierarchy, proc::Proc, symbols::Symbols},
     model::{
-        Event, Fault, Run, TaskEvent,
-        attribution::{CgroupRow, SymbolRow},
-        code::{CodePlace, FIRST_KERNEL_ADDRESS},
+        Batch, Event, Fault, Run, TaskEvent,
+        attribution::CgroupRow,
+        code::{CodePlace, CodeSpot, FIRST_KERNEL_ADDRESS},
         interner::Interner,
         mapping::Mapping,
         spaces::{Slots, Spaces},
@@ -36,17 +41,27 @@ const RECENT: usize = 1 << 12;
 /// What the faults of a run belong to.
 pub(super) struct Attribution {
     interner: Interner,
-    modules: Modules,
+    symbols: Symbols,
     processes: HashMap<u32, Known>,
     /// The ids of locations, by process and address.
     recent: Slots<Option<u32>>,
-    /// The locations, and whether they are named at once or at the end.
-    places: Vec<(u32, CodePlace)>,
-    live_resolver: Option<Resolver>,
+    /// Whether the functions of a location are wanted as soon as it is seen, or at the end.
+    live: bool,
+    /// Locations whose file is not identified yet, by its number.
+    unidentified: HashMap<u32, Vec<Unidentified>>,
+    /// Locations that are named at the end.
+    places: Vec<(u32, CodePlace, CodeSpot)>,
+    /// Locations whose names are awaited by faults.
+    unnamed: HashSet<u32>,
+    /// Locations whose names are missing for what their files did.
+    lost_names: u64,
+    waiting: Waiting,
+    left: Left,
+    /// The calls within the kernel of stacks that are being unwound.
+    kernel_calls: HashMap<u64, Vec<u32>>,
     raw_stacks: HashMap<u64, Arc<[u64]>>,
     /// Copies whose fault comes right behind them.
     copies: HashMap<u64, StackCopy>,
-    unwinder: Unwinder,
     cgroups: HashSet<u64>,
     hierarchy: Option<Hierarchy>,
     proc: Proc,
@@ -65,20 +80,25 @@ struct Known {
 }
 
 impl Attribution {
-    /// With `live` the functions of a location come right behind it; else at the end, by
-    /// [`Attribution::symbols`].
-    pub(super) fn new(live: bool) -> Self {
+    /// With `live` the functions of a location come with its faults, if they come in time; else at the
+    /// end, by [`Attribution::conclude`].
+    pub(super) fn new(symbols: Symbols, live: bool) -> Self {
         let proc = Proc::default();
         Self {
             interner: Interner::default(),
-            modules: Modules::new(proc.clone()),
+            symbols,
             processes: HashMap::new(),
             recent: Slots::new(RECENT, 0),
+            live,
+            unidentified: HashMap::new(),
             places: Vec::new(),
-            live_resolver: live.then(|| Resolver::new(Options::default())),
+            unnamed: HashSet::new(),
+            lost_names: 0,
+            waiting: Waiting::default(),
+            left: Left::default(),
+            kernel_calls: HashMap::new(),
             raw_stacks: HashMap::new(),
             copies: HashMap::new(),
-            unwinder: Unwinder::new(),
             cgroups: HashSet::new(),
             hierarchy: Hierarchy::find(&proc).ok(),
             proc,
@@ -115,14 +135,16 @@ impl Attribution {
         }
     }
 
-    /// Fills in the code and the calls that a fault refers to.
+    /// Fills in the code and the calls that a fault refers to, and adds it to the batch, now or when
+    /// they are known.
     pub(super) fn fault(
         &mut self,
-        fault: &mut Fault,
+        mut fault: Fault,
         stacks: StackIds,
         spaces: &mut Spaces,
-        rows: &mut Vec<Event>,
+        batch: &mut Batch,
     ) {
+        let rows = &mut batch.others;
         let moment = Moment {
             pid: fault.pid,
             time_ns: fault.time_ns,
@@ -130,8 +152,17 @@ impl Attribution {
         if fault.ip != 0 {
             fault.location_id = self.recent_location(moment, fault.ip, spaces, rows);
         }
+        let mut asked = None;
         if stacks != StackIds::default() {
-            fault.stack_id = self.calls(moment, stacks, spaces, rows);
+            match self.calls(moment, stacks, spaces, rows) {
+                Calls::Known(id) => fault.stack_id = id,
+                Calls::Asked { stack, bytes } => asked = Some((stack, bytes)),
+            }
+        }
+        if self.live || asked.is_some() || !self.waiting.is_empty() {
+            self.waiting.push(fault, asked);
+        } else {
+            batch.faults.push(fault);
         }
     }
 
@@ -212,72 +243,30 @@ impl Attribution {
             let held = known.code.entry(Arc::as_ptr(mapping));
             held.or_insert_with(|| Arc::clone(mapping));
         }
-        let place = self
-            .modules
-            .place(pid, address, mapping.map(|mapping| &**mapping));
-        let id = self.place(pid, address, place, rows);
+        let mapping = mapping.map(|mapping| &**mapping);
+        let spot = self.symbols.spot(pid, address, mapping);
+        let id = self.locate(pid, address, spot, rows);
         let known = self.processes.entry(pid).or_default();
         known.locations.insert(address, (at, id));
         id
     }
 
-    /// The id of a place, which is named if it is new.
-    fn place(
-        &mut self,
-        pid: u32,
-        address: u64,
-        place: CodePlace,
-        rows: &mut Vec<Event>,
-    ) -> Option<u32> {
-        let before = rows.len();
-        let id = self.interner.location(pid, address, &place, rows)?;
-        if rows.len() > before {
-            self.name(id, place, rows);
-        }
-        Some(id)
-    }
-
-    /// Names a new location now, or remembers to.
-    fn name(&mut self, id: u32, place: CodePlace, rows: &mut Vec<Event>) {
-        match &mut self.live_resolver {
-            None => self.places.push((id, place)),
-            Some(resolver) => {
-                let named = resolver.resolve(&[place], Some(&self.modules));
-                for frames in named.into_iter().flatten() {
-                    rows.extend(SymbolRow::of(id, &frames).map(Event::Symbol));
-                }
-            }
-        }
-    }
-
     /// The process has a new program: its addresses mean something else.
     pub(super) fn executed(&mut self, pid: u32) {
+        self.symbols.process_executed(pid);
         self.processes.remove(&pid);
     }
 
     /// The process is gone, and its faults have been taken in.
     pub(super) fn exited(&mut self, pid: u32) {
-        self.modules.process_exited(pid);
+        self.symbols.process_exited(pid);
         self.processes.remove(&pid);
     }
 
-    /// The functions of all locations; reading them from the files' symbols takes its time.
-    pub(super) fn symbols(&self) -> Vec<Event> {
-        let places: Vec<CodePlace> = self.places.iter().map(|(_, place)| place.clone()).collect();
-        let mut resolver = Resolver::new(Options::default());
-        let resolved = resolver.resolve(&places, Some(&self.modules));
-        let mut rows = Vec::new();
-        for ((id, _), resolution) in self.places.iter().zip(resolved) {
-            if let Ok(frames) = resolution {
-                rows.extend(SymbolRow::of(*id, &frames).map(Event::Symbol));
-            }
-        }
-        rows
-    }
-
     /// Puts what was lost on the way into the run.
-    pub(super) const fn finish(&self, run: &mut Run) {
+    pub(super) fn finish(&self, run: &mut Run) {
         run.unnamed = self.interner.unnamed();
+        self.finish_names(run);
     }
 }
 
@@ -291,6 +280,7 @@ struct Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::symbols::Options;
     use crate::model::{
         mapping::{Kind, Protection},
         spaces::HORIZON_NS,
@@ -314,10 +304,11 @@ mod tests {
         let (code, data) = (0x1000, 0x8000);
         let mut spaces = Spaces::new(HORIZON_NS);
         spaces.snapshot(PID, 1, vec![mapping(code, true), mapping(data, false)]);
-        let mut attribution = Attribution::new(false);
-        let mut rows = Vec::new();
+        let symbols = Symbols::unavailable(&Options::default());
+        let mut attribution = Attribution::new(symbols, false);
+        let mut batch = Batch::default();
         let mut ids = |address| {
-            let mut fault = Fault {
+            let fault = Fault {
                 time_ns: 2,
                 pid: PID,
                 address,
@@ -326,8 +317,9 @@ mod tests {
             };
             let found = spaces.lookup(PID, address, 2).expect("is mapped");
             let (mapping, since_ns) = (Arc::clone(found.mapping), found.since_ns);
-            let mapping_id = attribution.mapping(PID, &mapping, since_ns, &mut rows);
-            attribution.fault(&mut fault, StackIds::default(), &mut spaces, &mut rows);
+            let mapping_id = attribution.mapping(PID, &mapping, since_ns, &mut batch.others);
+            attribution.fault(fault, StackIds::default(), &mut spaces, &mut batch);
+            let fault = batch.faults.pop().expect("waits for nothing");
             (mapping_id, fault.location_id)
         };
         assert_eq!(ids(data), (Some(1), Some(1)));

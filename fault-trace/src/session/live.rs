@@ -1,16 +1,18 @@
 //! A live run: from the first fault to the last, into a sink.
 
-use std::{task::Poll, time::Duration};
+use std::{os::fd::OwnedFd, task::Poll, time::Duration};
 
 use anyhow::Context as _;
 use fault_trace_common::Counter;
 use nix::sys::signal::Signal;
 use tokio::{
+    io::{Interest, unix::AsyncFd},
     signal::unix::{self, SignalKind, signal},
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
 use super::{
+    attribution::Ending,
     prepare::{self, Prepared},
     refiner::Refiner,
     shortage,
@@ -36,6 +38,8 @@ const DRAIN_EVERY: Duration = Duration::from_millis(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Records a batch, and how many faults a sink had better wait for.
 pub(super) const BATCH: usize = 4 << 10;
+/// How often to look whether the end has come nearer.
+const CONCLUDE_EVERY: Duration = Duration::from_millis(50);
 /// How long a command may take to end after the signal that ended the run, which reaches it, too.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -48,6 +52,9 @@ pub(super) trait Sink {
 
     /// Whether the functions of a location are wanted as soon as it is seen, or at the end.
     fn wants_symbols_live(&self) -> bool;
+
+    /// Called while names are looked for at the end; so many places have none yet.
+    fn naming(&mut self, _left: usize) {}
 
     /// Called about ten times a second; [`Progress`] tells how far the run is.
     fn tick(&mut self, progress: &mut Progress<'_>) -> anyhow::Result<()>;
@@ -95,19 +102,20 @@ async fn run_async(
         mut run,
         knows_exited,
         wanted,
+        symbols,
     } = prepared;
     // Before the release, so that the end of the shortest command is not missed.
-    let signals = Signals::new()?;
-    let mut source = if run.options.records_faults {
+    let mut signals = Signals::new()?;
+    let mut source = if let Some(symbols) = symbols {
         let cpus = prepare::online_cpus()?;
-        let live_symbols = sink.wants_symbols_live();
+        let symbols = (symbols, sink.wants_symbols_live());
         let following = Following {
             pids: &|| tracee.pids(&capture),
             children: options.children,
             buffer_bytes: options.ring_bytes.unwrap_or(0),
         };
         let hooks = capture.hooks();
-        let refiner = Refiner::open(hooks, wanted, &cpus, live_symbols, &following)?;
+        let refiner = Refiner::open(hooks, wanted, &cpus, symbols, &following)?;
         Some(Source {
             ring: capture.take_ring()?,
             refiner,
@@ -134,7 +142,7 @@ async fn run_async(
         run: &mut run,
         sink,
     };
-    let outcome = state.follow(options.duration, signals).await;
+    let outcome = state.follow(options.duration, &mut signals).await;
     signals::enter(Stage::Finishing);
 
     let living = tracee.living_descendants(&capture)?;
@@ -163,15 +171,16 @@ async fn run_async(
     let Some(mut source) = source else {
         return Ok((run, outcome));
     };
-    let outcome = outcome
-        .and_then(|()| source.drain(&mut run.undecodable, sink))
-        .and_then(|()| {
-            match shortage::of_names() {
-                None => source.batch.extend(source.refiner.symbols()),
-                Some(why) => run.notes.push(why),
+    let outcome = match outcome.and_then(|()| source.drain(&mut run.undecodable, sink)) {
+        Ok(()) => {
+            if let Some(why) = shortage::of_names() {
+                run.notes.push(why);
+                source.refiner.abandon(&mut source.batch);
             }
-            sink.events(&mut source.batch, true)
-        });
+            source.conclude(&mut signals, sink).await
+        }
+        Err(error) => Err(error),
+    };
     source.refiner.finish(&mut run);
     Ok((run, outcome))
 }
@@ -203,14 +212,57 @@ impl Source {
                 sink.events(batch, false)?;
             }
             if count < BATCH {
+                break;
+            }
+        }
+        refiner.take_found(batch);
+        if !batch.is_empty() {
+            sink.events(batch, false)?;
+        }
+        Ok(())
+    }
+
+    /// Finds out what is still to be found out about the faults: names, most of all, which takes its
+    /// time. A signal ends it; what is not known by then is missing in the recording.
+    async fn conclude(&mut self, signals: &mut Signals, sink: &mut dyn Sink) -> anyhow::Result<()> {
+        let found = self.refiner.fd().map(|fd| fd.try_clone_to_owned());
+        let found = found.transpose().ok().flatten();
+        let found = found.and_then(|fd| {
+            // SAFETY: an owned descriptor stays what it is as long as it lives.
+            unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.ok()
+        });
+        loop {
+            let ending = self.refiner.conclude(signals.is_hurried, &mut self.batch);
+            sink.events(&mut self.batch, ending == Ending::Done)?;
+            let Ending::Naming(left) = ending else {
                 return Ok(());
+            };
+            sink.naming(left);
+            tokio::select! {
+                () = readable(found.as_ref()) => {}
+                () = sleep(CONCLUDE_EVERY) => {}
+                _ = next(&mut signals.ending) => self.refiner.abandon(&mut self.batch),
             }
         }
     }
 }
 
+/// Until there is something to take in, or for ever.
+async fn readable(found: Option<&AsyncFd<OwnedFd>>) {
+    match found {
+        // All of it is taken in before the next wait.
+        Some(found) => match found.readable().await {
+            Ok(mut ready) => ready.clear_ready(),
+            Err(_) => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
+}
+
 /// The signals that end a run or tell of the tracee's end.
 struct Signals {
+    /// Whether one has ended the run.
+    is_hurried: bool,
     ending: Vec<(Signal, unix::Signal)>,
     child: unix::Signal,
 }
@@ -224,6 +276,7 @@ impl Signals {
             Ok((ending, listen(kind)?))
         });
         Ok(Self {
+            is_hurried: false,
             ending: ending.collect::<anyhow::Result<_>>()?,
             child: listen(SignalKind::child())?,
         })
@@ -254,7 +307,7 @@ impl State<'_> {
     async fn follow(
         &mut self,
         duration: Option<Duration>,
-        mut signals: Signals,
+        signals: &mut Signals,
     ) -> anyhow::Result<()> {
         let began = Instant::now();
         let mut end = duration.map(|duration| began + duration);
@@ -273,6 +326,7 @@ impl State<'_> {
                     return Ok(());
                 },
                 signal = next(&mut signals.ending) => {
+                    signals.is_hurried = true;
                     if !signals::reached_group(signal) {
                         self.tracee.signal(signal);
                     }

@@ -24,12 +24,13 @@ use crate::{
         kernel,
         proc::Proc,
         rights::{self, Task},
+        symbols::{self, Symbols},
         users,
     },
     messages,
     model::{
         interner::Unnamed,
-        run::{ClockBase, HookSet, Run, RunOptions},
+        run::{ClockBase, HookSet, Run, RunOptions, Unread},
         spaces::SpaceCounts,
     },
     options::{CallGraph, CaptureOptions, Evidence, Filter, Mode, Target},
@@ -44,6 +45,8 @@ pub(super) struct Prepared {
     pub(super) knows_exited: bool,
     /// The classes that count, see `Class::bit`.
     pub(super) wanted: u64,
+    /// Who reads the files of traced programs; `None` if no fault is recorded.
+    pub(super) symbols: Option<Symbols>,
 }
 
 /// Checks the machine, loads the programs, finds or launches the target, which still waits, and gives up
@@ -115,9 +118,12 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         undecodable: 0,
         spaces: SpaceCounts::default(),
         unnamed: Unnamed::default(),
+        unread: Unread::default(),
         notes,
         totals: crate::model::Totals::default(),
     };
+    // Its processes keep rights that this one gives up.
+    let symbols = records_faults.then(|| Symbols::start(&symbols::Options::default()));
     // Nothing is written before, and no thread runs yet.
     rights::give_up(Task::Trace {
         launched: matches!(options.target, Target::Launch(_)),
@@ -128,6 +134,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         run,
         knows_exited: offsets.min_flt.is_some() && offsets.maj_flt.is_some(),
         wanted,
+        symbols,
     })
 }
 

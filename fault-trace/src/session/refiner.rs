@@ -1,18 +1,18 @@
 //! Refining live: every fault gets the class that its mapping tells, and what it refers to.
 
-use std::path::Path;
+use std::{os::fd::BorrowedFd, path::Path};
 
 use fault_trace_common::{Class, Hooks, Region, Verdict};
 use foldhash::{HashMap, HashMapExt as _};
 
 use super::{
-    attribution::Attribution,
+    attribution::{Attribution, Ending},
     spaces::{Following, LiveSpaces, Lookup},
 };
 use crate::{
     capture::sideband::OpenError,
     decode::{RawPhases, Record, StackIds},
-    host::{huge, numa::NumaHints, proc::Proc},
+    host::{huge, numa::NumaHints, proc::Proc, symbols::Symbols},
     model::{
         Batch, Counts, Event, Fault, Passed, Refinement, Run,
         refine::{Conditions, refine},
@@ -46,12 +46,12 @@ impl Refiner {
         hooks: Hooks,
         wanted: u64,
         cpus: &[u32],
-        live_symbols: bool,
+        (symbols, live_symbols): (Symbols, bool),
         following: &Following<'_>,
     ) -> Result<Self, OpenError> {
         Ok(Self {
             spaces: LiveSpaces::open(cpus, following)?,
-            attribution: Attribution::new(live_symbols),
+            attribution: Attribution::new(symbols, live_symbols),
             refinement: Refinement::default(),
             hooks,
             wanted,
@@ -94,9 +94,7 @@ impl Refiner {
                 {
                     fault.phases_ns = phases.spent_ns;
                 }
-                if self.fault(&mut fault, stacks, &mut batch.others) {
-                    batch.faults.push(fault);
-                }
+                self.fault(fault, stacks, batch);
             }
             Record::Stack(stack) => self.attribution.stack(stack),
             Record::StackCopy(copy) => self.attribution.stack_copy(copy),
@@ -107,13 +105,29 @@ impl Refiner {
         }
     }
 
-    /// The functions of all locations, once everything is recorded.
-    pub(super) fn symbols(&self) -> Vec<Event> {
-        self.attribution.symbols()
+    /// Takes in what others have found out about places in code. To be called behind records, too:
+    /// faults wait for it.
+    pub(super) fn take_found(&mut self, batch: &mut Batch) {
+        self.attribution.take_found(batch);
     }
 
-    /// Refines a fault and fills in what it refers to; false if it does not count.
-    fn fault(&mut self, fault: &mut Fault, stacks: StackIds, events: &mut Vec<Event>) -> bool {
+    /// Goes on with what is left to do once everything is recorded; see [`Attribution::conclude`].
+    pub(super) fn conclude(&mut self, is_hurried: bool, batch: &mut Batch) -> Ending {
+        self.attribution.conclude(is_hurried, batch)
+    }
+
+    /// Gives up what is left to do.
+    pub(super) fn abandon(&mut self, batch: &mut Batch) {
+        self.attribution.abandon(batch);
+    }
+
+    /// The descriptor that is readable when there is something to take in.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.attribution.fd()
+    }
+
+    /// Refines a fault, fills in what it refers to, and adds it to the batch if it counts.
+    fn fault(&mut self, mut fault: Fault, stacks: StackIds, batch: &mut Batch) {
         let before = Verdict {
             class: fault.class,
             confidence: fault.confidence,
@@ -123,25 +137,25 @@ impl Refiner {
         }
         let mut lookup = Lookup::Unasked;
         if fault.evidence.in_region(Region::User) {
-            lookup = self.spaces.locate(fault);
-            let verdict = self.verdict(fault, before, &lookup);
+            lookup = self.spaces.locate(&fault);
+            let verdict = self.verdict(&fault, before, &lookup);
             fault.class = verdict.class;
             fault.confidence = verdict.confidence;
         }
-        self.refinement.add(before, fault);
+        self.refinement.add(before, &fault);
         if self.wanted & fault.class.bit() == 0 {
             let ids = (fault.pid, fault.tid);
-            self.unwanted.entry(ids).or_default().add(fault);
-            return false;
+            self.unwanted.entry(ids).or_default().add(&fault);
+            return;
         }
         if let Some(kept) = self.spaces.kept(&lookup) {
             let attribution = &mut self.attribution;
-            let id = || attribution.mapping(fault.pid, &kept.mapping, kept.since_ns, events);
+            let id =
+                || attribution.mapping(fault.pid, &kept.mapping, kept.since_ns, &mut batch.others);
             fault.mapping_id = *kept.id.get_or_insert_with(id);
         }
         let spaces = self.spaces.spaces_mut();
-        self.attribution.fault(fault, stacks, spaces, events);
-        true
+        self.attribution.fault(fault, stacks, spaces, batch);
     }
 
     fn verdict(&mut self, fault: &Fault, told: Verdict, lookup: &Lookup) -> Verdict {

@@ -290,7 +290,10 @@ fn an_interrupt_ends_the_wait() {
     let waiting = Waiting::new();
     let child = waiting.command("child", "touch:60");
     let left = waiting.gate("left");
-    let script = format!("exec >/dev/null 2>&1; {child} & echo $! > {}; exit 7", left.display());
+    let script = format!(
+        "exec >/dev/null 2>&1; {child} & echo $! > {}; exit 7",
+        left.display()
+    );
     let arguments = ["stat", "--wait", "--format", "json", "--", "sh", "-c"];
     let tracer = Tracer::attached([&arguments[..], &[&script]].concat());
     let parent = format!("PPid:\t{}\n", tracer.pid());

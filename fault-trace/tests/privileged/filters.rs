@@ -126,7 +126,10 @@ fn the_tables_of_a_filtered_run_hold_what_passed() {
         return;
     }
     let known = known_path();
-    let script = format!("{0} touch:300 efault:2; {0} forks:2:40; true", known.display());
+    let script = format!(
+        "{0} touch:300 efault:2; {0} forks:2:40; true",
+        known.display()
+    );
     let program = ["--", "sh", "-c", &script];
     let folder = tempdir().expect("a folder");
     let recording = folder.path().join("r.ftrace");
@@ -164,7 +167,10 @@ fn where_nothing_passes_there_is_no_table() {
     assert!(output.status.success(), "{output:?}");
     let shown = text(&output.stdout);
     assert!(shown.contains("none passed the filters"), "{shown}");
-    assert!(shown.contains("(100%) left out by --address 0x0-0x1000"), "{shown}");
+    assert!(
+        shown.contains("(100%) left out by --address 0x0-0x1000"),
+        "{shown}"
+    );
     for table in ["Processes", "Classes", "not recorded"] {
         assert!(!shown.contains(table), "{shown}");
     }

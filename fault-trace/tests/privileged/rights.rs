@@ -321,7 +321,11 @@ fn mappings_of_another_users_process_are_known_without_roots_ids() {
     Report::of(&output).assert_nothing_unexplained();
     let view = Report::of_run(&["report", path, "--by", "file", "--format", "json"]);
     let rows = view.0["view"]["rows"].as_array().expect("rows").clone();
-    let libc = |row: &&Value| row["file"].as_str().is_some_and(|file| file.contains("libc"));
+    let libc = |row: &&Value| {
+        row["file"]
+            .as_str()
+            .is_some_and(|file| file.contains("libc"))
+    };
     assert!(rows.iter().any(|row| libc(&row)), "{rows:?}");
 }
 

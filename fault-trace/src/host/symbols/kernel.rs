@@ -10,10 +10,7 @@ use blazesym::{
     },
 };
 
-use super::{
-    elf::{frames, symbol},
-    names::Names,
-};
+use super::reader::{Names, frames, symbol};
 use crate::model::code::{Resolution, Unresolved};
 
 /// The symbols of the kernel: about 65 bytes for each once they are used, 10 MB in all.

@@ -1,31 +1,30 @@
 //! From the address of an instruction to the names of its functions.
 //!
-//! While processes run, [`Modules`] turns addresses into [`CodePlace`]s and holds on to the files
-//! behind them, which may be gone when the names are wanted. Later, or live, [`Resolver`] turns
-//! places into [`Frame`]s. Only the second reads symbols, and that can take seconds and hundreds of
-//! megabytes: see [`Detail`].
+//! Traced programs choose what their files hold and where they lie, so the tracer touches none of
+//! them. Three processes share the work:
 //!
-//! [`CodePlace`]: crate::model::code::CodePlace
-//! [`Frame`]: crate::model::code::Frame
+//! - The tracer knows mappings. [`Symbols`] turns addresses into places in files, which are numbers
+//!   until a file was looked into, and asks the others without waiting.
+//! - The [`opener`] opens files, keeps them open for as long as the run may need them, and looks into
+//!   none. It may hang.
+//! - The [`reader`] looks into open files and has no rights. It may crash, spin and grow, and is then
+//!   ended and started anew; that costs the names of the file that did it.
+//!
+//! Names of the kernel are read by the tracer itself: see [`kernel`].
 
-mod behind;
-mod debug_files;
-mod elf;
-mod files;
-mod image;
-mod jit;
+mod channel;
+mod helper;
 mod kernel;
-mod lists;
-mod module;
-mod modules;
-mod names;
-mod perf_map;
-mod resolver;
-pub mod unwind;
-mod unwind_tables;
+mod opener;
+mod protocol;
+mod reader;
+mod service;
 
-pub use modules::{Limits, ModuleCounts, Modules};
-pub use resolver::{Detail, Options, Resolver};
+pub use helper::run_if_helper;
+pub use protocol::Loss;
+pub use service::{
+    Detail, KnownCode, Limits, Losses, ModuleCounts, News, Options, Registers, Symbols, Unwound,
+};
 
 #[cfg(test)]
 mod tests;

@@ -42,6 +42,9 @@ pub struct AddressSpace {
     newest_ns: u64,
     /// Changes up to here can be undone no more.
     forgotten_ns: u64,
+    /// How often code was mapped or replaced, and when last.
+    code_changes: u64,
+    code_changed_ns: u64,
     dropped: Dropped,
 }
 
@@ -78,6 +81,10 @@ impl AddressSpace {
         let (start, end) = (mapping.start, mapping.end);
         let live = Arc::make_mut(&mut self.live);
         let pieces = live.carve(start, end);
+        if mapping.protection.execute || pieces.has_code() {
+            self.code_changes += 1;
+            self.code_changed_ns = since_ns;
+        }
         let mapping = Arc::new(mapping);
         live.put(
             start,
@@ -188,6 +195,24 @@ impl AddressSpace {
             .map(|(start, piece)| (start, piece.end, &*piece.mapping))
     }
 
+    /// A number that tells the code that was mapped at that time from that of other times; `None`
+    /// where it has changed since.
+    #[must_use]
+    pub fn code_version(&self, time_ns: u64) -> Option<u64> {
+        (time_ns >= self.code_changed_ns).then_some(self.code_changes)
+    }
+
+    /// The code that was mapped at that time, by address: start, end, and the mapping it is part of.
+    #[must_use]
+    pub fn code(&self, time_ns: u64) -> Vec<(u64, u64, Arc<Mapping>)> {
+        let state = self.state_at(time_ns);
+        let code = state
+            .iter()
+            .filter(|(_, piece)| piece.mapping.protection.execute);
+        code.map(|(start, piece)| (start, piece.end, Arc::clone(&piece.mapping)))
+            .collect()
+    }
+
     /// Forgets what only look-ups before `time_ns` need.
     pub fn forget_before(&mut self, time_ns: u64) {
         while self
@@ -227,6 +252,8 @@ impl AddressSpace {
         let time_ns = time_ns.max(self.newest_ns);
         let before = std::mem::replace(&mut self.live, pieces);
         self.reset_ns = time_ns;
+        self.code_changes += 1;
+        self.code_changed_ns = time_ns;
         self.push(time_ns, Before::Everything(before));
     }
 

@@ -47,6 +47,11 @@ impl Pieces {
         self.0.iter().map(|(start, piece)| (*start, piece))
     }
 
+    pub(super) fn has_code(&self) -> bool {
+        let mut pieces = self.0.values();
+        pieces.any(|piece| piece.mapping.protection.execute)
+    }
+
     pub(super) fn at(&self, address: u64) -> Option<&Piece> {
         self.entry_at(address).map(|(_, piece)| piece)
     }

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::model::{
     Fault, Run, TaskChange, TaskEvent, Totals,
     interner::Unnamed,
-    run::{ClockBase, Host, RunOptions},
+    run::{ClockBase, Host, RunOptions, Unread},
     support::Support,
 };
 
@@ -65,6 +65,7 @@ fn run(recorded: u64) -> Run {
         spaces: crate::model::spaces::SpaceCounts::default(),
         undecodable: 0,
         unnamed: Unnamed::default(),
+        unread: Unread::default(),
         notes: Vec::new(),
         totals,
     }

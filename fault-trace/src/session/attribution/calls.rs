@@ -3,9 +3,17 @@
 use super::{Attribution, KNOWN_MAX, Moment};
 use crate::{
     decode::{StackCopy, StackIds},
-    host::symbols::unwind::{self, Registers},
+    host::symbols::{Registers, Unwound},
     model::{Event, spaces::Spaces},
 };
+
+/// The calls that led to a fault.
+pub(super) enum Calls {
+    /// The id of the stack, if it has one.
+    Known(Option<u32>),
+    /// Others unwind it: its number, and how many bytes wait.
+    Asked { stack: u64, bytes: usize },
+}
 
 impl Attribution {
     /// The calls that led to a fault: those of the kernel, if it was in kernel mode, above the
@@ -16,12 +24,24 @@ impl Attribution {
         ids: StackIds,
         spaces: &mut Spaces,
         rows: &mut Vec<Event>,
-    ) -> Option<u32> {
+    ) -> Calls {
         if let Some(copy) = self.copies.remove(&ids.user) {
-            let mut locations = self.frames(moment, ids.kernel, spaces, rows)?;
-            locations.extend(self.unwind(moment, &copy, spaces, rows));
-            return self.interner.stack(locations, rows);
+            return match self.frames(moment, ids.kernel, spaces, rows) {
+                None => Calls::Known(None),
+                Some(kernel) => self.unwind(moment, kernel, &copy, spaces, rows),
+            };
         }
+        Calls::Known(self.told_calls(moment, ids, spaces, rows))
+    }
+
+    /// Of stacks that were sent as addresses.
+    fn told_calls(
+        &mut self,
+        moment: Moment,
+        ids: StackIds,
+        spaces: &mut Spaces,
+        rows: &mut Vec<Event>,
+    ) -> Option<u32> {
         let known = &self.processes.entry(moment.pid).or_default().stacks;
         if let Some(id) = known.get(&ids) {
             return *id;
@@ -62,36 +82,59 @@ impl Attribution {
         Some(locations.collect())
     }
 
-    /// The locations of a stack that was sent as a copy.
+    /// Has a copy of a stack unwound; `kernel` are the calls within the kernel.
     fn unwind(
         &mut self,
-        moment: Moment,
+        Moment { pid, time_ns }: Moment,
+        kernel: Vec<u32>,
         copy: &StackCopy,
         spaces: &mut Spaces,
         rows: &mut Vec<Event>,
-    ) -> Vec<u32> {
-        let Moment { pid, time_ns } = moment;
+    ) -> Calls {
+        spaces.advance(time_ns);
+        let Some(space) = spaces.space(pid) else {
+            return Calls::Known(self.interner.stack(kernel, rows));
+        };
+        if self.symbols.is_down() || !self.waiting.has_room_for(copy.bytes.len()) {
+            self.interner.count_lost_stack();
+            return Calls::Known(None);
+        }
         let registers = Registers {
             ip: copy.ip,
             sp: copy.sp,
             bp: copy.bp,
         };
-        let bytes = unwind::StackCopy {
-            start: copy.sp,
-            bytes: &copy.bytes,
-        };
-        spaces.advance(time_ns);
-        let space = spaces.space(pid);
-        let mapping_at = |address| {
-            let found = space?.lookup(address, time_ns)?;
-            Some(&**found.mapping)
-        };
-        let unwound = self
-            .unwinder
-            .unwind(pid, registers, bytes, &mut self.modules, mapping_at);
-        let frames = unwound.frames.into_iter();
-        frames
-            .filter_map(|frame| self.place(pid, frame.address, frame.place, rows))
-            .collect()
+        let asked = self
+            .symbols
+            .unwind((pid, time_ns), registers, &copy.bytes, space);
+        self.kernel_calls.insert(asked, kernel);
+        Calls::Asked {
+            stack: asked,
+            bytes: copy.bytes.len(),
+        }
+    }
+
+    /// Takes in the callers that were found; the id of the stack.
+    pub(super) fn unwound(&mut self, unwound: &Unwound, rows: &mut Vec<Event>) -> Option<u32> {
+        let mut locations = self.kernel_calls.remove(&unwound.stack)?;
+        if unwound.is_lost {
+            self.interner.count_lost_stack();
+            return None;
+        }
+        let pid = unwound.code.pid;
+        for (depth, &address) in unwound.addresses.iter().enumerate() {
+            // A return address may lie beyond the function that called, or in the next line.
+            let at = address.wrapping_sub(u64::from(depth != 0));
+            let spot = self.symbols.spot(pid, at, unwound.code.at(at));
+            locations.extend(self.locate(pid, address, spot, rows));
+        }
+        self.interner.stack(locations, rows)
+    }
+
+    /// A stack did not come in time.
+    pub(super) fn lose_stack(&mut self, stack: u64) {
+        self.symbols.abandon_stack(stack);
+        self.kernel_calls.remove(&stack);
+        self.interner.count_lost_stack();
     }
 }

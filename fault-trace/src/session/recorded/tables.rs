@@ -7,11 +7,11 @@ use std::{
 
 use crate::{
     analysis::Tables,
-    host::symbols::{Options, Resolver},
+    host::symbols::{Options, Symbols},
     model::damage::DamagedFile,
     model::{
         attribution::{LocationKind, LocationRow, SymbolRow},
-        code::CodePlace,
+        code::{CodePlace, CodeSpot},
     },
     recording::Recording,
 };
@@ -100,14 +100,17 @@ fn look_again(
         return HashMap::new();
     }
     let usual = Options::default();
-    let mut resolver = Resolver::new(Options {
+    let mut symbols = Symbols::start(&Options {
         debug_directories: [debug_directories, &usual.debug_directories].concat(),
         // Only files with the same build id are taken, so that nothing else need be of this boot.
         this_boot: false,
         ..usual
     });
-    let places: Vec<CodePlace> = wanting.iter().map(|location| location.place()).collect();
-    let resolved = resolver.resolve(&places, None);
+    let places: Vec<(CodePlace, CodeSpot)> = wanting
+        .iter()
+        .map(|location| (location.place(), CodeSpot::Place(location.place())))
+        .collect();
+    let resolved = symbols.resolve(&places);
     let named = wanting
         .iter()
         .zip(resolved)

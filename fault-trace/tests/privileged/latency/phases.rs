@@ -116,7 +116,14 @@ fn waiting_is_no_cpu_time() {
     let program = workloads.to_str().expect("text");
     let folder = tempfile::tempdir().expect("temporary directory");
     let totals = folder.path().join("totals.json");
-    let start = ["stat", "--format", "json", "-o", totals.to_str().expect("text"), "--"];
+    let start = [
+        "stat",
+        "--format",
+        "json",
+        "-o",
+        totals.to_str().expect("text"),
+        "--",
+    ];
     let output = run([&start[..], &[program, "phase-sleep", "--traced"]].concat());
     if output.status.code() == Some(SKIPPED) {
         skip(&format!("phase-sleep: {}", text(&output.stdout)));

@@ -135,8 +135,19 @@ fn the_mappings_of_setuid_programs_and_of_what_they_fork_are_known() {
         setuid.to_str().expect("text"),
     );
     let report = Report::of_run(&[
-        "record", "--format", "json", "-o", path, "--", known, "user:65534", "run", setuid,
-        "touch:40", "forks:2:30", "touch:10",
+        "record",
+        "--format",
+        "json",
+        "-o",
+        path,
+        "--",
+        known,
+        "user:65534",
+        "run",
+        setuid,
+        "touch:40",
+        "forks:2:30",
+        "touch:10",
     ]);
     report.assert_nothing_unexplained();
     let faults = jsonl(&recording);

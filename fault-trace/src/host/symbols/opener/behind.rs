@@ -18,10 +18,7 @@ use nix::{
     sys::stat::{FileStat, Mode, SFlag, fstat, major, minor},
 };
 
-use crate::{
-    host::proc::Proc,
-    model::mapping::{Backing, Device, Mapping},
-};
+use crate::{host::proc::Proc, model::mapping::Device};
 
 /// How far a candidate's name can be trusted to lead to the right file.
 #[derive(Clone, Copy)]
@@ -32,15 +29,22 @@ enum Found {
     AsWe,
 }
 
-/// Opens the file behind `mapping` of the process; `None` when it cannot be had.
-pub(super) fn open_behind(
-    proc: &Proc,
-    pid: u32,
-    mapping: &Mapping,
-    backing: &Backing,
-) -> Option<File> {
+/// A mapping of a file in a process.
+pub(super) struct Mapped {
+    pub(super) pid: u32,
+    /// From the first address to the one beyond the last.
+    pub(super) range: (u64, u64),
+    /// As the kernel gives it.
+    pub(super) path: Vec<u8>,
+    pub(super) device: Device,
+    pub(super) inode: u64,
+}
+
+/// Opens the file behind a mapping; `None` when it cannot be had.
+pub(super) fn open_behind(proc: &Proc, backing: &Mapped) -> Option<File> {
+    let (pid, (start, end)) = (backing.pid, backing.range);
     let links = proc.path(&format!("{pid}/map_files"));
-    let exact = links.join(format!("{:x}-{:x}", mapping.start, mapping.end));
+    let exact = links.join(format!("{start:x}-{end:x}"));
     let path = Path::new(OsStr::from_bytes(&backing.path));
     look(&exact)
         .filter(|found| is_behind(found, backing, Found::AsTheProcess))
@@ -50,7 +54,7 @@ pub(super) fn open_behind(
         })
         .or_else(|| look(path).filter(|found| is_behind(found, backing, Found::AsWe)))
         // The mapping was split or joined since it was made.
-        .or_else(|| overlapping(&links, mapping, backing))
+        .or_else(|| overlapping(&links, backing))
         .and_then(|found| reopen(proc, &found))
 }
 
@@ -98,7 +102,7 @@ fn reopen(proc: &Proc, found: &OwnedFd) -> Option<File> {
 }
 
 /// A mapping of the process as it is now that overlaps the one asked for.
-fn overlapping(links: &Path, mapping: &Mapping, backing: &Backing) -> Option<OwnedFd> {
+fn overlapping(links: &Path, backing: &Mapped) -> Option<OwnedFd> {
     fs::read_dir(links)
         .ok()?
         .filter_map(Result::ok)
@@ -106,7 +110,7 @@ fn overlapping(links: &Path, mapping: &Mapping, backing: &Backing) -> Option<Own
             link.file_name()
                 .to_str()
                 .and_then(bounds)
-                .is_some_and(|(start, end)| start < mapping.end && mapping.start < end)
+                .is_some_and(|(start, end)| start < backing.range.1 && backing.range.0 < end)
         })
         .filter_map(|link| look(&link.path()))
         .find(|found| is_behind(found, backing, Found::AsTheProcess))
@@ -120,7 +124,7 @@ fn bounds(name: &str) -> Option<(u64, u64)> {
 
 /// File systems that stack or have subvolumes (overlayfs, btrfs) show a device of their own, with
 /// major number 0, in place of the one the kernel tells of the mapping.
-fn is_behind(found: &OwnedFd, backing: &Backing, how: Found) -> bool {
+fn is_behind(found: &OwnedFd, backing: &Mapped, how: Found) -> bool {
     let Ok(stat) = fstat(found.as_fd()) else {
         return false;
     };

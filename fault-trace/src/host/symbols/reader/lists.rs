@@ -5,10 +5,9 @@ use std::{
     fs::File,
     io::{self, BufReader},
     os::unix::fs::MetadataExt as _,
-    sync::Arc,
 };
 
-use super::{modules::Modules, perf_map::PerfMap};
+use super::perf_map::PerfMap;
 use crate::model::code::{Frame, Resolution, Unresolved};
 
 /// By process. A list that grew since is read again.
@@ -23,26 +22,17 @@ struct List {
 }
 
 /// Lists that are kept: a big one takes 100 MB.
-const MAX_LISTS: usize = 4;
+const MAX_LISTS: usize = 1;
 
 impl Lists {
-    /// The names at these addresses of the process, as many.
-    pub(super) fn resolve(
-        &mut self,
-        pid: u32,
-        addresses: &[u64],
-        modules: Option<&Modules>,
-    ) -> Vec<Resolution> {
-        let list = modules
-            .ok_or(Unresolved::NoPerfMap)
-            .and_then(|modules| modules.perf_map(pid))
-            .and_then(|file| self.list(pid, file).map_err(|_| Unresolved::NoPerfMap));
-        match list {
+    /// The names at these addresses of the process, as many, by its list.
+    pub(super) fn resolve(&mut self, pid: u32, file: File, addresses: &[u64]) -> Vec<Resolution> {
+        match self.list(pid, file) {
             Ok(list) => addresses
                 .iter()
                 .map(|&at| list.functions.resolve(at))
                 .collect(),
-            Err(reason) => vec![Err(reason); addresses.len()],
+            Err(_) => vec![Err(Unresolved::NoPerfMap); addresses.len()],
         }
     }
 
@@ -50,10 +40,12 @@ impl Lists {
         let metadata = file.metadata()?;
         let version = (metadata.ino(), metadata.size());
         if self.0.get(&pid).is_none_or(|list| list.version != version) {
-            let functions = PerfMap::read(BufReader::new(file))?;
+            // The old ones go first: two big ones would not fit.
+            self.0.remove(&pid);
             if self.0.len() >= MAX_LISTS {
                 self.0.clear();
             }
+            let functions = PerfMap::read(BufReader::new(file))?;
             self.0.insert(pid, List { version, functions });
         }
         self.0
@@ -65,11 +57,12 @@ impl Lists {
 impl PerfMap {
     fn resolve(&self, address: u64) -> Resolution {
         let (function, offset_bytes) = self.find(address).ok_or(Unresolved::NotInPerfMap)?;
-        Ok(Arc::new([Frame {
+        Ok([Frame {
             function,
             offset_bytes,
             source: None,
             inlined: false,
-        }]))
+        }]
+        .into())
     }
 }

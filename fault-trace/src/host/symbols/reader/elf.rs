@@ -24,14 +24,14 @@ pub(super) struct SymbolFile {
 }
 
 impl SymbolFile {
-    /// `lines`: whether to look for source lines and inlined functions, too.
-    pub(super) fn new(file: File, lines: bool, directories: &[PathBuf]) -> Self {
+    /// `lines`: whether to look for source lines and inlined functions, too. `shared`: folders of parts
+    /// that files of debug information share (`.gnu_debugaltlink`).
+    pub(super) fn new(file: File, lines: bool, shared: &[PathBuf]) -> Self {
         let symbolizer = Symbolizer::builder()
             .enable_auto_reload(false)
             .enable_code_info(lines)
             .enable_inlined_fns(lines)
-            // Shared parts of debug information (`.gnu_debugaltlink`) lie there, too.
-            .set_debug_dirs(Some(directories))
+            .set_debug_dirs(Some(shared))
             .build();
         Self {
             file,
@@ -114,7 +114,7 @@ pub(super) fn fd_path(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-pub(super) fn symbol(found: Symbolized<'_>) -> Result<Sym<'_>, Unresolved> {
+pub(in crate::host::symbols) fn symbol(found: Symbolized<'_>) -> Result<Sym<'_>, Unresolved> {
     match found {
         Symbolized::Sym(symbol) => Ok(symbol),
         Symbolized::Unknown(Reason::MissingSyms) => Err(Unresolved::NoSymbols),
@@ -124,7 +124,11 @@ pub(super) fn symbol(found: Symbolized<'_>) -> Result<Sym<'_>, Unresolved> {
 }
 
 /// The frames of a symbol, innermost first.
-pub(super) fn frames(symbol: &Sym<'_>, offset: usize, names: &mut Names) -> Arc<[Frame]> {
+pub(in crate::host::symbols) fn frames(
+    symbol: &Sym<'_>,
+    offset: usize,
+    names: &mut Names,
+) -> Arc<[Frame]> {
     let mut frames: Vec<Frame> = symbol
         .inlined
         .iter()

@@ -3,13 +3,13 @@
 use std::{collections::HashSet, sync::Arc};
 
 #[derive(Debug, Default)]
-pub(super) struct Names(HashSet<Arc<str>>);
+pub(in crate::host::symbols) struct Names(HashSet<Arc<str>>);
 
 impl Names {
     /// The table starts anew beyond so many names; names in use live on.
     const MAX: usize = 1 << 16;
 
-    pub(super) fn get(&mut self, name: &str) -> Arc<str> {
+    pub(in crate::host::symbols) fn get(&mut self, name: &str) -> Arc<str> {
         if let Some(known) = self.0.get(name) {
             return Arc::clone(known);
         }

@@ -1,0 +1,163 @@
+//! The helper processes: this program again, started under a name that no command has.
+//!
+//! A helper has one connection to the process that started it, at [`SOCKET`], no other file, and a
+//! session of its own, so that what the terminal sends does not reach it. It ends with its parent, and
+//! when the other end of the connection is gone.
+
+use std::{
+    ffi::OsStr,
+    io,
+    os::{
+        fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
+        unix::process::CommandExt as _,
+    },
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use nix::{
+    sys::signal::{SigHandler, Signal, signal},
+    unistd::setsid,
+};
+
+use super::{channel::Channel, opener, reader};
+
+/// The connection of a helper.
+const SOCKET: RawFd = 3;
+/// What else a helper is given.
+pub(super) const GIFT: RawFd = 4;
+
+/// What a helper does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    Opener,
+    Reader,
+}
+
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Opener => "--fault-trace-opener",
+            Self::Reader => "--fault-trace-reader",
+        }
+    }
+}
+
+/// Runs as a helper if the program was started as one, and does not return then. To be called before
+/// anything else.
+pub fn run_if_helper() {
+    let mut arguments = std::env::args_os().skip(1);
+    let (Some(name), None) = (arguments.next(), arguments.next()) else {
+        return;
+    };
+    let is = |role: Role| name == OsStr::new(role.name());
+    if !is(Role::Opener) && !is(Role::Reader) {
+        return;
+    }
+    for ignored in [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ] {
+        // SAFETY: no handler is set.
+        let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
+    }
+    // What is caught is a mistake in a file; what is not ends the helper, which is told of elsewhere.
+    std::panic::set_hook(Box::new(|_| {}));
+    // SAFETY: only asks about the descriptor.
+    if unsafe { libc::fcntl(SOCKET, libc::F_GETFD) } == -1 {
+        std::process::exit(2);
+    }
+    // SAFETY: whoever starts a helper puts the connection there, and nothing else uses it.
+    let channel = Channel::from_fd(unsafe { OwnedFd::from_raw_fd(SOCKET) });
+    if is(Role::Opener) {
+        opener::run(channel);
+    } else {
+        reader::run(&channel);
+    }
+    std::process::exit(0);
+}
+
+/// Starts a helper with its end of a connection, and `gift` at [`GIFT`].
+pub(super) fn start(
+    program: &Path,
+    role: Role,
+    channel: &Channel,
+    gift: Option<BorrowedFd<'_>>,
+) -> io::Result<Child> {
+    use std::os::fd::AsFd as _;
+    let socket = channel.as_fd().as_raw_fd();
+    let gift = gift.map(|gift| gift.as_raw_fd());
+    let mut command = Command::new(program);
+    command
+        .arg0("fault-trace")
+        .arg(role.name())
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let arrange = move || {
+        // Above both places, so that neither is overwritten before it is moved.
+        let high = |fd| dup(fd, GIFT + 1);
+        let (socket, gift) = (high(socket)?, gift.map(high).transpose()?);
+        place(socket, SOCKET)?;
+        if let Some(gift) = gift {
+            place(gift, GIFT)?;
+        }
+        let first = if gift.is_some() { GIFT + 1 } else { SOCKET + 1 };
+        close_others(first)?;
+        let _ = setsid();
+        die_with_parent()
+    };
+    // SAFETY: the closure makes system calls only.
+    unsafe { command.pre_exec(arrange) };
+    command.spawn()
+}
+
+/// Has the kernel end this process with the thread that started it. Holds until its ids change.
+pub(super) fn die_with_parent() -> io::Result<()> {
+    // SAFETY: changes a number of this process.
+    checked(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }).map(drop)
+}
+
+fn dup(fd: RawFd, from: RawFd) -> io::Result<RawFd> {
+    // SAFETY: makes a descriptor that nobody else knows.
+    checked(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, from) })
+}
+
+/// Puts a descriptor where the helper expects it, open across exec.
+fn place(fd: RawFd, at: RawFd) -> io::Result<()> {
+    // SAFETY: in the new process nothing else uses that place.
+    checked(unsafe { libc::dup2(fd, at) }).map(drop)
+}
+
+/// Closes all from there on, at exec: the one that tells of its failure is among them.
+fn close_others(first: RawFd) -> io::Result<()> {
+    let (first, last) = (first.cast_unsigned(), u32::MAX);
+    // SAFETY: in the new process nothing uses them after exec.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            last,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    if done == 0 {
+        return Ok(());
+    }
+    // Before Linux 5.11.
+    for fd in first..1 << 16 {
+        // SAFETY: as above.
+        unsafe { libc::fcntl(fd.cast_signed(), libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    Ok(())
+}
+
+fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(result)
+}
