@@ -65,6 +65,8 @@ pub struct Unread {
     pub files: u64,
     /// Places in code without a name.
     pub places: u64,
+    /// Of these, were not looked up because the run was to end: reports look them up.
+    pub abandoned: u64,
 }
 
 impl Unread {
@@ -72,6 +74,7 @@ impl Unread {
     pub(super) const fn add(&mut self, other: Self) {
         self.files += other.files;
         self.places += other.places;
+        self.abandoned += other.abandoned;
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) struct Attribution {
     unnamed: HashSet<u32>,
     /// Locations whose names are missing for what their files did.
     lost_names: u64,
+    /// Locations whose names nobody waited for.
+    unasked_names: u64,
     waiting: Waiting,
     left: Left,
     /// The calls within the kernel of stacks that are being unwound.
@@ -94,6 +96,7 @@ impl Attribution {
             places: Vec::new(),
             unnamed: HashSet::new(),
             lost_names: 0,
+            unasked_names: 0,
             waiting: Waiting::default(),
             left: Left::default(),
             kernel_calls: HashMap::new(),

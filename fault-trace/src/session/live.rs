@@ -40,8 +40,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(super) const BATCH: usize = 4 << 10;
 /// How often to look whether the end has come nearer.
 const CONCLUDE_EVERY: Duration = Duration::from_millis(50);
-/// How long a command may take to end after the signal that ended the run, which reaches it, too.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long a command may take to end after the signal that ended the run, which reaches it, too. With
+/// what follows, the run ends within two seconds of it.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Where the events of a run go.
 pub(super) trait Sink {

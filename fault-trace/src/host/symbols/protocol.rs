@@ -219,12 +219,12 @@ pub(super) struct Callers {
 
 /// Why there are no more frames.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub(super) enum End {
+pub enum End {
     /// The thread's first function.
     Root,
     /// The rest of the stack was not copied.
     CopyEnded,
-    /// [`super::reader::MAX_FRAMES`].
+    /// There are more frames than are looked for.
     TooDeep,
     /// The next frame is not one.
     Lost,

@@ -29,7 +29,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// How long no name may come: a large file takes seconds, and the opener has bounds of its own.
 const NAMES_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long no name may come when somebody wants the end.
-const HURRIED_MAX: Duration = Duration::from_millis(1500);
+const HURRIED_MAX: Duration = Duration::from_millis(600);
 
 /// Bound: files that are named in the run's notes.
 const NOTES_MAX: usize = 16;
@@ -209,8 +209,9 @@ impl Attribution {
     /// Gives up what is left to do.
     pub(in crate::session) fn abandon(&mut self, batch: &mut Batch) {
         self.abandon_files(batch);
-        self.lost_names += self.places.len() as u64 + self.symbols.abandon_names().len() as u64;
+        self.unasked_names += self.places.len() as u64 + self.symbols.abandon_names().len() as u64;
         self.places.clear();
+        self.left = Left::Names(Instant::now());
     }
 
     fn abandon_files(&mut self, batch: &mut Batch) {
@@ -231,7 +232,8 @@ impl Attribution {
             files,
             more_files,
         } = self.symbols.losses();
-        run.unread.places = self.lost_names;
+        run.unread.places = self.lost_names + self.unasked_names;
+        run.unread.abandoned = self.unasked_names;
         run.unread.files = files.len() as u64 + more_files;
         for (path, loss) in files.iter().take(NOTES_MAX) {
             let path = String::from_utf8_lossy(path);
@@ -239,7 +241,7 @@ impl Attribution {
                 .push(format!("names in {path} are missing: {}", reason(*loss)));
         }
         if let Some(reason) = unavailable
-            && self.lost_names > 0
+            && run.unread.places > 0
         {
             run.notes.push(format!(
                 "names in files are missing: they cannot be read: {reason}"

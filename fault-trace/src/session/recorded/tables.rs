@@ -22,9 +22,9 @@ const MOST_TEXT_BYTES: usize = 64 << 20;
 /// No thread's name is longer; the kernel's have 15 bytes.
 const LONGEST_COMM: usize = 64;
 
-/// Everything but the faults. Code that the recording does not name, because its end is missing or
-/// `debug_directories` may tell more, is named now: from files with the same build id. What is damaged is
-/// noted in the recording and left out.
+/// Everything but the faults. Code that the recording does not name, because its end is missing or was
+/// hurried, or `debug_directories` may tell more, is named now: from files with the same build id. What is
+/// damaged is noted in the recording and left out.
 pub(super) fn read(recording: &Recording, debug_directories: &[PathBuf]) -> Tables {
     let mut tables = Tables::default();
     intact(recording, recording.mappings()).for_each(|row| tables.mapping(row));
@@ -38,7 +38,8 @@ pub(super) fn read(recording: &Recording, debug_directories: &[PathBuf]) -> Tabl
     let locations = bounded(locations, LocationRow::text_bytes, &mut tables);
     let symbols = intact(recording, recording.symbols());
     let symbols = bounded(symbols, SymbolRow::text_bytes, &mut tables);
-    let found = if recording.run.complete && debug_directories.is_empty() {
+    let is_named = recording.run.complete && recording.run.unread.abandoned == 0;
+    let found = if is_named && debug_directories.is_empty() {
         HashMap::new()
     } else {
         look_again(&locations, &symbols, debug_directories)

@@ -25,8 +25,6 @@ use crate::host::symbols::{
     reader::MAX_FRAMES,
 };
 
-/// Bound: files that are kept open.
-const HELD_MAX: usize = 512;
 /// CPU time for the headers of a file.
 pub(super) const HEADERS_CPU: Duration = Duration::from_secs(2);
 /// CPU time for the names of up to a thousand places in a file.
@@ -211,7 +209,7 @@ impl<R: Reads> Driver<R> {
         match self.headers(&file) {
             Ok(None) => Outcome::NotElf,
             Ok(Some(headers)) => {
-                let held = self.held < HELD_MAX;
+                let held = self.held < self.shared.surroundings.held_max;
                 self.held += usize::from(held);
                 let kept = Held {
                     file: held.then(|| Arc::new(file)),

@@ -70,11 +70,24 @@ struct Shared {
     /// Held while a message is sent.
     sending: Mutex<()>,
     pool: Pool,
-    proc: Proc,
+    surroundings: Surroundings,
     /// Files that are being opened.
     opening: Mutex<HashMap<FileId, Opening>>,
     jit: Sender<JitOrder>,
 }
+
+/// Where an opener works.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) proc: Proc,
+    /// Where runtimes write their lists.
+    pub(super) tmp: PathBuf,
+    /// Bound: files that are kept open.
+    pub(super) held_max: usize,
+}
+
+/// See [`Surroundings::held_max`].
+const HELD_MAX: usize = 512;
 
 /// A file that is being opened.
 struct Opening {
@@ -104,7 +117,12 @@ pub(super) fn run(channel: Channel) {
     let proc = Proc::default();
     let reader_proc = proc.clone();
     let reader = move || ReaderProcess::new(PathBuf::from("/proc/self/exe"), reader_proc);
-    serve(channel, proc, PathBuf::from(TMP), reader);
+    let surroundings = Surroundings {
+        proc,
+        tmp: PathBuf::from(TMP),
+        held_max: HELD_MAX,
+    };
+    serve(channel, surroundings, reader);
     // SAFETY: ends the process at once. A thread that hangs would hold `exit` as well.
     unsafe { libc::_exit(0) };
 }
@@ -112,8 +130,7 @@ pub(super) fn run(channel: Channel) {
 /// Serves the tracer at the other end until it is gone.
 pub(super) fn serve<R: Reads>(
     channel: Channel,
-    proc: Proc,
-    tmp: PathBuf,
+    surroundings: Surroundings,
     reader: impl FnOnce() -> R + Send + 'static,
 ) {
     let (jobs, to_do) = mpsc::channel();
@@ -122,11 +139,12 @@ pub(super) fn serve<R: Reads>(
         channel,
         sending: Mutex::default(),
         pool: Pool::default(),
-        proc,
+        surroundings,
         opening: Mutex::default(),
         jit,
     });
-    let (proc, pool) = (shared.proc.clone(), shared.pool.clone());
+    let (Surroundings { proc, tmp, .. }, pool) =
+        (shared.surroundings.clone(), shared.pool.clone());
     let follower =
         thread::Builder::new().spawn(move || jit::follow(&jit_orders, &proc, &tmp, &pool));
     let driving = Arc::clone(&shared);
@@ -214,7 +232,7 @@ impl Shared {
                 opening.begun = true;
                 opening.since = Instant::now();
             }
-            let opened = open_behind(&shared.proc, &mapped);
+            let opened = open_behind(&shared.surroundings.proc, &mapped);
             let opened = opened.map(|opened| shared.pool.file(opened));
             let _ = jobs.send(Job::Identify { file, opened });
         });

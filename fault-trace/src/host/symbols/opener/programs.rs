@@ -220,7 +220,7 @@ impl<R: Reads> Driver<R> {
 
     /// The regular file at a path.
     fn open(&self, path: &Path) -> Result<Option<OpenFile>, Loss> {
-        let (proc, path) = (self.shared.proc.clone(), path.to_owned());
+        let (proc, path) = (self.shared.surroundings.proc.clone(), path.to_owned());
         let opened = self.shared.pool.ask(move || open_regular(&proc, &path));
         let file = opened.map_err(|_| Loss::Stalled)?;
         Ok(file.map(|file| self.shared.pool.file(file)))

@@ -4,7 +4,7 @@ use std::{
     ffi::CString,
     fs::File,
     num::NonZero,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, BorrowedFd},
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -23,8 +23,8 @@ const SHARED_FOLDER: &str = "/shared";
 
 /// Answers questions until the other side is gone.
 pub(in crate::host::symbols) fn run(channel: &Channel) {
-    // SAFETY: whoever starts a reader puts the file there, and nothing else uses it.
-    let noted = noted(unsafe { OwnedFd::from_raw_fd(GIFT) });
+    // SAFETY: whoever starts a reader puts the file there, where it stays open.
+    let noted = noted(unsafe { BorrowedFd::borrow_raw(GIFT) });
     let ready = sandbox::enter();
     let is_safe = ready.is_ok();
     let mut process = Process { channel, noted };
@@ -85,11 +85,11 @@ impl Surroundings for Process<'_> {
 }
 
 /// The number that the opener gave, mapped for good.
-fn noted(file: OwnedFd) -> Option<&'static AtomicU32> {
+fn noted(file: BorrowedFd<'_>) -> Option<&'static AtomicU32> {
     let length = NonZero::new(size_of::<AtomicU32>())?;
     let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     // SAFETY: a new mapping, of a file that the opener made large enough.
-    let mapped = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, &file, 0) };
+    let mapped = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, file, 0) };
     // SAFETY: aligned as a page, never unmapped, and used as this type only.
     mapped.ok().map(|at| unsafe { at.cast().as_ref() })
 }

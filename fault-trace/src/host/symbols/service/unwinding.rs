@@ -3,7 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    super::protocol::{Callers, Code, MAPPINGS_MAX, Order, Report, STACKS_MAX, SpaceId, Stack},
+    super::protocol::{
+        Callers, Code, End, MAPPINGS_MAX, Order, Report, STACKS_MAX, SpaceId, Stack,
+    },
     Modules, Service,
 };
 use crate::model::{address_space::AddressSpace, mapping::Mapping};
@@ -44,6 +46,10 @@ pub struct Unwound {
     pub code: Arc<KnownCode>,
     /// Innermost first; empty if the stack was lost.
     pub addresses: Vec<u64>,
+    /// Frames whose code has no tables, so that the next was found by its frame pointer, if it had
+    /// one: what follows is a guess.
+    pub guessed: u32,
+    pub end: End,
     pub is_lost: bool,
 }
 
@@ -99,31 +105,33 @@ impl Unwinding {
     pub(super) fn answered(&mut self, report: Report, tell: &mut dyn FnMut(Unwound)) {
         match report {
             Report::Unwound { stacks } => {
-                for Callers { id, addresses, .. } in stacks {
-                    self.told(id, addresses, false, tell);
+                for callers in stacks {
+                    self.told(callers, false, tell);
                 }
             }
             Report::NotUnwound { ids } => {
                 for id in ids {
-                    self.told(id, Vec::new(), true, tell);
+                    let callers = Callers {
+                        id,
+                        addresses: Vec::new(),
+                        guessed: 0,
+                        end: End::Lost,
+                    };
+                    self.told(callers, true, tell);
                 }
             }
             _ => {}
         }
     }
 
-    fn told(
-        &mut self,
-        stack: u64,
-        addresses: Vec<u64>,
-        is_lost: bool,
-        tell: &mut dyn FnMut(Unwound),
-    ) {
-        if let Some(code) = self.asked.remove(&stack) {
+    fn told(&mut self, callers: Callers, is_lost: bool, tell: &mut dyn FnMut(Unwound)) {
+        if let Some(code) = self.asked.remove(&callers.id) {
             tell(Unwound {
-                stack,
+                stack: callers.id,
                 code,
-                addresses,
+                addresses: callers.addresses,
+                guessed: callers.guessed,
+                end: callers.end,
                 is_lost,
             });
         }

@@ -132,7 +132,7 @@ fn debug_information_is_enough_when_the_program_is_gone() {
     split.install(&split.by_build_id());
     fs::remove_file(&split.program).expect("removes");
     let places = super::files::places(&file, &[split.address]);
-    let mut resolver = crate::host::symbols::Resolver::new(split.options(Detail::Lines));
+    let mut resolver = super::lab::Resolver::new(split.options(Detail::Lines));
     let found = resolver.resolve(&places, None);
     assert_eq!(
         found[0].as_ref().expect("resolves").len(),

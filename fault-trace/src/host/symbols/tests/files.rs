@@ -2,9 +2,10 @@
 
 use std::{path::Path, process::Command, sync::Arc};
 
+use super::lab::Resolver;
 use super::programs::{Folder, NESTED, addr2line, code_file, run, symbol};
 use crate::{
-    host::symbols::{Detail, Options, Resolver},
+    host::symbols::{Detail, Options},
     model::code::{CodeFile, CodePlace, Frame, Resolution, Unresolved},
 };
 

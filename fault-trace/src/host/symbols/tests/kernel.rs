@@ -1,6 +1,6 @@
 use std::fs;
 
-use super::super::{Options, Resolver};
+use super::{super::Options, lab::Resolver};
 use crate::model::code::{CodePlace, Frame, Resolution, Unresolved};
 
 fn resolve(options: Options, place: CodePlace) -> Resolution {

@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf, process::Command};
 
 use super::{
     files::named,
+    lab::{Limits, Modules},
     live::{Running, WAITS},
     modules::{resolve, see},
     programs::{Folder, NESTED},
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     host::{
         proc::Proc,
-        symbols::{Limits, ModuleCounts, Modules},
+        symbols::ModuleCounts,
     },
     model::code::{CodePlace, Unresolved},
 };
@@ -34,6 +35,12 @@ fn files_beyond_the_bound_are_closed_again_and_found_by_build_id() {
     assert_eq!(resolve(&place, Some(&modules)), named("outer", 3));
     folder.compile("program.new", NESTED, &["-O2"]);
     fs::rename(folder.path("program.new"), &program).expect("replaces");
+    // Seen by another run: this one has found the file already.
+    let mut modules = with_limits(Limits {
+        held: 0,
+        ..Limits::default()
+    });
+    let place = see(&mut modules, &running);
     assert_eq!(
         resolve(&place, Some(&modules)),
         Err(Unresolved::BuildIdDiffers)

@@ -3,11 +3,12 @@
 use std::{fs, sync::Arc};
 
 use super::{
+    lab::Resolver,
     files::{function, named, places},
     programs::{Folder, NESTED, code_file, symbol},
 };
 use crate::{
-    host::symbols::{Options, Resolver},
+    host::symbols::Options,
     model::code::{CodeFile, Unresolved},
 };
 

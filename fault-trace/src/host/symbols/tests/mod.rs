@@ -3,6 +3,7 @@
 mod debug_files;
 mod files;
 mod kernel;
+mod lab;
 mod limits;
 mod live;
 mod mismatch;

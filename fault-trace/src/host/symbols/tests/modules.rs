@@ -4,13 +4,14 @@ use std::{fs, process::Command, sync::Arc};
 
 use super::{
     files::{function, named},
+    lab::{Modules, Resolver},
     live::{Running, WAITS},
     programs::{Folder, NESTED, code_file, symbol},
 };
 use crate::{
     host::{
         proc::Proc,
-        symbols::{ModuleCounts, Modules, Options, Resolver},
+        symbols::{ModuleCounts, Options},
     },
     model::code::{BuildId, CodeFile, CodePlace, Unresolved},
 };

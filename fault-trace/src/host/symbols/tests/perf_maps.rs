@@ -4,13 +4,14 @@ use std::{fs, os::unix::fs::chown, path::PathBuf, process::Command, slice};
 
 use super::{
     files::{function, named},
+    lab::{Limits, Modules, Resolver},
     live::{Running, WAITS},
     programs::Folder,
 };
 use crate::{
     host::{
         proc::Proc,
-        symbols::{Limits, Modules, Options, Resolver},
+        symbols::Options,
     },
     model::code::{CodePlace, Unresolved},
 };

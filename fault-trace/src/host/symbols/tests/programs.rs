@@ -11,8 +11,11 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    host::symbols::image::Image,
-    model::{code::CodeFile, mapping::Device},
+    host::symbols::reader::headers,
+    model::{
+        code::{BuildId, CodeFile},
+        mapping::Device,
+    },
 };
 
 /// Functions of each kind. `leaf` is inlined into `middle`, that into `outer`.
@@ -101,6 +104,9 @@ pub(super) fn code_file(program: &Path) -> Arc<CodeFile> {
         path: program.as_os_str().as_bytes().into(),
         device: Device::default(),
         inode: 0,
-        build_id: Image::read(&file).expect("ELF").build_id,
+        build_id: headers(&file)
+            .expect("ELF")
+            .build_id
+            .and_then(|bytes| BuildId::new(&bytes)),
     })
 }

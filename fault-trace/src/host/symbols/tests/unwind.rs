@@ -2,14 +2,15 @@
 
 use std::{fs, process::Command};
 
-use super::{live::Running, programs::Folder};
+use super::{
+    lab::{Modules, Resolver, Unwound},
+    live::Running,
+    programs::Folder,
+};
 use crate::{
     host::{
         proc::Proc,
-        symbols::{
-            Modules, Options, Resolver,
-            unwind::{End, MAX_FRAMES, Registers, StackCopy, Unwinder, Unwound},
-        },
+        symbols::{End, Options, Registers, reader::MAX_FRAMES},
     },
     model::mapping::Mapping,
 };
@@ -108,16 +109,12 @@ impl Fault {
     }
 
     fn unwind(&self, modules: &mut Modules, stack: &[u8]) -> Unwound {
-        let stack = StackCopy {
-            start: self.registers.sp,
-            bytes: stack,
-        };
-        let mapping_at = |address| {
-            self.mappings
-                .iter()
-                .find(|mapping| mapping.contains(address))
-        };
-        Unwinder::new().unwind(self.running.pid, self.registers, stack, modules, mapping_at)
+        modules.unwind(
+            self.running.pid,
+            self.registers,
+            stack,
+            self.mappings.clone(),
+        )
     }
 }
 
