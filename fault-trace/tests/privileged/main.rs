@@ -28,6 +28,7 @@ mod streams;
 mod support;
 mod targets;
 mod terminal;
+mod untrusted;
 mod whole_machine;
 
 use support::is_root;

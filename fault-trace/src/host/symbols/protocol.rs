@@ -310,3 +310,49 @@ impl Question {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_none(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            // Whatever they are, reading them ends.
+            drop(decode::<Answer>(&bytes));
+            drop(decode::<Report>(&bytes));
+            drop(decode::<Order>(&bytes));
+            drop(decode::<Question>(&bytes));
+        }
+
+        #[test]
+        fn a_message_reads_back_with_what_follows(
+            id in any::<u64>(),
+            addresses in prop::collection::vec(any::<u64>(), 0..300),
+            payload in prop::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let callers = Callers { id, addresses, guessed: 3, end: End::Root };
+            let answer = Answer::Unwound(vec![callers]);
+            let bytes = encode(&answer, &payload).expect("writes");
+            let (read, rest) = decode::<Answer>(&bytes).expect("reads");
+            prop_assert_eq!(read, answer);
+            prop_assert_eq!(rest, &payload[..]);
+        }
+
+        #[test]
+        fn a_damaged_message_is_read_or_refused(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let names = vec![Ok(vec![Name {
+                function: "main".to_owned(),
+                offset_bytes: 7,
+                source: Some(("main.c".to_owned(), 3, None)),
+                inlined: false,
+            }]); 20];
+            let mut bytes = encode(&Answer::Named(names), &[]).expect("writes");
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            drop(decode::<Answer>(&bytes));
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod limits;
 mod live;
 mod mismatch;
 mod modules;
+mod mutations;
 mod perf_maps;
 mod programs;
 mod unwind;
