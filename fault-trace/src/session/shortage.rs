@@ -11,8 +11,8 @@ use crate::{
     render::units::bytes,
 };
 
-// Measured on Linux 6.18 with 2 CPUs as the peak that a control group was charged for a run of `true`
-// (memory.max_usage_in_bytes): see docs/cost.md.
+// Measured on Linux 6.18 with 2 CPUs, as the kernel memory that a control group was charged for a run of
+// `true` (memory.kmem.max_usage_in_bytes), less the buffer.
 /// The maps and the programs, without the ring buffer.
 const TABLES: u64 = 36 << 20;
 /// The same with small tables.
