@@ -2,7 +2,7 @@
 
 mod toucher;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use fault_trace_common::Class;
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     analysis::estimate::interpolated_median,
+    exit::Interrupted,
     host::signals,
     messages,
     model::{
@@ -23,6 +24,8 @@ use toucher::{Round, Toucher};
 
 /// How often each mode is measured, in turn with the untraced program.
 const ROUNDS: u32 = 5;
+/// Why there is no calibration.
+const INTERRUPTED: &str = "the calibration was interrupted";
 /// As the commands have it.
 const RING_BYTES: u32 = 16 << 20;
 
@@ -98,10 +101,7 @@ fn measure(modes: &[Mode]) -> anyhow::Result<Calibration> {
             rounds.untraced.push(untraced()?.whole_ns);
             let (whole_ns, reported_ns) = traced(&mode.options)?;
             rounds.whole.push(whole_ns);
-            ensure!(
-                signals::count() == signals,
-                "the calibration was interrupted"
-            );
+            ensure!(signals::count() == signals, INTERRUPTED);
             rounds.reported.push(reported_ns);
         }
     }
@@ -164,7 +164,13 @@ fn traced(options: &CaptureOptions) -> anyhow::Result<(i64, i64)> {
     };
     let prepared = prepare::prepare(&options)?;
     let mut starter = Starter(toucher);
-    let (run, outcome) = live::run(prepared, &options, &mut starter)?;
+    let (run, outcome) = live::run(prepared, &options, &mut starter).map_err(|error| {
+        if error.is::<Interrupted>() {
+            anyhow!(INTERRUPTED)
+        } else {
+            error
+        }
+    })?;
     outcome?;
     let round = starter.0.finish()?;
     let seen = run

@@ -8,7 +8,7 @@ use crate::{
     capture::Settings,
     exit::NotAllowed,
     host::{limits, memory::Room, proc::Proc},
-    render::units::bytes,
+    render::units::{bytes, count},
 };
 
 // Measured on Linux 6.18 with 2 CPUs, as the kernel memory that a control group was charged for a run of
@@ -43,7 +43,7 @@ pub(super) fn fit(settings: &mut Settings) -> Result<Option<String>, NotAllowed>
             "the memory cgroup {} has {} left: at most {} threads and processes are counted apart",
             room.cgroup.display(),
             bytes(room.free_bytes),
-            crate::capture::SMALL_TABLES,
+            count(crate::capture::SMALL_TABLES.into()),
         )
     }))
 }

@@ -195,7 +195,7 @@ fn a_run_fits_into_a_small_memory_cgroup() {
     report.assert_nothing_unexplained();
     assert!(report.class("anon-alloc") >= 500, "{report:?}");
     let notes = report.0["notes"].to_string();
-    assert!(notes.contains("at most 4096 threads"), "{notes}");
+    assert!(notes.contains("at most 4,096 threads"), "{notes}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! mostly the example `known`, which takes known faults at known addresses.
 
 mod accounting;
+mod arguments;
 mod attribution;
 mod bad_access;
 mod counts;

@@ -31,7 +31,8 @@ pub enum OpenError {
     #[error("the list of online CPUs could not be read ({0}); is /sys mounted?")]
     Cpus(String),
     #[error(
-        "perf events could not be opened on CPU {cpu}: {source}; run as root or with CAP_PERFMON"
+        "perf events could not be opened on CPU {cpu}: {source}{}",
+        remedy(source)
     )]
     Event { cpu: u32, source: io::Error },
     #[error(
@@ -45,13 +46,22 @@ pub enum OpenError {
     },
     #[error(
         "the {bytes}-byte perf ring of CPU {cpu} could not be mapped: {source}; \
-         choose a smaller ring or raise kernel.perf_event_mlock_kb"
+         free memory, or raise kernel.perf_event_mlock_kb or the limit on locked memory (ulimit -l)"
     )]
     Ring {
         cpu: u32,
         bytes: usize,
         source: io::Error,
     },
+}
+
+/// What to do about an event that could not be opened.
+fn remedy(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::EMFILE) => "; raise the limit on open files (ulimit -n 1024)",
+        Some(libc::EACCES | libc::EPERM) => "; run as root or with CAP_PERFMON",
+        _ => "",
+    }
 }
 
 /// What one reading of all rings yielded.
