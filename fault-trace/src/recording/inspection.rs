@@ -271,3 +271,87 @@ impl Header {
         Some((values?, encoded?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers as Thrift writes them.
+    fn varint(mut number: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while number >= 0x80 {
+            bytes.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+        bytes
+    }
+
+    fn int(number: i64) -> Vec<u8> {
+        varint((number << 1 ^ number >> 63).cast_unsigned())
+    }
+
+    /// A page of values in the second version.
+    fn page(uncompressed: i64, compressed: i64, values: i64, encoding: i64) -> Vec<u8> {
+        let fields = |numbers: &[i64]| -> Vec<u8> {
+            let fields = numbers.iter().flat_map(|&number| [vec![0x15], int(number)]);
+            fields.flatten().collect()
+        };
+        [
+            fields(&[3, uncompressed, compressed]),
+            vec![0x5c],
+            fields(&[values, 0, values, encoding, 0, 0]),
+            vec![0, 0],
+        ]
+        .concat()
+    }
+
+    fn parsed(bytes: &[u8]) -> Option<Header> {
+        Header::parse(&mut Compact::new(bytes))
+    }
+
+    #[test]
+    fn a_page_is_described_by_what_it_claims() {
+        let header = parsed(&page(4096, 100, 7, 5)).expect("is one");
+        assert_eq!((header.uncompressed, header.compressed), (4096, 100));
+        assert_eq!((header.values, header.encoding), (7, 5));
+        assert!(!header.is_dictionary);
+    }
+
+    #[test]
+    fn what_cannot_be_is_no_page() {
+        for (uncompressed, compressed, values) in [
+            (-1, 100, 7),
+            (4096, -100, 7),
+            (4096, 100, -7),
+            (1 << 31, 100, 7),
+            (4096, 1 << 40, 7),
+        ] {
+            assert!(parsed(&page(uncompressed, compressed, values, 5)).is_none());
+        }
+        let whole = page(4096, 100, 7, 5);
+        assert!((0..whole.len()).all(|length| parsed(&whole[..length]).is_none()));
+        // A list, which no page has; and a type that its description is not of.
+        assert!(parsed(&[&[0x19, 0xf5, 0xff, 0xff, 0xff, 0x7f][..], &whole].concat()).is_none());
+        let mut other = whole;
+        other[1] = 4;
+        assert!(parsed(&other).is_none());
+    }
+
+    #[test]
+    fn unknown_encodings_and_full_dictionaries_are_damage() {
+        let mut pages = Pages::default();
+        let byte_stream_split = parsed(&page(10, 10, 1, 9)).expect("is one");
+        assert!(pages.add(&byte_stream_split).is_err());
+        let dictionary = |values| Header {
+            uncompressed: 4000,
+            compressed: 10,
+            values,
+            encoding: 0,
+            is_dictionary: true,
+        };
+        assert!(pages.add(&dictionary(1001)).is_err());
+        assert!(pages.add(&dictionary(1000)).is_ok());
+        assert!(pages.add(&dictionary(1)).is_err(), "there is one already");
+    }
+}

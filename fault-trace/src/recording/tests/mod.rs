@@ -1,5 +1,6 @@
 //! What a recording promises, told by writing and reading real ones.
 
+mod claims;
 mod crash;
 mod damage;
 mod format;
