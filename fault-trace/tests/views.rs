@@ -2,11 +2,12 @@
 
 mod support;
 
-use std::{path::Path, process::Output};
+use std::{path::Path, process::Output, sync::Arc};
 
 use assert_cmd::Command;
+use fault_trace::model::{Event, Run, attribution::MappingKind};
 use serde_json::{Value, json};
-use support::FAULTS;
+use support::{FAULTS, attribution, run};
 use tempfile::TempDir;
 
 /// A recording with what faults refer to, or without.
@@ -195,12 +196,7 @@ fn a_process_goes_by_the_15_bytes_that_the_kernel_keeps() {
 /// A recording of these tables.
 fn written(folder: &TempDir, name: &str, run: &Run, tables: Vec<Event>) -> String {
     let path = folder.path().join(name);
-    let mut writer = RecordingWriter::create(&path, false, run).expect("created");
-    let faults = (0..FAULTS).map(|number| Event::Fault(fault(number, true)));
-    for event in tables.into_iter().chain(faults) {
-        writer.push(event).expect("written");
-    }
-    writer.finish(run).expect("finished");
+    support::write_run(&path, run, tables, 1);
     path.to_str().expect("text").to_owned()
 }
 

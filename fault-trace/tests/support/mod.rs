@@ -16,7 +16,7 @@ use serde_json::json;
 
 pub(crate) const FAULTS: u64 = 30;
 
-fn run() -> Run {
+pub(crate) fn run() -> Run {
     let counts = json!({
         "started": FAULTS, "minor": FAULTS, "major": 0, "failed": 0, "recorded": FAULTS, "dropped": 0,
         "filtered": 0, "gup": 0, "latency_ns": 0, "kernel_minor": 0, "kernel_major": 0
@@ -62,7 +62,7 @@ fn fault(number: u64, attributed: bool) -> Fault {
     }
 }
 
-fn attribution() -> Vec<Event> {
+pub(crate) fn attribution() -> Vec<Event> {
     let location = |id, module: &[u8]| {
         Event::Location(LocationRow {
             id,
@@ -128,8 +128,19 @@ fn attribution() -> Vec<Event> {
 
 /// Writes a recording of so many segments of faults, with what they refer to, or without.
 pub(crate) fn write(path: &Path, attributed: bool, segments: u64) {
-    let mut writer = RecordingWriter::create(path, false, &run()).expect("created");
-    for event in attribution().into_iter().filter(|_| attributed) {
+    let tables = if attributed {
+        attribution()
+    } else {
+        Vec::new()
+    };
+    write_run(path, &run(), tables, segments);
+}
+
+/// Writes a recording of a run; its faults refer to `tables`, unless they are empty.
+pub(crate) fn write_run(path: &Path, run: &Run, tables: Vec<Event>, segments: u64) {
+    let attributed = !tables.is_empty();
+    let mut writer = RecordingWriter::create(path, false, run).expect("created");
+    for event in tables {
         writer.push(event).expect("written");
     }
     for number in 0..FAULTS {
@@ -139,5 +150,5 @@ pub(crate) fn write(path: &Path, attributed: bool, segments: u64) {
             writer.roll().expect("rolled");
         }
     }
-    writer.finish(&run()).expect("finished");
+    writer.finish(run).expect("finished");
 }
