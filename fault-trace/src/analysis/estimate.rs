@@ -68,7 +68,8 @@ pub fn interpolated_median(buckets: &[u64]) -> Option<u64> {
     let (low, high) = (bucket_low(bucket), bucket_high(bucket));
     let rank = half - (before - buckets[bucket]);
     let into = (high - low) as f64 * (rank as f64 / buckets[bucket] as f64);
-    Some(low + into.round() as u64)
+    // The last bucket reaches to where a float no longer tells one number from the next.
+    Some(low.saturating_add(into.round() as u64))
 }
 
 #[cfg(test)]
