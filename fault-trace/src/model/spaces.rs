@@ -239,6 +239,12 @@ impl Spaces {
     #[must_use]
     pub fn counts(&self) -> SpaceCounts {
         let mut counts = self.counts;
+        // A loss is told with the next record, which may be later than whatever was looked up.
+        for change in self.waiting.values() {
+            if let SpaceChange::Lost { records } = change {
+                counts.lost += records;
+            }
+        }
         for process in self.processes.values() {
             counts.add_dropped(process.space.dropped());
         }

@@ -29,7 +29,7 @@ use crate::{
     },
     messages,
     model::{Batch, Run},
-    options::CaptureOptions,
+    options::{CaptureOptions, Target},
 };
 
 /// How often the ring buffer is emptied: it fills in about 100 ms at full speed on two CPUs.
@@ -112,7 +112,7 @@ async fn run_async(
         let symbols = (symbols, sink.wants_symbols_live());
         let following = Following {
             pids: &|| tracee.pids(&capture),
-            children: options.children,
+            children: options.children && !matches!(options.target, Target::Threads(_)),
             buffer_bytes: options.ring_bytes.unwrap_or(0),
         };
         let hooks = capture.hooks();

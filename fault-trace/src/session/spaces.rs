@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use fault_trace_common::{Class, Family};
+use nix::sys::resource::{Resource, getrlimit};
 
 use crate::{
     capture::sideband::{self, OpenError, Sideband},
@@ -147,6 +148,8 @@ impl LiveSpaces {
                 match self.add_process(pid, &cpus) {
                     Ok(()) => self.coverage.cover(pid),
                     Err(why) => {
+                        // First, for want of descriptors may be why.
+                        self.sideband.forget_tasks();
                         self.sideband = Sideband::open(sideband::RING_BYTES)?;
                         let pids = (following.pids)().unwrap_or_default();
                         self.coverage = Coverage::of(pids.iter().copied(), following.children);
@@ -172,9 +175,10 @@ impl LiveSpaces {
                 return Ok(());
             }
             for tid in new {
-                if self.sideband.task_events() + cpus.len() > TASK_EVENTS_MAX {
+                let most = task_events_max();
+                if self.sideband.task_events() + cpus.len() > most {
                     return Err(format!(
-                        "the targets have more tasks than {TASK_EVENTS_MAX} perf events cover"
+                        "the targets have more threads than {most} perf events cover"
                     ));
                 }
                 let ring_bytes = self.task_ring_bytes;
@@ -370,11 +374,30 @@ fn fits(proc: &Proc, pids: &[u32], cpus: &[u32]) -> bool {
     let tasks = pids
         .iter()
         .map(|&pid| proc.threads(pid).map_or(0, |tids| tids.len()));
-    tasks.sum::<usize>().saturating_mul(cpus.len()) <= TASK_EVENTS_MAX
+    tasks.sum::<usize>().saturating_mul(cpus.len()) <= task_events_max()
+}
+
+/// At most half of the files that may be open: the run needs others.
+fn task_events_max() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft / 2);
+    usize::try_from(limit).map_or(TASK_EVENTS_MAX, |limit| limit.min(TASK_EVENTS_MAX))
 }
 
 /// The room for mapping changes grows with that for faults: 512 KiB at the default of 16 MiB.
 fn task_ring_bytes(buffer_bytes: u32) -> usize {
     let (least, most) = TASK_RING_BYTES;
     (buffer_bytes as usize / 32).clamp(least, most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_for_mapping_changes_grows_with_the_buffer_within_bounds() {
+        assert_eq!(task_ring_bytes(16 << 20), sideband::RING_BYTES);
+        assert_eq!(task_ring_bytes(64 << 20), 2 << 20);
+        assert_eq!(task_ring_bytes(4096), 64 << 10);
+        assert_eq!(task_ring_bytes(1 << 30), 16 << 20);
+    }
 }

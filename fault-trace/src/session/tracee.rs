@@ -69,6 +69,15 @@ impl Tracee {
                     proc.process_of(tid).with_context(|| {
                         format!("there is no thread {tid}; name a running one, see ps -eL")
                     })?;
+                    if proc
+                        .process(tid)
+                        .is_ok_and(|thread| thread.is_kernel_thread)
+                    {
+                        bail!(
+                            "thread {tid} is one of the kernel's: it has no memory of its own, and \
+                             takes no page faults"
+                        );
+                    }
                     capture.add_target(tid)?;
                 }
                 Kind::Threads(tids.clone())

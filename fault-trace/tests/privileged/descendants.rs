@@ -3,6 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::Write,
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -51,6 +52,22 @@ impl Waiting {
 
     fn recording(&self) -> PathBuf {
         self.folder.path().join("r.ftrace")
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // Whoever still waits, after a failure, reads the end of the pipe and goes on to its end.
+        for gate in fs::read_dir(self.folder.path())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if gate.file_type().is_ok_and(|kind| kind.is_fifo()) {
+                let both_ends = OpenOptions::new().read(true).write(true).open(gate.path());
+                drop(both_ends);
+            }
+        }
     }
 }
 

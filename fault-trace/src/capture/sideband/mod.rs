@@ -144,6 +144,11 @@ impl Sideband {
         self.tasks.len()
     }
 
+    /// Closes the events of all tasks.
+    pub fn forget_tasks(&mut self) {
+        self.tasks = Tasks::default();
+    }
+
     /// The descriptors that become readable when a ring is half full.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let rings = self.machine.iter().chain(&self.tasks.rings);

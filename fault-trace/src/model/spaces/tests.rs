@@ -194,3 +194,17 @@ proptest! {
         prop_assert_eq!(by_cpu.counts().inversions, 0);
     }
 }
+
+#[test]
+fn a_loss_that_is_told_after_the_last_look_up_counts() {
+    let mut spaces = Spaces::new(HORIZON_NS);
+    spaces.advance(10);
+    let change = SpaceChange::Lost { records: 7 };
+    spaces.push(SpaceEvent {
+        time_ns: 20,
+        change,
+    });
+    assert_eq!(spaces.counts().lost, 7);
+    spaces.advance(30);
+    assert_eq!(spaces.counts().lost, 7);
+}

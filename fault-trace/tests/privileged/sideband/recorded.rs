@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{Read, Write},
     os::unix::fs::PermissionsExt,
     process::{Child, Command, Stdio},
     thread,
@@ -156,5 +156,86 @@ fn the_mappings_of_setuid_programs_and_of_what_they_fork_are_known() {
     for (page, fault) in at_pages {
         assert_eq!(fault["mapping"], "[anon]", "page {page}: {fault:#}");
         assert_eq!(fault["comm"], "setuid");
+    }
+}
+
+/// When told, changes the protection of a page 20,000 times and says so; ends when told again.
+const OWN_STORM: &str = "
+import ctypes, mmap, os, sys
+# The kernel tells of a loss with the next record of the same CPU.
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+libc = ctypes.CDLL(None)
+memory = mmap.mmap(-1, 8192, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+start = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(memory)))
+size = ctypes.c_size_t(4096)
+sys.stdin.readline()
+for _ in range(10000):
+    libc.mprotect(start, size, 1)
+    libc.mprotect(start, size, 3)
+print('.', end='', flush=True)
+sys.stdin.readline()
+";
+
+/// How many of the mapping changes of a traced process itself are lost while nobody reads.
+fn lost_of_own(buffer: &str) -> i64 {
+    let folder = tempdir().expect("a folder");
+    let recording = folder.path().join("r.ftrace");
+    let path = recording.to_str().expect("text");
+    let mut child = Command::new("python3")
+        .args(["-c", OWN_STORM])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 starts");
+    let pid = child.id().to_string();
+    let start = ["record", "--format", "json", "--buffer", buffer, "-o", path];
+    let tracer = Tracer::attached([&start[..], &["-p", &pid]].concat());
+    let mut stdin = child.stdin.take().expect("piped");
+    tracer.signal(Signal::SIGSTOP);
+    stdin.write_all(b"\n").expect("read");
+    let mut done = [0];
+    let stdout = child.stdout.as_mut().expect("piped");
+    stdout.read_exact(&mut done).expect("it is done");
+    tracer.signal(Signal::SIGCONT);
+    stdin.write_all(b"\n").expect("read");
+    drop(stdin);
+    child.wait().expect("a child");
+    let report = tracer.report();
+    report.assert_balanced();
+    let lost = &report.0["losses"]["mapping_records_lost"];
+    lost.as_i64().unwrap_or(0)
+}
+
+#[test]
+fn what_a_process_loses_itself_is_counted_and_a_larger_buffer_keeps_it() {
+    if !is_root() || !has("python3") {
+        return;
+    }
+    // 20,000 records are more than 64 KiB and less than 8 MiB.
+    assert!(lost_of_own("1M") > 10_000);
+    assert_eq!(lost_of_own("256M"), 0);
+}
+
+#[test]
+fn more_threads_than_events_are_traced_with_the_machines_records() {
+    if !is_root() {
+        return;
+    }
+    let known = Known::waiting(&["threads:2200:1", "touch:1"]);
+    let folder = tempdir().expect("a folder");
+    let recording = folder.path().join("r.ftrace");
+    let path = recording.to_str().expect("text");
+    let pid = known.pid().to_string();
+    let tracer = Tracer::attached(["record", "--format", "json", "-o", path, "-p", &pid]);
+    known.finish();
+    let report = tracer.report();
+    report.assert_balanced();
+    assert_eq!(report.accounting("unexplained"), 0, "{report:#?}");
+    assert_eq!(faults_in(&jsonl(&recording), 2201).len(), 2201);
+    // With one CPU there would be room.
+    if super::online_cpus().len() > 1 {
+        let notes = report.0["notes"].to_string();
+        let said = "mapping changes are read of the whole machine";
+        assert!(notes.contains(said), "{notes}");
     }
 }
