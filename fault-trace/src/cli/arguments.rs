@@ -320,6 +320,27 @@ mod tests {
     }
 
     #[test]
+    fn descendants_are_traced_and_not_waited_for_unless_told() {
+        let options = |line: &str| match parse(line) {
+            Ok(Command::Stat(capture, _)) => Some((capture.children, capture.wait)),
+            _ => None,
+        };
+        assert_eq!(options("fault-trace stat -p 7"), Some((true, false)));
+        assert_eq!(
+            options("fault-trace stat --no-children --wait -p 7"),
+            Some((false, true))
+        );
+        assert_eq!(options("fault-trace stat --wait -- ls"), Some((true, true)));
+        for target in ["-a", "-t 7", "-u me", "--comm ls", "--cgroup /", "-- ls"] {
+            assert_eq!(
+                options(&format!("fault-trace stat --no-children {target}")),
+                None
+            );
+        }
+        assert_eq!(options("fault-trace stat --wait -a"), None);
+    }
+
+    #[test]
     fn a_target_is_needed_and_only_one() {
         for wrong in [
             "record",

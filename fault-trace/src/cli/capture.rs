@@ -15,7 +15,8 @@ pub(super) struct Capture {
     #[command(flatten)]
     filter: FilterArguments,
     /// Leave out the descendants of the processes of --pid, living ones and those to come
-    #[arg(long, requires = "pid", help_heading = "Capture")]
+    #[arg(long, conflicts_with_all = ["tid", "cgroup", "user", "comm", "all", "command"],
+        help_heading = "Capture")]
     no_children: bool,
     /// Trace on after the command or the processes of --pid have ended, until whatever descends from
     /// them has, too
