@@ -1,13 +1,13 @@
 //! What a run needs of memory and descriptors, and what to do where there is too little.
 
-use std::io;
+use std::{io, path::Path};
 
 use fault_trace_common::Hook;
 
 use crate::{
     capture::Settings,
     exit::NotAllowed,
-    host::{limits, memory::Room, proc::Proc},
+    host::{kernel, limits, memory::Room, proc::Proc},
     render::units::{bytes, count},
 };
 
@@ -25,8 +25,12 @@ const NAMES: u64 = 32 << 20;
 /// Fits the tables to the memory that the control group has left, if it limits it.
 ///
 /// # Errors
-/// There is less than the smallest tables and the buffer need.
+/// There are fewer descriptors than a run needs, or there is less memory than the smallest tables and the buffer need.
 pub(super) fn fit(settings: &mut Settings) -> Result<Option<String>, NotAllowed> {
+    // Halfway through, what lacks one would not always be an error: the event loop panics.
+    if limits::open_files().is_some_and(|limit| limit < descriptors()) {
+        return Err(NotAllowed(format!("too few open files: {}", open_files())));
+    }
     let Some(room) = Room::find(&Proc::default()) else {
         return Ok(None);
     };
@@ -88,14 +92,7 @@ pub(super) fn of_names() -> Option<String> {
 /// What a failure for want of memory or descriptors calls for; `None` for any other.
 pub(super) fn explain(error: &io::Error, settings: Option<&Settings>) -> Option<String> {
     match error.raw_os_error()? {
-        libc::EMFILE => {
-            let limit = limits::open_files().unwrap_or(0);
-            Some(format!(
-                "this process may have {limit} files open, and needs about {}: raise the limit with \
-                 `ulimit -n 1024`",
-                descriptors()
-            ))
-        }
+        libc::EMFILE => Some(open_files()),
         libc::ENFILE => Some(
             "the machine has as many files open as it may: raise the limit with \
              `sysctl fs.file-max=…`, or close some"
@@ -129,10 +126,19 @@ pub(super) fn explain(error: &io::Error, settings: Option<&Settings>) -> Option<
     }
 }
 
+/// The limit on open files, the need, and what to do.
+fn open_files() -> String {
+    let limit = limits::open_files().unwrap_or(0);
+    format!(
+        "this process may have {limit} files open, and needs {}: raise the limit with `ulimit -n 1024`",
+        descriptors()
+    )
+}
+
 /// Descriptors that a run needs: for each hook a program and a link, for each CPU its perf events, and
 /// some for the maps, the recording and the files that are read.
-fn descriptors() -> usize {
-    const OTHERS: usize = 60;
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    2 * Hook::ALL.len() + 3 * cpus + OTHERS
+fn descriptors() -> u64 {
+    const OTHERS: usize = 40;
+    let cpus = kernel::online_cpus(Path::new(kernel::CPUS_ONLINE)).map_or(1, |cpus| cpus.len());
+    (2 * Hook::ALL.len() + 3 * cpus + OTHERS) as u64
 }
