@@ -282,7 +282,9 @@ impl Folder {
         })
     }
 
-    fn is_removed(&self) -> bool {
+    /// Whether no name leads to it any more.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
         fstat(&self.descriptor).is_ok_and(|stat| stat.st_nlink == 0)
     }
 

@@ -199,7 +199,10 @@ fn changed_bytes_cost_no_more_than_their_file() {
     let whole = files(&path);
     assert_eq!(read(&path), Some(FAULTS as usize));
     let strategy = (any::<Index>(), change());
-    proptest!(ProptestConfig::with_cases(3000), |((file, change) in strategy)| {
+    // More by PROPTEST_CASES.
+    let usual = ProptestConfig::default();
+    let cases = usual.cases.max(2000);
+    proptest!(ProptestConfig { cases, ..usual }, |((file, change) in strategy)| {
         let (name, bytes) = file.get(&whole);
         let mut changed = bytes.clone();
         change.apply(&mut changed);

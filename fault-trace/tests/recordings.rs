@@ -86,9 +86,11 @@ const SECOND: &str = "faults/part-00001.parquet";
 /// Whether the report names the file, and how many rows it says are missing.
 fn lost(report: &Value, file: &str) -> Option<Option<u64>> {
     let damaged = report["damaged"].as_array()?;
-    let entry = damaged
-        .iter()
-        .find(|entry| entry["file"].as_str().is_some_and(|name| name.ends_with(file)))?;
+    let entry = damaged.iter().find(|entry| {
+        entry["file"]
+            .as_str()
+            .is_some_and(|name| name.ends_with(file))
+    })?;
     Some(entry["rows"].as_u64())
 }
 

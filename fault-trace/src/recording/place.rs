@@ -27,8 +27,8 @@ pub struct Place {
 pub enum Whereabouts {
     /// Where it was asked for.
     AsNamed,
-    /// Its folder was renamed meanwhile; the name is nobody's or another's now.
-    MovedTo(PathBuf),
+    /// Its folder was renamed meanwhile, to this where /proc tells; the name is nobody's or another's now.
+    Moved(Option<PathBuf>),
     /// Its folder was removed.
     Removed,
 }
@@ -98,10 +98,8 @@ impl Place {
         let named = self.around.look(&self.name).map(|(_, named)| named);
         match (named, self.folder.identity()) {
             (Ok(named), Ok(ours)) if named == ours => Whereabouts::AsNamed,
-            _ => self
-                .folder
-                .path_now()
-                .map_or(Whereabouts::Removed, Whereabouts::MovedTo),
+            _ if self.folder.is_removed() => Whereabouts::Removed,
+            _ => Whereabouts::Moved(self.folder.path_now()),
         }
     }
 }

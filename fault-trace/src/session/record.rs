@@ -114,9 +114,9 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
     let named = name(&path);
     let place = match place.whereabouts() {
         Whereabouts::AsNamed => named,
-        Whereabouts::MovedTo(now) => format!(
+        Whereabouts::Moved(now) => format!(
             "{}: the folder {named} was renamed or replaced during the run",
-            name(&now)
+            now.map_or_else(|| "another place".to_owned(), |now| name(&now))
         ),
         Whereabouts::Removed => bail!(
             "{named} was removed during the run: nothing of the recording is left; record again"

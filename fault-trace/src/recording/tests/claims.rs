@@ -67,7 +67,8 @@ fn symbols(functions: ArrayRef) -> RecordBatch {
 fn more_rows_than_any_segment_has() {
     let (_directory, path) = place();
     let column: UInt32Array = std::iter::repeat_n(7, 1 << 20).collect();
-    let batch = RecordBatch::try_from_iter([("pid", Arc::new(column) as ArrayRef)]).expect("builds");
+    let batch =
+        RecordBatch::try_from_iter([("pid", Arc::new(column) as ArrayRef)]).expect("builds");
     let batches = vec![batch; 5];
     let recording = with_segment(&path, "faults", &batches);
     assert_eq!(reason(&recording), "its numbers of rows cannot be");
@@ -91,7 +92,8 @@ fn a_schema_with_depth() {
 #[test]
 fn a_list_in_the_schema() {
     let (_directory, path) = place();
-    let mut lists = arrow_array::builder::ListBuilder::new(arrow_array::builder::UInt32Builder::new());
+    let mut lists =
+        arrow_array::builder::ListBuilder::new(arrow_array::builder::UInt32Builder::new());
     lists.append_value([Some(1), Some(2)]);
     let array: ArrayRef = Arc::new(lists.finish());
     assert!(matches!(array.data_type(), DataType::List(_)));
