@@ -133,6 +133,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
         undecodable: 0,
         unnamed: Unnamed::default(),
         unread: Unread::default(),
+        cpus_joined: 0,
         notes: Vec::new(),
         totals: Totals {
             counts,

@@ -70,15 +70,18 @@ fn attach_cpu(capture: &mut Capture, cpu: u32) -> Result<(), CaptureError> {
     Ok(())
 }
 
-pub(super) fn follow_cpus(capture: &mut Capture, online: &[u32]) -> Result<(), CaptureError> {
+/// Returns how many CPUs came online.
+pub(super) fn follow_cpus(capture: &mut Capture, online: &[u32]) -> Result<u64, CaptureError> {
+    let mut joined = 0;
     // The kernel ends the events of a CPU that goes offline.
     capture.events.retain(|(cpu, _)| online.contains(cpu));
     for &cpu in online {
         if !capture.events.iter().any(|&(known, _)| known == cpu) {
             attach_cpu(capture, cpu)?;
+            joined += 1;
         }
     }
-    Ok(())
+    Ok(joined)
 }
 
 pub(super) fn detach(capture: &mut Capture) {

@@ -199,11 +199,11 @@ impl Capture {
         self.set_counting(true)
     }
 
-    /// Attaches to CPUs that came online since, and forgets those that went.
+    /// Attaches to CPUs that came online since, and forgets those that went. Returns how many came.
     ///
     /// # Errors
     /// As for [`Capture::attach`].
-    pub fn follow_cpus(&mut self, online: &[u32]) -> Result<(), CaptureError> {
+    pub fn follow_cpus(&mut self, online: &[u32]) -> Result<u64, CaptureError> {
         attach::follow_cpus(self, online)
     }
 

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod family;
 mod features;
 pub mod findings;
+pub mod hotplug;
 pub mod huge;
 pub mod kernel;
 pub mod launch;

@@ -275,6 +275,14 @@ mod tests {
     }
 
     #[test]
+    fn cpus_that_came_online_are_a_cause() {
+        let mut run = with_kernel_minor(40);
+        assert!(!Accounting::new(&run).causes.contains(&Cause::CpusJoined));
+        run.cpus_joined = 1;
+        assert!(Accounting::new(&run).causes.contains(&Cause::CpusJoined));
+    }
+
+    #[test]
     fn without_a_reading_nothing_is_claimed() {
         let mut run = database();
         run.kernel = None;

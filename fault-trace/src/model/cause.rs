@@ -18,6 +18,8 @@ pub enum Cause {
     GupIsInferred,
     /// The filters do not count every fault.
     Filters,
+    /// A CPU's perf events, which tell the end of a fault, are opened within 100 ms of its coming online.
+    CpusJoined,
     /// Counters and hooks were not read and attached at one instant.
     NotOneInstant,
     /// /proc/vmstat also counts faults that fail (`mm_account_fault` in mm/memory.c).
@@ -42,6 +44,9 @@ impl Cause {
             }
             Self::GupIsInferred => {
                 "zeroed pages allocated outside a fault and taken for get_user_pages faults"
+            }
+            Self::CpusJoined => {
+                "faults on a CPU that had just come online: their end is not told until its perf events are open"
             }
             Self::Filters => "faults that the filters leave out",
             Self::NotOneInstant => {
@@ -103,6 +108,9 @@ fn causes_of_more(run: &Run) -> Vec<Cause> {
         })
         .filter(|cause| cause.faults() != Some(0))
         .collect();
+    if run.cpus_joined > 0 {
+        causes.push(Cause::CpusJoined);
+    }
     if !run.options.filters.is_empty() {
         causes.push(Cause::Filters);
     }

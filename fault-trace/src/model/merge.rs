@@ -185,6 +185,7 @@ fn add(sum: &mut Run, run: Run) {
     sum.spaces.add(run.spaces);
     sum.unnamed.add(run.unnamed);
     sum.unread.add(run.unread);
+    sum.cpus_joined += run.cpus_joined;
     for note in run.notes {
         if !sum.notes.contains(&note) {
             sum.notes.push(note);

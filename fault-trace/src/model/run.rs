@@ -51,6 +51,9 @@ pub struct Run {
     /// What is missing because files could not be read.
     #[serde(default)]
     pub unread: Unread,
+    /// How often a CPU came online during the run.
+    #[serde(default)]
+    pub cpus_joined: u64,
     /// What degraded the run, for people.
     pub notes: Vec<String>,
     pub totals: Totals,

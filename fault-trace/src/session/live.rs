@@ -24,6 +24,7 @@ use crate::{
     decode,
     exit::Interrupted,
     host::{
+        hotplug::Hotplug,
         kernel,
         signals::{self, Stage},
     },
@@ -107,6 +108,7 @@ async fn run_async(
     } = prepared;
     // Before the release, so that the end of the shortest command is not missed.
     let mut signals = Signals::new()?;
+    let hotplug = Hotplug::listen();
     let mut source = if let Some(symbols) = symbols {
         let cpus = prepare::online_cpus()?;
         let symbols = (symbols, sink.wants_symbols_live());
@@ -142,6 +144,7 @@ async fn run_async(
         tracee: &mut tracee,
         run: &mut run,
         sink,
+        hotplug,
     };
     let outcome = state.follow(options.duration, &mut signals).await;
     signals::enter(Stage::Finishing);
@@ -301,6 +304,7 @@ struct State<'a> {
     tracee: &'a mut Tracee,
     run: &'a mut Run,
     sink: &'a mut dyn Sink,
+    hotplug: Hotplug,
 }
 
 impl State<'_> {
@@ -358,13 +362,38 @@ impl State<'_> {
         }
     }
 
-    fn look(&mut self, began: Instant) -> anyhow::Result<()> {
+    /// Attaches to the CPUs that are online now. One that was away for a moment is forgotten first: what
+    /// was open there is dead.
+    fn follow_cpus(&mut self) -> anyhow::Result<()> {
+        let gone = self.hotplug.gone();
         let online = prepare::online_cpus()?;
-        self.capture.follow_cpus(&online)?;
+        if !gone.is_empty() {
+            let stayed: Vec<u32> = online
+                .iter()
+                .copied()
+                .filter(|cpu| !gone.contains(cpu))
+                .collect();
+            self.attach_to(&stayed)?;
+        }
+        self.attach_to(&online)
+    }
+
+    fn attach_to(&mut self, cpus: &[u32]) -> anyhow::Result<()> {
+        self.run.cpus_joined += self.capture.follow_cpus(cpus)?;
+        if let Some(source) = &mut self.source {
+            match source.refiner.spaces_mut().follow_cpus(cpus) {
+                // It went offline since it was listed; the next look tells.
+                Err(error) if error.is_offline() => {}
+                followed => followed?,
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, began: Instant) -> anyhow::Result<()> {
+        self.follow_cpus()?;
         if let Some(Source { refiner, batch, .. }) = &mut self.source {
-            let spaces = refiner.spaces_mut();
-            spaces.follow_cpus(&online)?;
-            spaces.look();
+            refiner.spaces_mut().look();
             self.sink.events(batch, true)?;
         }
         self.sink.tick(&mut Progress {

@@ -119,6 +119,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         spaces: SpaceCounts::default(),
         unnamed: Unnamed::default(),
         unread: Unread::default(),
+        cpus_joined: 0,
         notes,
         totals: crate::model::Totals::default(),
     };

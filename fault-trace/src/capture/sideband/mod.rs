@@ -64,6 +64,14 @@ fn remedy(source: &io::Error) -> &'static str {
     }
 }
 
+impl OpenError {
+    /// Whether the CPU is not online.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        matches!(self, Self::Event { source, .. } if source.raw_os_error() == Some(libc::ENODEV))
+    }
+}
+
 /// What one reading of all rings yielded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ReadCounts {
@@ -98,7 +106,11 @@ impl Sideband {
             ring_bytes,
         };
         for cpu in online_cpus()? {
-            sideband.add_cpu(cpu)?;
+            match sideband.add_cpu(cpu) {
+                // It went offline since it was listed.
+                Err(error) if error.is_offline() => {}
+                added => added?,
+            }
         }
         Ok(sideband)
     }

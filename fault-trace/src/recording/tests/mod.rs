@@ -67,6 +67,7 @@ fn run(recorded: u64) -> Run {
         undecodable: 0,
         unnamed: Unnamed::default(),
         unread: Unread::default(),
+        cpus_joined: 0,
         notes: Vec::new(),
         totals,
     }
