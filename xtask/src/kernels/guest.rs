@@ -64,6 +64,8 @@ const CAPTURE_TESTS: [&str; 14] = [
 /// The same for kernels where fresh memory can be proven to be that.
 const EXACT_TESTS: [&str; 2] = ["counts::every_fresh_page", "counts::stat_counts"];
 const EXACT: Series = Series { major: 6, minor: 6 };
+/// CPUs that come and go: nobody misses those of a guest. With one CPU, the tests say that they are skipped.
+const HOTPLUG: &str = "hotplug";
 pub(super) const SCENARIOS: &str = "scenarios";
 pub(super) const PROOF: &str = "proof";
 /// What a file system may have its own way with.
@@ -107,6 +109,11 @@ pub(super) fn script(series: Series, scenarios: &str, file_systems: &[&str]) -> 
     }
     let capture = capture.join(" ");
     step(CAPTURE, &format!("privileged --test-threads=1 {capture}"));
+    let hotplug = "privileged --test-threads=1 robustness::hotplug::";
+    step(
+        HOTPLUG,
+        &format!("busybox env FAULT_TRACE_HOTPLUG=1 {hotplug}"),
+    );
     step(SCENARIOS, "workloads list");
     let selection = match scenarios {
         "" => String::new(),
