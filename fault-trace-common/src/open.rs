@@ -73,7 +73,12 @@ impl OpenFault {
     #[inline(always)]
     #[must_use]
     pub const fn takes_evidence(&self) -> bool {
-        self.is_accepted() && self.over == 0
+        // One test for nearly all faults.
+        if self.is_kernel_mode() {
+            self.evidence.any(Evidence::CONFIRMED) && self.over == 0
+        } else {
+            true
+        }
     }
 
     /// Whether this fault is over, given the instruction pointer that its saved registers hold now.
@@ -186,11 +191,24 @@ impl OpenFaults {
     /// in kernel mode, which may be over without a trace.
     #[inline(always)]
     pub fn taking_evidence(&mut self, saved_ip: impl FnOnce(u64) -> u64) -> Option<&mut OpenFault> {
-        let fault = self.newest_mut().filter(|fault| fault.takes_evidence())?;
-        if fault.is_kernel_mode() && fault.is_fixed_up(saved_ip(fault.regs)) {
-            fault.over = 1;
+        let fault = self.newest_mut()?;
+        if fault.is_kernel_mode() {
+            if !fault.takes_evidence() {
+                return None;
+            }
+            if fault.is_fixed_up(saved_ip(fault.regs)) {
+                fault.over = 1;
+                return None;
+            }
         }
-        (fault.over == 0).then_some(fault)
+        Some(fault)
+    }
+
+    /// The same without asking, so that a fault in kernel mode may be over: for evidence that counts of
+    /// completed faults only.
+    #[inline(always)]
+    pub fn perhaps_taking_evidence(&mut self) -> Option<&mut OpenFault> {
+        self.newest_mut().filter(|fault| fault.takes_evidence())
     }
 
     /// Whether no fault is in progress, as far as [`OpenFaults::taking_evidence`] has found.

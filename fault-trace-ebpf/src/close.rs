@@ -283,6 +283,10 @@ fn count_class(fault: &OpenFault, latency_ns: u64, verdict: WireVerdict) {
 /// What only a fault without END needs: its instruction, and whether the OOM killer was there.
 #[inline(always)]
 fn look_closer(current: Current, fault: &mut OpenFault) {
+    if fault.evidence.any(Evidence::KERNEL_MODE) {
+        // Nothing became resident: this came after it.
+        fault.evidence.0 &= !Evidence::RSS_ANY;
+    }
     let closer = fault.evidence.closer_number();
     let gone_on = closer == Closer::NextStart as u8 || closer == Closer::Overflow as u8;
     if fault.ip == 0 && !gone_on {

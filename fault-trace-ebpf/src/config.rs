@@ -31,6 +31,8 @@ pub(crate) static CONFIG: Config = Config {
     task_cgroups_offset: 0,
     has_prev_state: 0,
     stacks: 0,
+    targets_may_leave: 0,
+    padding: 0,
     target_cgroup_id: 0,
     target_cgroup_level: 0,
     target_uid: 0,

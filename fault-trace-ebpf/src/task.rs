@@ -71,10 +71,7 @@ pub(crate) fn is_target(current: Current) -> bool {
 /// Whether a thread can stop being a target: it moves to another cgroup, or changes its user or name.
 #[inline(always)]
 pub(crate) fn may_cease_to_be_target() -> bool {
-    matches!(
-        config::get!(target_kind),
-        TARGET_CGROUP | TARGET_USER | TARGET_COMM
-    )
+    config::get!(targets_may_leave) != 0
 }
 
 /// Whether a START of the current thread belongs to the run. A thread that can leave the target is compared

@@ -68,6 +68,9 @@ pub struct Config {
     pub has_prev_state: u32,
     /// How stacks are taken: a `STACKS_…` constant.
     pub stacks: u32,
+    /// Whether a thread can stop being a target: by cgroup, user or name; 0 or 1.
+    pub targets_may_leave: u32,
+    pub padding: u32,
     /// [`TARGET_CGROUP`]: its id, and how far below the root of the hierarchy it is.
     pub target_cgroup_id: u64,
     pub target_cgroup_level: u32,

@@ -30,7 +30,7 @@ const _: () = {
     assert!(size_of::<ClassStats>() == 128 + 8 * BUCKETS);
     assert!(size_of::<PhasesRecord>() == 24 + size_of::<Spent>());
     assert!(size_of::<TaskState>() == 520 + 104);
-    assert!(size_of::<Config>() == 72 + 16 + 24 + 16 + 16 + 16 + 48);
+    assert!(size_of::<Config>() == 72 + 16 + 24 + 16 + 16 + 24 + 48);
 };
 
 #[cfg(feature = "user")]

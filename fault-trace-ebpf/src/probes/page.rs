@@ -67,7 +67,7 @@ pub(crate) fn freed(ctx: &RawTracePointContext) {
 pub(crate) fn resident(ctx: &RawTracePointContext) {
     let member: u32 = ctx.arg(1);
     if member < 4 {
-        while_in::note(Evidence::RSS_FILE << member);
+        while_in::note_completion(Evidence::RSS_FILE << member);
     }
 }
 

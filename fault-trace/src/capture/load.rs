@@ -179,6 +179,12 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
             Some(CallGraph::FramePointers) => STACKS_FRAME_POINTERS,
             Some(CallGraph::Dwarf) => STACKS_COPIED,
         },
+        targets_may_leave: matches!(
+            settings.target,
+            TargetKind::Cgroup { .. } | TargetKind::User(_) | TargetKind::Comm(_)
+        )
+        .into(),
+        padding: 0,
         target_cgroup_id,
         target_cgroup_level,
         target_uid: match settings.target {
