@@ -30,6 +30,11 @@ pub const DEPTH: usize = 4;
 /// The kernel's stacks are aligned to this at least (`THREAD_SIZE`, arch/x86 without KASAN).
 const STACK_ALIGNMENT_BYTES: u64 = 16 << 10;
 
+/// In [`OpenFault::marks`]: `phases` holds something. Most faults have none, and spare its making.
+pub const PHASED: u32 = 1;
+/// In [`OpenFault::marks`]: the exception table is known to have ended the fault.
+pub const OVER: u32 = 2;
+
 /// A fault between its START and its END or closer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(C)]
@@ -49,10 +54,8 @@ pub struct OpenFault {
     pub pages: u32,
     /// Base pages that fault-around may have mapped.
     pub around_pages: u32,
-    /// Whether `phases` holds anything: 0 or 1. Most faults have none, and spare its making.
-    pub phased: u16,
-    /// Whether the exception table is known to have ended it: 0 or 1.
-    pub over: u16,
+    /// [`PHASED`] and [`OVER`]. One word: the compiler makes a call of more zeros in a row.
+    pub marks: u32,
     pub phases: Phases,
 }
 
@@ -60,6 +63,19 @@ impl OpenFault {
     #[inline(always)]
     const fn is_kernel_mode(&self) -> bool {
         self.evidence.any(Evidence::KERNEL_MODE)
+    }
+
+    /// Whether `phases` holds anything.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_phased(&self) -> bool {
+        self.marks & PHASED != 0
+    }
+
+    /// Whether the exception table is known to have ended it.
+    #[inline(always)]
+    const fn is_over(&self) -> bool {
+        self.marks & OVER != 0
     }
 
     /// Whether the handler accepted the access, so that `handle_mm_fault` was at work.
@@ -75,7 +91,7 @@ impl OpenFault {
     pub const fn takes_evidence(&self) -> bool {
         // One test for nearly all faults.
         if self.is_kernel_mode() {
-            self.evidence.any(Evidence::CONFIRMED) && self.over == 0
+            self.evidence.any(Evidence::CONFIRMED) && !self.is_over()
         } else {
             true
         }
@@ -95,8 +111,8 @@ impl OpenFault {
     /// A stretch of a phase begins.
     #[inline(always)]
     pub const fn begin_phase(&mut self, phase: Phase, now_ns: u64) {
-        if self.phased == 0 {
-            self.phased = 1;
+        if !self.is_phased() {
+            self.marks |= PHASED;
             self.phases = Phases::NONE;
         }
         self.phases.begin(phase, now_ns);
@@ -105,7 +121,7 @@ impl OpenFault {
     /// The stretch of a phase ends.
     #[inline(always)]
     pub fn end_phase(&mut self, phase: Phase, now_ns: u64) {
-        if self.phased != 0 {
+        if self.is_phased() {
             self.phases.end(phase, now_ns);
         }
     }
@@ -197,7 +213,7 @@ impl OpenFaults {
                 return None;
             }
             if fault.is_fixed_up(saved_ip(fault.regs)) {
-                fault.over = 1;
+                fault.marks |= OVER;
                 return None;
             }
         }
@@ -216,7 +232,7 @@ impl OpenFaults {
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         let [fault, ..] = &self.frames;
-        self.depth == 0 || (self.depth == 1 && fault.over != 0)
+        self.depth == 0 || (self.depth == 1 && fault.is_over())
     }
 
     /// Opens one more fault, which has no phases yet. Call only with fewer than [`DEPTH`] open.
@@ -239,8 +255,7 @@ impl OpenFaults {
         frame.error_code = fault.error_code;
         frame.pages = fault.pages;
         frame.around_pages = fault.around_pages;
-        frame.phased = 0;
-        frame.over = 0;
+        frame.marks = 0;
         self.depth = depth as u32 + 1;
     }
 

@@ -54,7 +54,7 @@ pub(crate) fn settle(state: &mut TaskState) {
     change_count(u64::MAX);
     if back_ns != 0
         && let Some(fault) = state.open.newest_mut()
-        && fault.phased != 0
+        && fault.is_phased()
         && fault.phases.is_away()
     {
         fault.phases.end_any(back_ns);

@@ -126,12 +126,10 @@ fn account(
     closing: Closing,
 ) {
     away::settle(state);
+    task::settle(state, closing.evidence);
     let Some((counts, shared)) = task::counts(state) else {
         return;
     };
-    if settles(state, closing) {
-        task::settle_kernel_counters(current, state, counts, shared);
-    }
     let stacks = Stacks {
         user: state.user_stack,
         kernel: state.kernel_stack,
@@ -146,7 +144,7 @@ fn account(
         look_closer(current, fault);
     }
     let latency_ns = latency(fault.start_ns, closing.end_ns);
-    if fault.phased != 0 {
+    if fault.is_phased() {
         fault.phases.end_any(closing.end_ns);
     }
     count_thread(fault, latency_ns, counts, shared);
@@ -172,18 +170,6 @@ fn account(
         stacks,
     };
     emit::fault(current, &closed, &mut state.random, counts, shared);
-}
-
-/// Whether the kernel's own counters of the thread are read now: of one that tears down after its exit was
-/// seen, and of one that can leave the target.
-#[inline(always)]
-fn settles(state: &TaskState, closing: Closing) -> bool {
-    if task::may_cease_to_be_target() {
-        let ended = closing.evidence & Evidence::ENDED != 0;
-        (ended || state.exited != 0) && state.outside == 0
-    } else {
-        state.exited != 0
-    }
 }
 
 /// A verdict as a number: class, and confidence in the second byte.
@@ -257,7 +243,7 @@ fn count_class(fault: &OpenFault, latency_ns: u64, verdict: WireVerdict) {
     if latency_ns == LATENCY_UNKNOWN {
         add(&raw mut class.untimed, 1, shared);
     } else {
-        if fault.phased != 0 {
+        if fault.is_phased() {
             for (sum, spent_ns) in class.phases_ns.iter_mut().zip(fault.phases.spent_ns) {
                 add(sum, spent_ns, shared);
             }

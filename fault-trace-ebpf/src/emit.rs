@@ -81,7 +81,7 @@ pub(crate) fn fault(
 #[inline(always)]
 fn write_fault(current: Current, closed: &Closed<'_>) -> bool {
     // Without its phases a fault would seem to be all the CPU's.
-    if closed.fault.phased != 0
+    if closed.fault.is_phased()
         && closed.latency_ns != LATENCY_UNKNOWN
         && !write(|| phases(current, closed.fault))
     {

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::{
     bpf_get_current_uid_gid, bpf_get_prandom_u32, generated::bpf_get_current_ancestor_cgroup_id,
 };
 use fault_trace_common::{
-    Counter,
+    Counter, Evidence,
     wire::{
         Counts, ProcessStats, TARGET_ALL, TARGET_CGROUP, TARGET_COMM, TARGET_PROCESSES,
         TARGET_USER, TASK_MOVED, TASK_SEEN, TaskState, ThreadStats,
@@ -16,7 +16,7 @@ use crate::{
     current::Current,
     emit,
     maps::{
-        self, FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, THREAD_SLOTS, THREADS, count,
+        self, FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, THREAD_SLOTS, THREADS, add_shared, count,
         fetch_add_shared, may_be_target,
     },
     names, states,
@@ -74,22 +74,31 @@ pub(crate) fn may_cease_to_be_target() -> bool {
     config::get!(targets_may_leave) != 0
 }
 
-/// Whether a START of the current thread belongs to the run. A thread that can leave the target is compared
-/// with the kernel's counters from its first START there to its last END, exit or allocation there.
+/// Whether a START of the current thread belongs to the run.
 #[inline(always)]
-pub(crate) fn starts_inside(current: Current, state: &mut TaskState) -> bool {
-    if !may_cease_to_be_target() {
-        return true;
-    }
+pub(crate) fn starts_inside(state: &mut TaskState) -> bool {
+    !may_cease_to_be_target() || starts_in_target(state) != 0
+}
+
+/// The same where a thread can leave the target. It is compared with the kernel's counters from its first
+/// START there to its last END, exit or allocation there. Apart, so that others do not pay for it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn starts_in_target(state: *mut TaskState) -> u32 {
+    // SAFETY: null or a live map value of this thread; the verifier makes sure.
+    let Some(state) = (unsafe { state.as_mut() }) else {
+        return 0;
+    };
+    let current = Current::get();
     if !is_target(current) {
         state.outside = 1;
-        return false;
+        return 0;
     }
     if state.outside != 0 {
         state.outside = 0;
         (state.kernel_minor, state.kernel_major) = current.fault_counters();
     }
-    true
+    1
 }
 
 /// Whether the current thread, which has a state, is a target without having left it since its last START.
@@ -214,41 +223,69 @@ pub(crate) fn process(pid: u32) -> Option<&'static mut ProcessStats> {
         .map(|process| unsafe { &mut *process })
 }
 
+/// Reads the kernel's own counters of a thread whose fault is closed with that evidence: of one that tears
+/// down after its exit was seen, and at an END of one that can leave the target. Apart, as nearly none does.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn settle_closed(state: *mut TaskState, evidence: u64) -> u32 {
+    // SAFETY: null or a live map value of this thread; the verifier makes sure.
+    let Some(state) = (unsafe { state.as_mut() }) else {
+        return 0;
+    };
+    let ended = evidence & Evidence::ENDED != 0;
+    if state.outside == 0
+        && (ended || state.exited != 0)
+        && let Some((counts, _)) = counts(state)
+    {
+        settle_kernel_counters(Current::get(), state, counts);
+    }
+    0
+}
+
+/// Reads the kernel's own counters where a fault is closed, if need be.
+#[inline(always)]
+pub(crate) fn settle(state: &mut TaskState, evidence: u64) {
+    if state.exited != 0 || may_cease_to_be_target() {
+        settle_closed(state, evidence);
+    }
+}
+
 /// Adds by how much the kernel's own counters of the thread have grown since they were last read.
 #[inline(always)]
-pub(crate) fn settle_kernel_counters(
-    current: Current,
-    state: &mut TaskState,
-    counts: &mut Counts,
-    shared: bool,
-) {
+pub(crate) fn settle_kernel_counters(current: Current, state: &mut TaskState, counts: &mut Counts) {
     let (minor, major) = current.fault_counters();
     // A fault that was expected and did not come makes this negative.
     let grown = |now: u64, before| now.wrapping_sub(before);
-    maps::add(
+    add_shared(
         &raw mut counts.kernel_minor,
         grown(minor, state.kernel_minor),
-        shared,
     );
-    maps::add(
+    add_shared(
         &raw mut counts.kernel_major,
         grown(major, state.kernel_major),
-        shared,
     );
     (state.kernel_minor, state.kernel_major) = (minor, major);
 }
 
-/// Counts a fault without an exception, which the kernel counts once it is completed.
-#[inline(always)]
-pub(crate) fn count_gup(state: &mut TaskState) {
-    let Some((counts, shared)) = counts(state) else {
-        return;
+/// Counts a fault without an exception of a target, which the kernel counts once it is completed. Apart, as
+/// few faults come to this.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn count_gup(state: *mut TaskState) -> u32 {
+    // SAFETY: null or a live map value of this thread; the verifier makes sure.
+    let Some(state) = (unsafe { state.as_mut() }) else {
+        return 0;
     };
-    maps::add(&raw mut counts.gup, 1, shared);
-    state.allocated_loose = 1;
-    if may_cease_to_be_target() {
-        // The thread may leave before the next END.
-        maps::add(&raw mut counts.kernel_minor, 1, shared);
-        state.kernel_minor = state.kernel_minor.wrapping_add(1);
+    if is_inside(Current::get(), state)
+        && let Some((counts, shared)) = counts(state)
+    {
+        maps::add(&raw mut counts.gup, 1, shared);
+        state.allocated_loose = 1;
+        if may_cease_to_be_target() {
+            // The thread may leave before the next END.
+            maps::add(&raw mut counts.kernel_minor, 1, shared);
+            state.kernel_minor = state.kernel_minor.wrapping_add(1);
+        }
     }
+    0
 }

@@ -55,7 +55,7 @@ fn hand_over(current: Current, state: &mut TaskState) {
     // From 6.16 on this tracepoint comes before the address space is torn down, which can fault.
     state.exited = 1;
     if is_inside {
-        task::settle_kernel_counters(current, state, &mut process.counts, true);
+        task::settle_kernel_counters(current, state, &mut process.counts);
     }
 }
 

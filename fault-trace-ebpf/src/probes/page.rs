@@ -34,8 +34,7 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
     };
     let Some(fault) = while_in::open_fault_of(state) else {
         // An anonymous page without an exception: get_user_pages(). Unless START is detached already.
-        if zeroed && state.open.is_idle() && maps::is_counting() && task::is_inside(current, state)
-        {
+        if zeroed && state.open.is_idle() && maps::is_counting() {
             task::count_gup(state);
         }
         return;

@@ -53,7 +53,7 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
         };
         close_older(state, keep, address);
     }
-    if !task::starts_inside(current, state) {
+    if !task::starts_inside(state) {
         return;
     }
     task::note_cgroup(current, state);
@@ -77,8 +77,7 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
         error_code: ctx.arg::<u64>(2) as u32,
         pages: 0,
         around_pages: 0,
-        phased: 0,
-        over: 0,
+        marks: 0,
         phases: Phases::NONE,
     });
 }
