@@ -46,7 +46,14 @@ impl Fuse {
             device.as_raw_fd()
         );
         let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
-        mount(Some("test"), folder, Some("fuse"), flags, Some(options.as_str())).ok()?;
+        mount(
+            Some("test"),
+            folder,
+            Some("fuse"),
+            flags,
+            Some(options.as_str()),
+        )
+        .ok()?;
         let stalls = Arc::new(AtomicBool::new(false));
         let server = Server {
             device: Arc::clone(&device),
@@ -87,9 +94,8 @@ impl Server {
         let mut request = vec![0; 1 << 18];
         // Ends with the connection.
         while let Ok(length) = (&*self.device).read(&mut request) {
-            let number = |at: usize| {
-                u32::from_le_bytes(request[at..at + 4].try_into().expect("four bytes"))
-            };
+            let number =
+                |at: usize| u32::from_le_bytes(request[at..at + 4].try_into().expect("four bytes"));
             let code = number(4);
             let stalls = self.stalls.load(Ordering::SeqCst);
             if stalls || UNANSWERED.contains(&code) || length < 40 {

@@ -143,8 +143,7 @@ pub(super) fn serve<R: Reads>(
         opening: Mutex::default(),
         jit,
     });
-    let (Surroundings { proc, tmp, .. }, pool) =
-        (shared.surroundings.clone(), shared.pool.clone());
+    let (Surroundings { proc, tmp, .. }, pool) = (shared.surroundings.clone(), shared.pool.clone());
     let follower =
         thread::Builder::new().spawn(move || jit::follow(&jit_orders, &proc, &tmp, &pool));
     let driving = Arc::clone(&shared);

@@ -199,6 +199,7 @@ mod tests {
     use std::{
         ffi::CStr,
         fs::File,
+        io::Read as _,
         os::fd::AsRawFd as _,
         sync::atomic::{AtomicI32, Ordering},
     };
@@ -300,7 +301,10 @@ mod tests {
     static OPEN: AtomicI32 = AtomicI32::new(-1);
 
     fn reads(path: &str) -> bool {
-        std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"\x7fELF"))
+        let mut start = [0; 4];
+        File::open(path)
+            .and_then(|mut file| file.read_exact(&mut start))
+            .is_ok_and(|()| start == *b"\x7fELF")
     }
 
     #[test]
@@ -310,7 +314,10 @@ mod tests {
         assert_eq!(
             inside(&[
                 || !reads(&format!("/proc/self/fd/{}", OPEN.load(Ordering::Relaxed))),
-                || reads(&format!("/proc/self/fd/../fd/{}", OPEN.load(Ordering::Relaxed))),
+                || reads(&format!(
+                    "/proc/self/fd/../fd/{}",
+                    OPEN.load(Ordering::Relaxed)
+                )),
                 || reads(&format!("/proc/self/fd/{}/", OPEN.load(Ordering::Relaxed))),
                 || reads("/proc/self/exe"),
                 || open(c"/proc/self/fd/"),

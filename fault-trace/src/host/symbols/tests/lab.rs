@@ -145,12 +145,7 @@ impl Modules {
         }
     }
 
-    pub(super) fn place(
-        &mut self,
-        pid: u32,
-        address: u64,
-        mapping: Option<&Mapping>,
-    ) -> CodePlace {
+    pub(super) fn place(&mut self, pid: u32, address: u64, mapping: Option<&Mapping>) -> CodePlace {
         let symbols = self.symbols.get_mut();
         let spot = symbols.spot(pid, address, mapping);
         let began = Instant::now();
@@ -170,7 +165,11 @@ impl Modules {
     }
 
     pub(super) fn process_exited(&mut self, pid: u32) {
-        self.symbols.get_mut().process_exited(pid);
+        let symbols = self.symbols.get_mut();
+        symbols.process_exited(pid);
+        // Answered behind it.
+        let place = CodePlace::Jit { pid, address: 0 };
+        symbols.resolve(&[(place.clone(), CodeSpot::Place(place))]);
     }
 
     pub(super) fn counts(&self) -> ModuleCounts {
@@ -197,13 +196,17 @@ impl Modules {
             symbols.wait(PATIENCE);
         };
         assert!(unwound.stack == asked && !unwound.is_lost);
-        let frames = unwound.addresses.iter().enumerate().map(|(depth, address)| {
-            let at = address - u64::from(depth != 0);
-            StackFrame {
-                address: *address,
-                place: self.place(pid, at, unwound.code.at(at)),
-            }
-        });
+        let frames = unwound
+            .addresses
+            .iter()
+            .enumerate()
+            .map(|(depth, address)| {
+                let at = address - u64::from(depth != 0);
+                StackFrame {
+                    address: *address,
+                    place: self.place(pid, at, unwound.code.at(at)),
+                }
+            });
         Unwound {
             frames: frames.collect(),
             guessed: unwound.guessed,
@@ -227,7 +230,10 @@ impl Resolver {
     ) -> Vec<Resolution> {
         let spot = |place: &CodePlace| {
             let known = modules.and_then(|modules| modules.spots.get(place).cloned());
-            (place.clone(), known.unwrap_or_else(|| CodeSpot::Place(place.clone())))
+            (
+                place.clone(),
+                known.unwrap_or_else(|| CodeSpot::Place(place.clone())),
+            )
         };
         let places: Vec<_> = places.iter().map(spot).collect();
         match modules {

@@ -10,10 +10,7 @@ use super::{
     programs::{Folder, NESTED},
 };
 use crate::{
-    host::{
-        proc::Proc,
-        symbols::ModuleCounts,
-    },
+    host::{proc::Proc, symbols::ModuleCounts},
     model::code::{CodePlace, Unresolved},
 };
 

@@ -3,8 +3,8 @@
 use std::{fs, sync::Arc};
 
 use super::{
-    lab::Resolver,
     files::{function, named, places},
+    lab::Resolver,
     programs::{Folder, NESTED, code_file, symbol},
 };
 use crate::{

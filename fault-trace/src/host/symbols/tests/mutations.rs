@@ -67,7 +67,6 @@ fn damage(sound: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
 
 #[test]
 fn no_damaged_file_ends_the_reader() {
-    std::panic::set_hook(Box::new(|_| {}));
     let folder = Folder::new();
     let program = folder.compile("program", NESTED, &["-O2", "-g"]);
     let (start, size) = symbol(&program, "outer");
@@ -102,7 +101,12 @@ fn no_damaged_file_ends_the_reader() {
             places: places.clone(),
         };
         reader.ask(name, &[], vec![open()], &mut answers);
-        reader.ask(Question::Program { file: 1 }, &[], vec![open()], &mut answers);
+        reader.ask(
+            Question::Program { file: 1 },
+            &[],
+            vec![open()],
+            &mut answers,
+        );
         let space = Question::Space {
             id: 1,
             code: vec![code],
@@ -110,13 +114,22 @@ fn no_damaged_file_ends_the_reader() {
         reader.ask(space, &[], Vec::new(), &mut answers);
         let copies: Vec<u8> = (0..512).map(|_| random.u8(..)).collect();
         let stacks = vec![stack(0, &copies[..256]), stack(1, &copies[256..])];
-        reader.ask(Question::Unwind { stacks }, &copies, Vec::new(), &mut answers);
+        reader.ask(
+            Question::Unwind { stacks },
+            &copies,
+            Vec::new(),
+            &mut answers,
+        );
         let mut named = 0;
         for answer in answers.0 {
             match answer {
                 Answer::Named(found) => named += found.len(),
                 Answer::Unwound(callers) => {
-                    assert!(callers.iter().all(|caller| caller.addresses.len() <= MAX_FRAMES));
+                    assert!(
+                        callers
+                            .iter()
+                            .all(|caller| caller.addresses.len() <= MAX_FRAMES)
+                    );
                 }
                 Answer::Headers(_) | Answer::Ready(_) => {}
             }

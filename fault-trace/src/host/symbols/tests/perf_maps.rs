@@ -9,10 +9,7 @@ use super::{
     programs::Folder,
 };
 use crate::{
-    host::{
-        proc::Proc,
-        symbols::Options,
-    },
+    host::{proc::Proc, symbols::Options},
     model::code::{CodePlace, Unresolved},
 };
 
