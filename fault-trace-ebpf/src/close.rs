@@ -159,7 +159,7 @@ fn account(
         return;
     }
     count_class(fault, latency_ns, verdict);
-    if fault.phased != 0 && latency_ns != LATENCY_UNKNOWN {
+    if fault.is_phased() && latency_ns != LATENCY_UNKNOWN {
         let off_cpu_ns = fault.phases.spent_ns.iter().sum();
         add(&raw mut counts.off_cpu_ns, off_cpu_ns, shared);
     }
