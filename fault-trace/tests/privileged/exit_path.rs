@@ -22,7 +22,9 @@ fn a_dead_process_leaves_no_fault_open() {
         let report = stat(&["--evidence", evidence], &["robust:10"]);
         report.assert_balanced();
         assert_eq!(report.class("kernel-efault"), 10, "{report:#?}");
-        assert_eq!(report.accounting("failed"), 10, "{report:#?}");
+        // A kernel may look at user memory without faulting, too.
+        let failed = 10 + report.class("nofault-probe");
+        assert_eq!(report.accounting("failed"), failed, "{report:#?}");
         assert_eq!(report.accounting("open"), 0, "{report:#?}");
         assert_eq!(report.accounting("unexplained"), 0, "{report:#?}");
     }
