@@ -16,25 +16,19 @@ use super::{
     jit::JitOrder,
     pool::OpenFile,
     programs::{Held, Programs},
+    stacks::UNWIND_CPU,
 };
-use crate::host::symbols::{
-    protocol::{
-        Answer, Callers, Code, FileId, Headers, Loss, Name, Outcome, Question, Report, Source,
-        SpaceId, Spot, Stack, Unnamed,
-    },
-    reader::MAX_FRAMES,
+use crate::host::symbols::protocol::{
+    Answer, Code, FileId, Headers, Loss, Name, Outcome, Question, Report, Source, SpaceId, Spot,
+    Stack, Unnamed,
 };
 
 /// CPU time for the headers of a file.
 pub(super) const HEADERS_CPU: Duration = Duration::from_secs(2);
 /// CPU time for the names of up to a thousand places in a file.
 const NAMES_CPU: Duration = Duration::from_secs(10);
-/// CPU time for the stacks of a message, tables included.
-const UNWIND_CPU: Duration = Duration::from_secs(4);
 /// How often to look whether an opening hangs.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Readers that a message of stacks may cost.
-const UNWIND_TRIES: usize = 3;
 
 /// What is to be done.
 pub(super) enum Job {
@@ -62,15 +56,15 @@ pub(super) struct Driver<R> {
     pub(super) files: HashMap<FileId, Held>,
     held: usize,
     pub(super) programs: Programs,
-    spaces: HashMap<SpaceId, Vec<Code>>,
+    pub(super) spaces: HashMap<SpaceId, Vec<Code>>,
     /// What the reader of that generation has been given.
-    generation: u32,
-    given_files: HashSet<FileId>,
-    given_spaces: HashSet<SpaceId>,
+    pub(super) generation: u32,
+    pub(super) given_files: HashSet<FileId>,
+    pub(super) given_spaces: HashSet<SpaceId>,
     /// Files that broke a reader while it unwound.
-    barred: HashSet<FileId>,
+    pub(super) barred: HashSet<FileId>,
     /// Stacks that wait for files to be opened.
-    waiting: VecDeque<(Vec<Stack>, Vec<u8>)>,
+    pub(super) waiting: VecDeque<(Vec<Stack>, Vec<u8>)>,
     told_refused: bool,
 }
 
@@ -298,99 +292,6 @@ impl<R: Reads> Driver<R> {
                 Unnamed::GivenUp
             }
         }
-    }
-
-    /// Unwinds what need not wait any more, in order.
-    fn unwind_ready(&mut self) {
-        while let Some((stacks, _)) = self.waiting.front() {
-            if self.is_opening(stacks) {
-                return;
-            }
-            if let Some((stacks, payload)) = self.waiting.pop_front() {
-                self.unwind(&stacks, &payload);
-            }
-        }
-    }
-
-    /// Whether files of their processes are still being opened.
-    fn is_opening(&self, stacks: &[Stack]) -> bool {
-        let opening = self.shared.opening();
-        if opening.is_empty() {
-            return false;
-        }
-        let spaces = stacks
-            .iter()
-            .filter_map(|stack| self.spaces.get(&stack.space));
-        let mut files = spaces.flatten().filter_map(|code| code.file);
-        files.any(|(file, _)| opening.contains_key(&file))
-    }
-
-    fn unwind(&mut self, stacks: &[Stack], payload: &[u8]) {
-        for _ in 0..UNWIND_TRIES {
-            match self.try_unwind(stacks, payload) {
-                Ok(callers) => {
-                    self.shared.tell(&Report::Unwound { stacks: callers });
-                    return;
-                }
-                Err(Loss::NoReader) => break,
-                Err(loss) => {
-                    let file = self.reader.working_on();
-                    if self.barred.insert(file)
-                        && let Some(held) = self.files.get(&file)
-                    {
-                        self.give_up(held.path.clone(), loss);
-                    }
-                }
-            }
-        }
-        let ids = stacks.iter().map(|stack| stack.id).collect();
-        self.shared.tell(&Report::NotUnwound { ids });
-    }
-
-    fn try_unwind(&mut self, stacks: &[Stack], payload: &[u8]) -> Result<Vec<Callers>, Loss> {
-        for stack in stacks {
-            self.give_space(stack.space)?;
-        }
-        let mut callers = Vec::new();
-        let question = Question::Unwind {
-            stacks: stacks.to_vec(),
-        };
-        self.ask(&question, payload, &[], UNWIND_CPU, &mut |answer| {
-            if let Answer::Unwound(unwound) = answer {
-                callers = unwound;
-            }
-            true
-        })?;
-        callers.retain(|caller: &Callers| caller.addresses.len() <= MAX_FRAMES);
-        Ok(callers)
-    }
-
-    /// Gives the reader the code of a process and its files, unless it has them.
-    fn give_space(&mut self, id: SpaceId) -> Result<(), Loss> {
-        if self.generation != self.reader.generation() {
-            self.generation = self.reader.generation();
-            self.given_files.clear();
-            self.given_spaces.clear();
-        }
-        let Some(code) = self.spaces.get(&id).cloned() else {
-            return Ok(());
-        };
-        for (file, _) in code.iter().filter_map(|code| code.file) {
-            let held = self.files.get(&file).and_then(|held| held.file.clone());
-            let fd = held.as_ref().and_then(|held| held.fd());
-            if let Some(fd) = fd
-                && !self.barred.contains(&file)
-                && self.given_files.insert(file)
-            {
-                let program = Question::Program { file };
-                self.ask(&program, &[], &[fd], UNWIND_CPU, &mut |_| true)?;
-            }
-        }
-        if self.given_spaces.insert(id) {
-            let space = Question::Space { id, code };
-            self.ask(&space, &[], &[], UNWIND_CPU, &mut |_| true)?;
-        }
-        Ok(())
     }
 }
 

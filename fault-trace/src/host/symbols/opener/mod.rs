@@ -12,6 +12,7 @@ mod jit;
 mod pool;
 mod programs;
 mod rights;
+mod stacks;
 
 use std::{
     collections::HashMap,
