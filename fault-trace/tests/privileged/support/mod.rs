@@ -63,3 +63,17 @@ pub(crate) fn state_of(pid: u32) -> Option<char> {
     let (_, after_name) = stat.rsplit_once(") ")?;
     after_name.chars().next()
 }
+
+/// The children of a process.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten();
+    let lists = tasks
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let list: String = lists.collect();
+    list.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}

@@ -20,7 +20,9 @@ use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 
 use self::{elf::Elf, fuse::Fuse};
-use crate::support::{Known, Tracer, has, is_root, jsonl, run, skip, state_of, wait_until};
+use crate::support::{
+    Known, Tracer, children, has, is_root, jsonl, run, skip, state_of, wait_until,
+};
 
 /// Of tracer and helpers together, whatever files contain.
 const MEMORY_MAX: u64 = 512 << 20;
@@ -154,19 +156,6 @@ fn resident(pid: u32) -> u64 {
             .filter(|&child| is_helper(child))
             .map(resident)
             .sum::<u64>()
-}
-
-fn children(pid: u32) -> Vec<u32> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten();
-    let lists = tasks
-        .flatten()
-        .filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let list: String = lists.collect();
-    list.split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .collect()
 }
 
 fn command_line(pid: u32) -> String {
