@@ -36,6 +36,10 @@ const FILES_MAX: u64 = 1024;
 pub(super) fn enter() -> Result<(), String> {
     let told = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
     limits().map_err(told("limits"))?;
+    // Takes a right that goes with the ids.
+    for capability in caps::read(None, CapSet::Bounding).unwrap_or_default() {
+        let _ = caps::drop(None, CapSet::Bounding, capability);
+    }
     identity().map_err(told("ids"))?;
     capabilities()?;
     prctl::set_no_new_privs().map_err(|error| told("no_new_privs")(error.into()))?;
@@ -85,9 +89,6 @@ fn identity() -> io::Result<()> {
 }
 
 fn capabilities() -> Result<(), String> {
-    // Dropping from the bounding set takes a right that may be gone with the ids; nothing regains
-    // what is not permitted once no_new_privs is set.
-    let _ = caps::clear(None, CapSet::Bounding);
     for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
         caps::clear(None, set).map_err(|error| format!("capabilities: {error}"))?;
     }
