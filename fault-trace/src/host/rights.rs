@@ -68,14 +68,16 @@ pub fn give_up(task: Task) -> Result<(), RightsError> {
             source,
         })?;
     }
-    keep(&needed(task, user.is_none() && Uid::effective().is_root()))?;
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    let as_root = user.is_none() && Uid::effective().is_root();
+    keep(&needed(task, as_root, &permitted), &permitted)?;
     prctl::set_no_new_privs().map_err(RightsError::NoNewPrivileges)?;
     // What is in memory (addresses of other processes) is nothing for a core file of the user's.
     prctl::set_dumpable(false).map_err(RightsError::NoNewPrivileges)
 }
 
 /// The capabilities for a task; each was found to be needed by running without it (SECURITY.md).
-fn needed(task: Task, as_root: bool) -> CapsHashSet {
+fn needed(task: Task, as_root: bool, permitted: &CapsHashSet) -> CapsHashSet {
     let mut needed = CapsHashSet::new();
     match task {
         Task::Trace { launched } => {
@@ -93,6 +95,11 @@ fn needed(task: Task, as_root: bool) -> CapsHashSet {
             if launched {
                 // The command may have become another user.
                 needed.insert(Capability::CAP_KILL);
+            }
+            let narrow = [Capability::CAP_BPF, Capability::CAP_PERFMON];
+            if !narrow.iter().all(|narrow| permitted.contains(narrow)) {
+                // It stands for both (include/linux/capability.h:bpf_capable, perfmon_capable (v6.12)).
+                needed.insert(Capability::CAP_SYS_ADMIN);
             }
         }
         Task::Read => {
@@ -135,8 +142,7 @@ fn limit_bounds() -> Result<(), RightsError> {
 }
 
 /// Makes `needed` the permitted and the effective set, as far as they are permitted now.
-fn keep(needed: &CapsHashSet) -> Result<(), RightsError> {
-    let permitted = caps::read(None, CapSet::Permitted)?;
+fn keep(needed: &CapsHashSet, permitted: &CapsHashSet) -> Result<(), RightsError> {
     let kept = permitted.intersection(needed).copied().collect();
     caps::set(None, CapSet::Effective, &kept)?;
     caps::set(None, CapSet::Permitted, &kept)?;
@@ -150,7 +156,7 @@ mod tests {
     #[test]
     fn nothing_that_overrides_permissions_is_kept_for_a_user_who_traces() {
         for launched in [false, true] {
-            let kept = needed(Task::Trace { launched }, false);
+            let kept = needed(Task::Trace { launched }, false, &caps::all());
             for dangerous in [
                 Capability::CAP_DAC_OVERRIDE,
                 Capability::CAP_DAC_READ_SEARCH,
@@ -170,8 +176,18 @@ mod tests {
     }
 
     #[test]
+    fn the_wide_capability_is_kept_only_where_it_stands_for_a_narrow_one() {
+        let all = caps::all();
+        for narrow in [Capability::CAP_BPF, Capability::CAP_PERFMON] {
+            let permitted = all.iter().copied().filter(|held| *held != narrow).collect();
+            let kept = needed(Task::Trace { launched: false }, false, &permitted);
+            assert!(kept.contains(&Capability::CAP_SYS_ADMIN), "{narrow}");
+        }
+    }
+
+    #[test]
     fn reading_needs_nothing_but_to_read() {
-        let kept = needed(Task::Read, false);
+        let kept = needed(Task::Read, false, &caps::all());
         assert_eq!(kept, CapsHashSet::from([Capability::CAP_DAC_READ_SEARCH]));
     }
 }

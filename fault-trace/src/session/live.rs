@@ -118,7 +118,8 @@ async fn run_async(
             buffer_bytes: options.ring_bytes.unwrap_or(0),
         };
         let hooks = capture.hooks();
-        let refiner = Refiner::open(hooks, wanted, &cpus, symbols, &following)?;
+        let refiner = Refiner::open(hooks, wanted, &cpus, symbols, &following)
+            .map_err(prepare::unreadable)?;
         Some(Source {
             ring: capture.take_ring()?,
             refiner,

@@ -14,7 +14,7 @@ use super::{
     trial::{self, Trial},
 };
 use crate::{
-    capture::{Capture, CaptureError, Selection, Settings, TargetKind},
+    capture::{Capture, CaptureError, Selection, Settings, TargetKind, sideband::OpenError},
     exit::{self, NotAllowed},
     host::{
         cgroups::Hierarchy,
@@ -79,6 +79,8 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         refusals,
     } = trial::load(settings, &system)?;
     notes.extend(refusals);
+    // Its processes keep rights that this one gives up, and are none of the command's descendants.
+    let symbols = records_faults.then(|| Symbols::start(&symbols::Options::default()));
     let tracee = Tracee::new(options, &mut capture)?;
     if let Some(left_out) = tracee.left_out() {
         messages::say(&left_out);
@@ -123,8 +125,6 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         notes,
         totals: crate::model::Totals::default(),
     };
-    // Its processes keep rights that this one gives up.
-    let symbols = records_faults.then(|| Symbols::start(&symbols::Options::default()));
     // Nothing is written before, and no thread runs yet.
     rights::give_up(Task::Trace {
         launched: matches!(options.target, Target::Launch(_)),
@@ -185,6 +185,15 @@ fn refuse(findings: &Findings) -> anyhow::Result<()> {
 /// The CPUs to attach to.
 pub(super) fn online_cpus() -> anyhow::Result<Vec<u32>> {
     kernel::online_cpus(Path::new(kernel::CPUS_ONLINE)).context("cannot list the CPUs")
+}
+
+/// An error of the mapping records, as one of privileges where it is one.
+pub(super) fn unreadable(error: OpenError) -> anyhow::Error {
+    if error.is_permission() {
+        NotAllowed(exit::describe(&error.into())).into()
+    } else {
+        error.into()
+    }
 }
 
 /// An error of the capture, with its remedy; as one of privileges where it is one.

@@ -45,7 +45,7 @@ pub(crate) fn assert_kernel_agrees(report: &Report, output: &Output) {
 }
 
 /// What `known` said of wait4.
-fn usage(output: &Output) -> (i64, i64) {
+pub(crate) fn usage(output: &Output) -> (i64, i64) {
     let message = text(&output.stderr);
     let numbers = message.lines().find_map(|line| line.strip_prefix("usage "));
     let numbers = numbers.unwrap_or_else(|| panic!("no usage: {message}"));

@@ -65,6 +65,17 @@ fn remedy(source: &io::Error) -> &'static str {
 }
 
 impl OpenError {
+    /// Whether privileges are missing.
+    #[must_use]
+    pub fn is_permission(&self) -> bool {
+        let (Self::Event { source, .. } | Self::Task { source, .. } | Self::Ring { source, .. }) =
+            self
+        else {
+            return false;
+        };
+        source.kind() == io::ErrorKind::PermissionDenied
+    }
+
     /// Whether the CPU is not online.
     #[must_use]
     pub fn is_offline(&self) -> bool {

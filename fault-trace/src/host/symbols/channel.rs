@@ -11,8 +11,8 @@ use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::socket::{
-        AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
-        sendmsg, setsockopt, socketpair, sockopt,
+        AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType,
+        recvmsg, sendmsg, setsockopt, shutdown, socketpair, sockopt,
     },
 };
 
@@ -78,6 +78,11 @@ impl Channel {
         let flags = flags | MsgFlags::MSG_NOSIGNAL;
         let data = [IoSlice::new(bytes)];
         sendmsg::<()>(self.socket.as_raw_fd(), &data, control, flags, None).map(drop)
+    }
+
+    /// Tells the other side that nothing more is sent; what it sends can still be received.
+    pub(super) fn close_sending(&self) -> io::Result<()> {
+        Ok(shutdown(self.socket.as_raw_fd(), Shutdown::Write)?)
     }
 
     /// Receives a packet; `None` if none is there within the time, which is for ever where none is

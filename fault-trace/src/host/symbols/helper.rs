@@ -1,8 +1,8 @@
 //! The helper processes: this program again, started under a name that no command has.
 //!
 //! A helper has one connection to the process that started it, at [`SOCKET`], no other file, and a
-//! session of its own, so that what the terminal sends does not reach it. It ends with its parent, and
-//! when the other end of the connection is gone.
+//! session of its own, so that what the terminal sends does not reach it. It ends when the other end of
+//! the connection is gone, and the reader with its parent, too.
 
 use std::{
     ffi::OsStr,
@@ -79,13 +79,38 @@ pub fn run_if_helper() {
     std::process::exit(0);
 }
 
-/// Starts a helper with its end of a connection, and `gift` at [`GIFT`].
-pub(super) fn start(
+/// Starts the reader with its end of a connection, and `gift` at [`GIFT`].
+pub(super) fn start_reader(
     program: &Path,
-    role: Role,
     channel: &Channel,
     gift: Option<BorrowedFd<'_>>,
 ) -> io::Result<Child> {
+    let mut command = command(program, Role::Reader, channel, gift);
+    // SAFETY: the closure makes system calls only.
+    unsafe { command.pre_exec(die_with_parent) };
+    command.spawn()
+}
+
+/// Starts the opener with its end of a connection. It is no child of this process: whoever waits for all
+/// of its children must not meet it, and its faults count for nobody.
+pub(super) fn start_opener(program: &Path, channel: &Channel) -> io::Result<()> {
+    let mut command = command(program, Role::Opener, channel, None);
+    // SAFETY: the closure makes system calls only.
+    unsafe { command.pre_exec(be_orphaned) };
+    command.spawn()?.wait().map(drop)
+}
+
+/// Goes on in a child; the process itself ends.
+fn be_orphaned() -> io::Result<()> {
+    // SAFETY: the new process has one thread, as this one, and goes on as this one would.
+    match checked(unsafe { libc::fork() })? {
+        0 => Ok(()),
+        // SAFETY: ends the process at once.
+        _ => unsafe { libc::_exit(0) },
+    }
+}
+
+fn command(program: &Path, role: Role, channel: &Channel, gift: Option<BorrowedFd<'_>>) -> Command {
     use std::os::fd::AsFd as _;
     let socket = channel.as_fd().as_raw_fd();
     let gift = gift.map(|gift| gift.as_raw_fd());
@@ -108,11 +133,11 @@ pub(super) fn start(
         let first = if gift.is_some() { GIFT + 1 } else { SOCKET + 1 };
         close_others(first)?;
         let _ = setsid();
-        die_with_parent()
+        Ok(())
     };
     // SAFETY: the closure makes system calls only.
     unsafe { command.pre_exec(arrange) };
-    command.spawn()
+    command
 }
 
 /// Has the kernel end this process with the thread that started it. Holds until its ids change.

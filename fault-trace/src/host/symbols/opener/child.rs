@@ -30,7 +30,7 @@ use crate::host::{
     proc::Proc,
     symbols::{
         channel::{Channel, Packet},
-        helper::{self, Role},
+        helper,
         protocol::{Answer, FileId, Loss, Question, decode, encode},
     },
 };
@@ -121,7 +121,7 @@ impl ReaderProcess {
     fn spawn(&self) -> io::Result<Running> {
         let (ours, theirs) = Channel::pair()?;
         let gift = self.noted.as_ref().map(|(file, _)| file.as_fd());
-        let child = helper::start(&self.program, Role::Reader, &theirs, gift)?;
+        let child = helper::start_reader(&self.program, &theirs, gift)?;
         Ok(Running {
             child,
             channel: ours,

@@ -3,8 +3,6 @@
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::{sys::prctl, unistd::geteuid};
 
-use crate::host::symbols::helper::die_with_parent;
-
 /// `/proc/PID/root` and `/proc/PID/map_files` of anybody's process, any file, and what takes the rights
 /// of the reader away. `CAP_CHECKPOINT_RESTORE` is what `map_files` asks for since Linux 5.9, and
 /// `CAP_SYS_ADMIN` before (`fs/proc/base.c:proc_map_files_get_link`).
@@ -40,5 +38,4 @@ pub(super) fn keep_needed() {
     if geteuid().is_root() {
         let _ = prctl::set_dumpable(false);
     }
-    let _ = die_with_parent();
 }

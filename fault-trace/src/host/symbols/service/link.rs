@@ -7,8 +7,6 @@ use std::{
         unix::ffi::OsStrExt as _,
     },
     path::{Path, PathBuf},
-    process::Child,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -16,7 +14,7 @@ use nix::poll::PollFlags;
 
 use crate::host::symbols::{
     channel::Channel,
-    helper::{self, Role},
+    helper,
     protocol::{Loss, Order, Report, decode, encode},
 };
 
@@ -29,7 +27,6 @@ const END_MAX: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(in crate::host::symbols) struct Service {
     channel: Option<Channel>,
-    child: Option<Child>,
     /// What there was no room for yet.
     unsent: VecDeque<Vec<u8>>,
     gave_up: BTreeMap<Vec<u8>, Loss>,
@@ -39,21 +36,18 @@ pub(in crate::host::symbols) struct Service {
 
 impl Service {
     /// Starts the opener, which has the rights of the caller that it needs. Where it cannot be started
-    /// the service is down. It ends with the thread that starts it.
+    /// the service is down. To be called before this process becomes a subreaper, which would make it its
+    /// child.
     pub(in crate::host::symbols) fn start_program(
         program: &Path,
         debug_directories: &[PathBuf],
     ) -> Self {
         let started = Channel::pair().and_then(|(ours, theirs)| {
-            let child = helper::start(program, Role::Opener, &theirs, None)?;
-            Ok((ours, child))
+            helper::start_opener(program, &theirs)?;
+            Ok(ours)
         });
         match started {
-            Ok((channel, child)) => {
-                let mut service = Self::connected(channel, debug_directories);
-                service.child = Some(child);
-                service
-            }
+            Ok(channel) => Self::connected(channel, debug_directories),
             Err(error) => {
                 let mut service = Self::default();
                 service.down(&error.to_string());
@@ -173,18 +167,18 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // The opener ends when nobody listens, should it be another user's by now.
-        self.channel = None;
-        let Some(child) = &mut self.child else {
+        let Some(channel) = &self.channel else {
             return;
         };
+        // The opener ends when nobody asks any more, and its end of the connection is closed then.
+        if channel.close_sending().is_err() {
+            return;
+        }
         let began = Instant::now();
-        while began.elapsed() < END_MAX {
-            if !matches!(child.try_wait(), Ok(None)) {
+        while let Some(left) = END_MAX.checked_sub(began.elapsed()) {
+            if !matches!(channel.receive(Some(left)), Ok(Some(_))) {
                 return;
             }
-            let _ = child.kill();
-            thread::sleep(Duration::from_millis(1));
         }
     }
 }
