@@ -6,7 +6,7 @@ use fault_trace::model::{Fault, attribution::LocationKind};
 use tempfile::tempdir;
 
 use super::{Recorded, compile, record, text};
-use crate::support::{Tracer, children, has, is_root, run, wait_until};
+use crate::support::{Tracer, has, is_root, openers, run, wait_until};
 
 /// Optimised leaf functions go without, whatever gcc is told.
 const FRAME_POINTERS: [&str; 2] = ["-O0", "-fno-omit-frame-pointer"];
@@ -102,10 +102,9 @@ fn a_program_that_is_deleted_while_it_runs_keeps_its_names() {
         text(&program),
         text(&program),
     ]);
-    // The process that opens files is a child of the tracer's, as the program is.
     wait_until("the program is opened", || {
-        children(tracer.pid()).into_iter().any(|child| {
-            let open = fs::read_dir(format!("/proc/{child}/fd"));
+        openers().into_iter().any(|opener| {
+            let open = fs::read_dir(format!("/proc/{opener}/fd"));
             let open = open.into_iter().flatten().flatten();
             open.flat_map(|descriptor| fs::read_link(descriptor.path()))
                 .any(|file| file == program)

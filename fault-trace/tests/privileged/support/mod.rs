@@ -64,6 +64,24 @@ pub(crate) fn state_of(pid: u32) -> Option<char> {
     after_name.chars().next()
 }
 
+/// The processes that open files for a tracer under test; they are no children of it. Tests run one at a
+/// time.
+pub(crate) fn openers() -> Vec<u32> {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_fault-trace"));
+    let processes = std::fs::read_dir("/proc")
+        .expect("/proc is mounted")
+        .flatten();
+    processes
+        .filter_map(|process| process.file_name().to_str()?.parse().ok())
+        .filter(|pid: &u32| {
+            let is_ours = std::fs::read_link(format!("/proc/{pid}/exe"));
+            let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            is_ours.is_ok_and(|exe| exe == program)
+                && String::from_utf8_lossy(&arguments).contains("--fault-trace-opener")
+        })
+        .collect()
+}
+
 /// The children of a process.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))

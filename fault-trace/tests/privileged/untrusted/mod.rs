@@ -21,7 +21,7 @@ use tempfile::{TempDir, tempdir};
 
 use self::{elf::Elf, fuse::Fuse};
 use crate::support::{
-    Known, Tracer, children, has, is_root, jsonl, run, skip, state_of, wait_until,
+    Known, Tracer, children, has, is_root, jsonl, openers, run, skip, state_of, wait_until,
 };
 
 /// Of tracer and helpers together, whatever files contain.
@@ -121,7 +121,8 @@ impl Memory {
         let (most, ends) = (Arc::clone(&watch.most), Arc::clone(&watch.ends));
         thread::spawn(move || {
             while !ends.load(Ordering::Relaxed) {
-                most.fetch_max(resident(pid), Ordering::Relaxed);
+                let helpers: u64 = openers().into_iter().map(resident).sum();
+                most.fetch_max(resident(pid) + helpers, Ordering::Relaxed);
                 thread::sleep(Duration::from_millis(2));
             }
         });
@@ -136,7 +137,7 @@ impl Memory {
     }
 }
 
-/// The resident memory of a process and its descendants that are fault-trace's, bytes.
+/// The resident memory of a tracer or an opener, with its reader, bytes.
 fn resident(pid: u32) -> u64 {
     let field = |number: usize| {
         let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
@@ -253,10 +254,8 @@ fn a_file_that_shrinks_while_it_is_read_ends_nothing() {
         let tracer = Tracer::start(lab.arguments(&library));
         // Its program ends before names are looked for.
         let reads = || {
-            let helpers = children(tracer.pid())
+            openers()
                 .into_iter()
-                .filter(|&child| is_helper(child));
-            helpers
                 .flat_map(children)
                 .any(|reader| maps(reader, &library))
         };
@@ -368,11 +367,7 @@ fn the_tracer_never_holds_a_file_and_the_reader_has_no_rights() {
             .filter_map(|file| fs::read_link(file.path()).ok())
             .any(|file| file == program)
     };
-    let opener = || {
-        children(tracer.pid())
-            .into_iter()
-            .find(|&child| is_helper(child))
-    };
+    let opener = || openers().into_iter().next();
     wait_until("the file is opened", || opener().is_some_and(holds));
     let reader = || {
         children(opener()?)
@@ -418,11 +413,7 @@ fn helpers_end_with_a_tracer_that_is_killed() {
         "-p",
         &pid,
     ]);
-    let helpers = children(tracer.pid());
-    let helpers: Vec<u32> = helpers
-        .into_iter()
-        .filter(|&child| is_helper(child))
-        .collect();
+    let helpers = openers();
     assert_eq!(helpers.len(), 1);
     let readers: Vec<u32> = helpers
         .iter()
