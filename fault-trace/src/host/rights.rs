@@ -2,7 +2,7 @@
 //! needed are kept.
 //!
 //! Behind sudo the effective ids become the user's, so that files are made, found and refused as for the
-//! user. The real and the saved user id stay root's: with them the user's processes, the traced ones
+//! user. While tracing the real and the saved user id stay root's: with them the user's processes, the traced ones
 //! among them, can neither signal the tracer nor attach to it (kernel/signal.c:kill_ok_by_cred,
 //! kernel/ptrace.c:__ptrace_may_access (v6.12)).
 
@@ -63,7 +63,7 @@ pub fn give_up(task: Task) -> Result<(), RightsError> {
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
     limit_bounds()?;
     if let Some(user) = &user {
-        act_as(user).map_err(|source| RightsError::User {
+        act_as(user, task).map_err(|source| RightsError::User {
             user: user.name.clone(),
             source,
         })?;
@@ -117,8 +117,9 @@ fn needed(task: Task, as_root: bool, permitted: &CapsHashSet) -> CapsHashSet {
     needed
 }
 
-/// Effective ids and groups of the user; `setresuid` sets the ids of all threads (nptl(7)).
-fn act_as(user: &Identity) -> nix::Result<()> {
+/// Takes the ids and groups of the user; `setresuid` sets the ids of all threads (nptl(7)). While tracing the
+/// real and the saved ids stay root's.
+fn act_as(user: &Identity, task: Task) -> nix::Result<()> {
     let (groups, group) = (getresgid()?, Gid::from_raw(user.gid));
     let (users, id) = (getresuid()?, Uid::from_raw(user.uid));
     if users.effective == id && groups.effective == group {
@@ -126,8 +127,18 @@ fn act_as(user: &Identity) -> nix::Result<()> {
     }
     let wanted: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
     setgroups(&wanted)?;
-    setresgid(groups.real, group, groups.saved)?;
-    setresuid(users.real, id, users.saved)
+    match task {
+        Task::Trace { .. } => {
+            setresgid(groups.real, group, groups.saved)?;
+            setresuid(users.real, id, users.saved)
+        }
+        Task::Read => {
+            // Otherwise the permitted capabilities go with root's last id.
+            prctl::set_keepcaps(true)?;
+            setresgid(group, group, group)?;
+            setresuid(id, id, id)
+        }
+    }
 }
 
 /// Empties the sets out of which an executed program could take capabilities. Without CAP_SETPCAP the

@@ -55,6 +55,14 @@ impl ProgressLine {
         self.bar.tick();
     }
 
+    /// Draws how many places in code have no name yet.
+    pub(super) fn naming(&self, left: usize) {
+        let left = units::counted(left as u64, "place", "places");
+        self.bar
+            .set_message(format!("naming functions, {left} left"));
+        self.bar.tick();
+    }
+
     /// Takes the line away.
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();

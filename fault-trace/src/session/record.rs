@@ -53,6 +53,10 @@ impl Sink for Recorder {
         false
     }
 
+    fn naming(&mut self, left: usize) {
+        self.progress.naming(left);
+    }
+
     fn tick(&mut self, progress: &mut Progress<'_>) -> anyhow::Result<()> {
         self.has_begun = true;
         if progress.elapsed >= self.next_checkpoint {

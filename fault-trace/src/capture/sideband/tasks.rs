@@ -41,6 +41,8 @@ impl Tasks {
         let event = match event::open(Whose::Task(tid), cpu, ring_bytes) {
             Ok(event) => event,
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(false),
+            // The CPU went offline since it was listed; it is asked for again when it is back.
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(true),
             Err(source) => return Err(OpenError::Task { tid, cpu, source }),
         };
         match self.rings.iter().find(|ring| ring.cpu() == cpu) {

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Attribution, waiting::Next};
 use crate::{
-    host::symbols::{Loss, Losses, News},
+    host::symbols::News,
     model::{
         Batch, Event, Run,
         attribution::{LocationRow, SymbolRow},
@@ -30,9 +30,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(2);
 const NAMES_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long no name may come when somebody wants the end.
 const HURRIED_MAX: Duration = Duration::from_millis(600);
-
-/// Bound: files that are named in the run's notes.
-const NOTES_MAX: usize = 16;
 
 /// How far the end of a run is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -227,26 +224,11 @@ impl Attribution {
 
     /// Puts the names that are missing, and why, into the run.
     pub(super) fn finish_names(&self, run: &mut Run) {
-        let Losses {
-            unavailable,
-            files,
-            more_files,
-        } = self.symbols.losses();
+        let losses = self.symbols.losses();
         run.unread.places = self.lost_names + self.unasked_names;
         run.unread.abandoned = self.unasked_names;
-        run.unread.files = files.len() as u64 + more_files;
-        for (path, loss) in files.iter().take(NOTES_MAX) {
-            let path = String::from_utf8_lossy(path);
-            run.notes
-                .push(format!("names in {path} are missing: {}", reason(*loss)));
-        }
-        if let Some(reason) = unavailable
-            && run.unread.places > 0
-        {
-            run.notes.push(format!(
-                "names in files are missing: they cannot be read: {reason}"
-            ));
-        }
+        run.unread.files = losses.files.len() as u64 + losses.more_files;
+        run.notes.extend(losses.notes(run.unread.places > 0));
     }
 }
 
@@ -255,16 +237,5 @@ const fn hurry(is_hurried: bool) -> Duration {
         HURRIED_MAX
     } else {
         NAMES_SILENCE_MAX
-    }
-}
-
-/// Why a file was given up, for people.
-const fn reason(loss: Loss) -> &'static str {
-    match loss {
-        Loss::Stalled => "it did not answer",
-        Loss::Slow => "reading it took too much time",
-        Loss::Big => "reading it took too much memory",
-        Loss::Fatal => "reading it failed",
-        Loss::NoReader => "too many files failed before",
     }
 }

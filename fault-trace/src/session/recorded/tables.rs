@@ -8,10 +8,11 @@ use std::{
 use crate::{
     analysis::Tables,
     host::symbols::{Options, Symbols},
+    messages,
     model::damage::DamagedFile,
     model::{
         attribution::{LocationKind, LocationRow, SymbolRow},
-        code::{CodePlace, CodeSpot},
+        code::{CodePlace, CodeSpot, Unresolved},
     },
     recording::Recording,
 };
@@ -112,6 +113,12 @@ fn look_again(
         .map(|location| (location.place(), CodeSpot::Place(location.place())))
         .collect();
     let resolved = symbols.resolve(&places);
+    let is_missed = resolved
+        .iter()
+        .any(|found| matches!(found, Err(Unresolved::GivenUp)));
+    for note in symbols.losses().notes(is_missed) {
+        messages::say(note);
+    }
     let named = wanting
         .iter()
         .zip(resolved)

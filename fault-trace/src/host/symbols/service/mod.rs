@@ -60,12 +60,41 @@ pub struct Losses {
     pub more_files: u64,
 }
 
+/// Bound: files that are named; others are counted.
+const NOTES_MAX: usize = 16;
+
+impl Losses {
+    /// Sentences for people; `is_missed`: whether any name is missing because nothing could be read.
+    #[must_use]
+    pub fn notes(&self, is_missed: bool) -> Vec<String> {
+        let files = self.files.iter().take(NOTES_MAX).map(|(path, loss)| {
+            let path = String::from_utf8_lossy(path);
+            format!("names in {path} are missing: {}", reason(*loss))
+        });
+        let unavailable = self.unavailable.iter().filter(|_| is_missed);
+        let unavailable = unavailable
+            .map(|reason| format!("names in files are missing: they cannot be read: {reason}"));
+        files.chain(unavailable).collect()
+    }
+}
+
+/// Why a file was given up, for people.
+const fn reason(loss: Loss) -> &'static str {
+    match loss {
+        Loss::Stalled => "it did not answer",
+        Loss::Slow => "reading it took too much time",
+        Loss::Big => "reading it took too much memory",
+        Loss::Fatal => "reading it failed",
+        Loss::NoReader => "too many files failed before",
+    }
+}
+
 /// The opener answers within seconds, or gives a file up. If it does neither, something is wrong.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 impl Symbols {
     /// Starts the processes that read files, with the rights of this one. Where they cannot be started
-    /// no file has names. They end with the thread that starts them.
+    /// no file has names.
     #[must_use]
     pub fn start(options: &Options) -> Self {
         Self::start_program(Path::new("/proc/self/exe"), options)
