@@ -229,6 +229,13 @@ fn output_is_never_written_onto_or_into_a_recording() {
     fs::hard_link(copy.file(SECOND), &hard).expect("links");
     let link = copy.path.with_file_name("link");
     symlink(copy.file(SECOND), &link).expect("links");
+    // To what is not there yet, by way of another link.
+    let (dangling, chain) = (
+        link.with_file_name("dangling"),
+        link.with_file_name("chain"),
+    );
+    symlink(copy.file("faults/part-00099.parquet"), &dangling).expect("links");
+    symlink("dangling", &chain).expect("links");
     let before = fs::read(copy.file(SECOND)).expect("reads");
     let manifest = copy.file("recording.json");
     let inside = [
@@ -238,6 +245,8 @@ fn output_is_never_written_onto_or_into_a_recording() {
         copy.file("new.csv"),
         hard,
         link,
+        dangling,
+        chain,
     ];
     for path in &inside {
         let path = path.to_str().expect("text");

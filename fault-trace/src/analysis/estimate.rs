@@ -58,10 +58,10 @@ impl Estimate {
 #[must_use]
 pub fn interpolated_median(buckets: &[u64]) -> Option<u64> {
     use fault_trace_common::histogram::{bucket_high, bucket_low};
-    let half = buckets.iter().sum::<u64>().div_ceil(2);
+    let half = crate::model::totals::saturating_sum(buckets.iter().copied()).div_ceil(2);
     let mut before = 0;
     let bucket = buckets.iter().position(|&count| {
-        before += count;
+        before = count.saturating_add(before);
         before >= half
     });
     let bucket = bucket.filter(|_| half > 0)?;

@@ -28,7 +28,7 @@ impl Latency {
     /// From the count of each bucket and the exact `sum`, `min` and `max`; `None` without a fault.
     #[must_use]
     pub fn new(buckets: &[u64], sum: u64, min: Option<u64>, max: Option<u64>) -> Option<Self> {
-        let count: u64 = buckets.iter().sum();
+        let count = crate::model::totals::saturating_sum(buckets.iter().copied());
         let first = buckets.iter().position(|&count| count > 0)?;
         let last = buckets.iter().rposition(|&count| count > 0)?;
         let min = min.unwrap_or(bucket_low(first));

@@ -41,7 +41,8 @@ impl Sampling {
         if options.sample <= 1 || options.min_latency_ns > 0 || recorded == 0.0 {
             return None;
         }
-        let all: u64 = run.totals.classes.iter().map(ClassTotals::count).sum();
+        let counts = run.totals.classes.iter().map(ClassTotals::count);
+        let all = crate::model::totals::saturating_sum(counts);
         let expected = all as f64 / f64::from(options.sample);
         let is_doubtful = (recorded - expected).abs() > ERRORS_DOUBTFUL * expected.sqrt();
         (!is_doubtful).then_some(Self {

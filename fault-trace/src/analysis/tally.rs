@@ -4,7 +4,7 @@ use fault_trace_common::{histogram::BUCKETS, phase::Phase};
 use serde::{Serialize, Serializer};
 
 use super::latency::Latency;
-use crate::model::ClassTotals;
+use crate::model::{ClassTotals, totals::saturating_sum};
 
 /// Totals of one class, of a family or of all faults.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -35,22 +35,26 @@ impl Tally {
         let mut sum = Self::empty();
         let (mut sum_ns, mut min_ns, mut max_ns) = (0_u64, None, None);
         for class in classes {
-            sum.count += class.count();
-            sum.inferred += class.inferred;
-            sum.major += class.major;
-            sum.untimed += class.untimed;
-            sum.pages += class.pages;
+            for (all, one) in [
+                (&mut sum.count, class.count()),
+                (&mut sum.inferred, class.inferred),
+                (&mut sum.major, class.major),
+                (&mut sum.untimed, class.untimed),
+                (&mut sum.pages, class.pages),
+            ] {
+                *all = all.saturating_add(one);
+            }
             sum_ns = sum_ns.saturating_add(class.sum_ns);
             min_ns = min_ns.into_iter().chain(class.min_ns).min();
             max_ns = max_ns.max(class.max_ns);
             for (all, one) in sum.phases_ns.iter_mut().zip(&class.phases_ns) {
-                *all += one;
+                *all = all.saturating_add(*one);
             }
             for (all, one) in sum.buckets.iter_mut().zip(&class.buckets) {
-                *all += one;
+                *all = all.saturating_add(*one);
             }
         }
-        let measured: u64 = sum.phases_ns.iter().sum();
+        let measured = saturating_sum(sum.phases_ns);
         sum.phases_ns[Phase::Cpu as usize] = sum_ns.saturating_sub(measured);
         sum.exact = sum.count.saturating_sub(sum.inferred);
         sum.latency_ns = Latency::new(&sum.buckets, sum_ns, min_ns, max_ns);

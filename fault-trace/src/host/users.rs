@@ -24,7 +24,8 @@ impl Identity {
         if !Uid::effective().is_root() {
             return Ok(None);
         }
-        let Some((uid, gid)) = sudo_ids(|name| env::var(name).ok()) else {
+        let value = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        let Some((uid, gid)) = sudo_ids(value)? else {
             return Ok(None);
         };
         Self::of(uid, gid).map(Some)
@@ -35,7 +36,7 @@ impl Identity {
     /// # Errors
     /// If there is no such user or the groups cannot be found out.
     pub fn of(uid: u32, gid: u32) -> Result<Self, UnknownUser> {
-        let unknown = || UnknownUser { uid };
+        let unknown = || UnknownUser::Id { uid };
         let user = User::from_uid(Uid::from_raw(uid))
             .ok()
             .flatten()
@@ -75,28 +76,45 @@ pub struct NoSuchUser {
     pub name: String,
 }
 
-/// A user id without a user.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error(
-    "cannot run the command as the user behind sudo: user id {uid} is unknown; \\
-     run it from a root shell without SUDO_UID to run it as root"
-)]
-pub struct UnknownUser {
-    pub uid: u32,
+/// The user behind sudo cannot be told.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum UnknownUser {
+    #[error(
+        "cannot run the command as the user behind sudo: user id {uid} is unknown; \
+         run it from a root shell without SUDO_UID to run it as root"
+    )]
+    Id { uid: u32 },
+    #[error(
+        "cannot tell the user behind sudo: {name} is `{value}`, no user's number; \
+         run it from a root shell without SUDO_UID to run it as root"
+    )]
+    Variable { name: &'static str, value: String },
 }
 
 /// User and group of whoever ran sudo, unless that was root.
-fn sudo_ids(variable: impl Fn(&str) -> Option<String>) -> Option<(u32, u32)> {
-    let number = |name| variable(name)?.parse().ok();
-    let (uid, gid) = (number("SUDO_UID")?, number("SUDO_GID")?);
-    (uid != 0).then_some((uid, gid))
+fn sudo_ids(
+    variable: impl Fn(&'static str) -> Option<String>,
+) -> Result<Option<(u32, u32)>, UnknownUser> {
+    let number = |name| {
+        let value = variable(name);
+        let number = value.map(|value| {
+            let unreadable = |_| UnknownUser::Variable {
+                name,
+                value: value.clone(),
+            };
+            value.parse().map_err(unreadable)
+        });
+        number.transpose()
+    };
+    let ids = number("SUDO_UID")?.zip(number("SUDO_GID")?);
+    Ok(ids.filter(|&(uid, _)| uid != 0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ids(uid: Option<&str>, gid: Option<&str>) -> Option<(u32, u32)> {
+    fn ids(uid: Option<&str>, gid: Option<&str>) -> Result<Option<(u32, u32)>, UnknownUser> {
         sudo_ids(|name| match name {
             "SUDO_UID" => uid.map(str::to_owned),
             "SUDO_GID" => gid.map(str::to_owned),
@@ -106,15 +124,24 @@ mod tests {
 
     #[test]
     fn sudo_names_the_user() {
-        assert_eq!(ids(Some("1000"), Some("100")), Some((1000, 100)));
+        assert_eq!(ids(Some("1000"), Some("100")), Ok(Some((1000, 100))));
     }
 
     #[test]
     fn root_stays_root() {
-        assert_eq!(ids(None, None), None);
-        assert_eq!(ids(Some("0"), Some("0")), None);
-        assert_eq!(ids(Some("1000"), None), None);
-        assert_eq!(ids(Some("-1"), Some("x")), None);
+        assert_eq!(ids(None, None), Ok(None));
+        assert_eq!(ids(Some("0"), Some("0")), Ok(None));
+        assert_eq!(ids(Some("1000"), None), Ok(None));
+    }
+
+    #[test]
+    fn what_is_no_number_is_not_taken_for_root() {
+        for unreadable in ["-1", "abc", "", "4294967296", "1 2"] {
+            let error = ids(Some(unreadable), Some("100")).expect_err("no number");
+            assert!(error.to_string().contains("SUDO_UID"), "{error}");
+            let error = ids(Some("1000"), Some(unreadable)).expect_err("no number");
+            assert!(error.to_string().contains("SUDO_GID"), "{error}");
+        }
     }
 
     #[test]

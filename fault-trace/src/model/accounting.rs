@@ -100,7 +100,7 @@ pub fn knows_passed(run: &Run) -> bool {
 pub fn knows_off_cpu(run: &Run) -> bool {
     let hooks = Hooks::from(run.hooks);
     let classes = run.totals.classes.iter();
-    let off_cpu_ns: u64 = classes.flat_map(|class| class.phases_ns).sum();
+    let off_cpu_ns = super::totals::saturating_sum(classes.flat_map(|class| class.phases_ns));
     // Older recordings have phases by class only.
     hooks.has(Hook::SchedSwitch) && (run.totals.counts.off_cpu_ns > 0 || off_cpu_ns == 0)
 }
@@ -173,7 +173,7 @@ pub fn losses(run: &Run) -> Vec<Loss> {
         loss(
             "mapping_inversions",
             spaces.inversions,
-            "mapping records that came too late for the faults before them",
+            "mapping records that came too late to be used",
         ),
         loss(
             "mapping_history_dropped",

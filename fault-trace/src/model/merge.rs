@@ -175,7 +175,10 @@ fn add(sum: &mut Run, run: Run) {
     sum.clock.unix_ns = sum.clock.unix_ns.min(started_unix_ns);
     sum.complete &= run.complete;
     sum.kernel = sum.kernel.zip(run.kernel).map(kernel_sum);
-    sum.cpu_ns = sum.cpu_ns.zip(run.cpu_ns).map(|(one, other)| one + other);
+    sum.cpu_ns = sum
+        .cpu_ns
+        .zip(run.cpu_ns)
+        .map(|(one, other): (u64, u64)| one.saturating_add(other));
     // The first that failed.
     sum.exit_status = sum
         .exit_status
@@ -243,7 +246,7 @@ fn merge_processes(sum: &mut Vec<ProcessTotals>, more: Vec<ProcessTotals>) {
                 let kernel = known.kernel.zip(process.kernel);
                 known.kernel = kernel.map(|(one, other)| one.plus(other));
                 let cpu_ns = known.cpu_ns.zip(process.cpu_ns);
-                known.cpu_ns = cpu_ns.map(|(one, other)| one + other);
+                known.cpu_ns = cpu_ns.map(|(one, other): (u64, u64)| one.saturating_add(other));
             }
         }
     }

@@ -10,6 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{event::Fault, json};
 
+/// The sum of counts, which a damaged recording may have made up.
+pub fn saturating_sum(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
 /// The totals of one class.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ClassTotals {
@@ -55,13 +60,13 @@ impl ClassTotals {
     /// Faults with a known latency.
     #[must_use]
     pub fn timed(&self) -> u64 {
-        self.buckets.iter().sum()
+        saturating_sum(self.buckets.iter().copied())
     }
 
     /// All faults of the class.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.timed() + self.untimed
+        self.timed().saturating_add(self.untimed)
     }
 
     /// Adds a fault, whatever its class.
@@ -227,6 +232,11 @@ pub struct KernelCounts {
 
 impl KernelCounts {
     pub const NONE: Self = Self { minor: 0, major: 0 };
+    /// No upper bound.
+    pub const MAX: Self = Self {
+        minor: u64::MAX,
+        major: u64::MAX,
+    };
 
     /// The sum of two counts.
     #[must_use]

@@ -61,11 +61,24 @@ pub(super) fn write(recording: &Folder, run: &Run) -> Result<(), RecordingError>
 
 /// Whether a path, of a file or a folder to be made, lies in a recording, or is one. Links are followed.
 pub fn is_within(path: &Path) -> bool {
+    leads_into(path, LINKS_MAX)
+}
+
+/// Bound: links that lead to one another, as in the kernel (include/linux/namei.h:MAXSYMLINKS (v6.12)).
+const LINKS_MAX: u32 = 40;
+
+fn leads_into(path: &Path, links: u32) -> bool {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // What is there already may be a link that leads elsewhere.
+    // What is there already may be a link that leads elsewhere, to what is not there yet.
+    if links > 0
+        && let Ok(target) = std::fs::read_link(path)
+        && !path.exists()
+    {
+        return leads_into(&parent.join(target), links - 1);
+    }
     let found = path.canonicalize().or_else(|_| parent.canonicalize());
     found.is_ok_and(|found| {
         let mut folders = found.ancestors().filter(|path| path.is_dir());

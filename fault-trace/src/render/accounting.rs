@@ -169,7 +169,7 @@ fn balance(block: &mut Block, report: &Report) {
     if report.options.records_faults {
         let all = accounting.recorded == accounting.ended + accounting.failed;
         text += &match accounting.recorded {
-            _ if all => "; all recorded".to_owned(),
+            _ if all && report.complete => "; all recorded".to_owned(),
             recorded => format!("; {} recorded", count(recorded)),
         };
     }

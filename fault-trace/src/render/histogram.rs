@@ -3,6 +3,8 @@
 use fault_trace_common::histogram::{BUCKETS, bucket_low, bucket_of};
 use unicode_width::UnicodeWidthStr;
 
+use crate::model::totals::saturating_sum;
+
 use super::{
     style::{Paint, Style},
     table::cut,
@@ -117,7 +119,7 @@ impl Axis {
     /// do, and rows of that height below it.
     fn linear(buckets: &[u64]) -> Option<Self> {
         let (first, last) = ends(buckets)?;
-        let total: u64 = buckets.iter().sum();
+        let total = saturating_sum(buckets.iter().copied());
         let mut cumulative = 0;
         let p99 = buckets.iter().position(|count| {
             cumulative += count;
@@ -147,7 +149,7 @@ impl Axis {
         let rows = self.starts.windows(2);
         rows.map(|row| {
             let buckets = buckets.iter().skip(row[0]);
-            buckets.take(row[1] - row[0]).sum()
+            saturating_sum(buckets.take(row[1] - row[0]).copied())
         })
         .collect()
     }

@@ -119,6 +119,7 @@ impl Destination {
             finished.with_context(|| format!("cannot write {}", path.display()))
         });
         if written.as_ref().is_err_and(|error| !is_closed_pipe(error)) {
+            messages::say("the totals follow on standard output");
             // Both fail if there is no room anywhere; the file is what was asked for.
             let _ = self::report(report, format);
         }

@@ -109,6 +109,12 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
         Ok(())
     };
     let written = recorder.writer.finish(&run);
+    if let Err(error) = &written {
+        run.complete = false;
+        run.notes.push(format!(
+            "the recording does not hold all of this run: {error}"
+        ));
+    }
     signals::enter(Stage::Over);
     let shown = output::report(&Report::new(&run), options.format);
     outcome?;

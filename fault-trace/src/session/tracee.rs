@@ -250,8 +250,20 @@ impl Tracee {
         }
     }
 
-    /// What the kernel's own counters say right now.
-    pub(super) fn reading(&self, snapshot: &Snapshot) -> Reading {
+    /// What the kernel's own counters say right now. While tracing goes on, a thread that exits between the
+    /// two look-ups is found with its process the next time.
+    pub(super) fn reading(&self, capture: &Capture) -> anyhow::Result<Reading> {
+        let mut reading = self.one_reading(&capture.totals()?);
+        for _ in 1..READINGS_MAX {
+            if reading.is_whole() {
+                break;
+            }
+            reading = self.one_reading(&capture.totals()?);
+        }
+        Ok(reading)
+    }
+
+    fn one_reading(&self, snapshot: &Snapshot) -> Reading {
         let mut processes = match self.kind {
             // Read in the kernel, while they are targets.
             Kind::Matching { .. } => BTreeMap::new(),
@@ -292,7 +304,8 @@ impl Tracee {
             };
             let window = match self.kind {
                 Kind::Matching { .. } => Some((counted(process), counted(process))),
-                _ => at(before).zip(at(after)),
+                // Gone since tracing stopped: no more is known than what it had before.
+                _ => at(before).map(|first| (first, at(after).unwrap_or(KernelCounts::MAX))),
             };
             let window = window.filter(|_| known);
             process.kernel = window.map(|(first, last)| within(first, last, &process.counts));
@@ -382,11 +395,21 @@ const fn counted(process: &ProcessTotals) -> KernelCounts {
     }
 }
 
+/// Bound: attempts at reading all threads before one of them exits.
+const READINGS_MAX: u32 = 8;
+
 /// The kernel's own counters at one moment.
 pub(super) struct Reading {
     /// Since each thread's first fault, exited or not; `None` where a thread could not be read.
     processes: BTreeMap<u32, Option<KernelCounts>>,
     vmstat: Option<KernelCounts>,
+}
+
+impl Reading {
+    /// Whether every thread was read.
+    fn is_whole(&self) -> bool {
+        self.processes.values().all(Option::is_some)
+    }
 }
 
 /// The kernel's count when tracing stopped, which lies between two readings: the one of them, or in

@@ -83,7 +83,7 @@ impl Buckets {
 
     /// The 99th percentile as good as a bucket tells, ns: for sorting, without a histogram's cost.
     pub(super) fn p99(&self, min_ns: u64, max_ns: u64) -> u64 {
-        let count: u64 = self.filled().map(|(_, count)| count).sum();
+        let count = crate::model::totals::saturating_sum(self.filled().map(|(_, count)| count));
         let rank = count - count / 100;
         let mut below = 0;
         for (bucket, count) in self.filled() {

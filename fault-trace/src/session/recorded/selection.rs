@@ -67,7 +67,16 @@ fn pids(wanted: &[ProcessName], run: &Run) -> anyhow::Result<Option<Vec<u32>>> {
     let mut pids = Vec::new();
     for process in wanted {
         match process {
-            ProcessName::Pid(pid) => pids.push(*pid),
+            ProcessName::Pid(pid) => {
+                let mut processes = run.totals.processes.iter();
+                // The totals of a run that was not finished lack what came last.
+                if run.complete && !processes.any(|process| process.pid == *pid) {
+                    anyhow::bail!(
+                        "no process of the recording has the id {pid}; see `report --by process`"
+                    );
+                }
+                pids.push(*pid);
+            }
             ProcessName::Comm(name) => {
                 let known = pids.len();
                 let kept = comm_bytes(name.as_bytes());
