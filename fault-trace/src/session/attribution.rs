@@ -159,7 +159,7 @@ impl Attribution {
         if stacks != StackIds::default() {
             match self.calls(moment, stacks, spaces, rows) {
                 Calls::Known(id) => fault.stack_id = id,
-                Calls::Asked { stack, bytes } => asked = Some((stack, bytes)),
+                Calls::Asked(stack) => asked = Some(stack),
             }
         }
         if self.live || asked.is_some() || !self.waiting.is_empty() {

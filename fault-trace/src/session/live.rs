@@ -44,6 +44,8 @@ const CONCLUDE_EVERY: Duration = Duration::from_millis(50);
 /// How long a command may take to end after the signal that ended the run, which reaches it, too. With
 /// what follows, the run ends within two seconds of it.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long after that signal names may still come.
+const LOOKED_FOR_MAX: Duration = Duration::from_millis(1600);
 
 /// Where the events of a run go.
 pub(super) trait Sink {
@@ -236,8 +238,10 @@ impl Source {
             // SAFETY: an owned descriptor stays what it is as long as it lives.
             unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.ok()
         });
+        let until = signals.ended_at.map(|ended| ended + LOOKED_FOR_MAX);
+        let until = until.map(Instant::into_std);
         loop {
-            let ending = self.refiner.conclude(signals.is_hurried, &mut self.batch);
+            let ending = self.refiner.conclude(until, &mut self.batch);
             sink.events(&mut self.batch, ending == Ending::Done)?;
             let Ending::Naming(left) = ending else {
                 return Ok(());
@@ -266,8 +270,8 @@ async fn readable(found: Option<&AsyncFd<OwnedFd>>) {
 
 /// The signals that end a run or tell of the tracee's end.
 struct Signals {
-    /// Whether one has ended the run.
-    is_hurried: bool,
+    /// When the first one came that ended the run.
+    ended_at: Option<Instant>,
     ending: Vec<(Signal, unix::Signal)>,
     child: unix::Signal,
 }
@@ -281,7 +285,7 @@ impl Signals {
             Ok((ending, listen(kind)?))
         });
         Ok(Self {
-            is_hurried: false,
+            ended_at: None,
             ending: ending.collect::<anyhow::Result<_>>()?,
             child: listen(SignalKind::child())?,
         })
@@ -332,11 +336,11 @@ impl State<'_> {
                     return Ok(());
                 },
                 signal = next(&mut signals.ending) => {
-                    signals.is_hurried = true;
+                    let ended_at = *signals.ended_at.get_or_insert_with(Instant::now);
                     if !signals::reached_group(signal) {
                         self.tracee.signal(signal);
                     }
-                    if self.is_last_call(&mut end) {
+                    if self.is_last_call(ended_at + GRACE, &mut end) {
                         return Ok(());
                     }
                 }
@@ -346,9 +350,9 @@ impl State<'_> {
     }
 
     /// Whether to stop at once. A launched command has been told to end, and is given the time to:
-    /// what it does now still counts, and its exit status is wanted. A second call is the last.
-    fn is_last_call(&self, end: &mut Option<Instant>) -> bool {
-        let latest = Instant::now() + GRACE;
+    /// what it does until `latest` still counts, and its exit status is wanted. A second call is the
+    /// last.
+    fn is_last_call(&self, latest: Instant, end: &mut Option<Instant>) -> bool {
         if !self.tracee.is_command_running() || end.is_some_and(|end| end <= latest) {
             return true;
         }

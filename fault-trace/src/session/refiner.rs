@@ -1,6 +1,6 @@
 //! Refining live: every fault gets the class that its mapping tells, and what it refers to.
 
-use std::{os::fd::BorrowedFd, path::Path};
+use std::{os::fd::BorrowedFd, path::Path, time::Instant};
 
 use fault_trace_common::{Class, Hooks, Region, Verdict};
 use foldhash::{HashMap, HashMapExt as _};
@@ -112,8 +112,8 @@ impl Refiner {
     }
 
     /// Goes on with what is left to do once everything is recorded; see [`Attribution::conclude`].
-    pub(super) fn conclude(&mut self, is_hurried: bool, batch: &mut Batch) -> Ending {
-        self.attribution.conclude(is_hurried, batch)
+    pub(super) fn conclude(&mut self, until: Option<Instant>, batch: &mut Batch) -> Ending {
+        self.attribution.conclude(until, batch)
     }
 
     /// Gives up what is left to do.

@@ -21,7 +21,7 @@ mod reader;
 mod service;
 
 pub use helper::run_if_helper;
-pub use protocol::{End, Loss};
+pub use protocol::{End, Loss, STACK_PATIENCE};
 pub use service::{
     Detail, KnownCode, Limits, Losses, ModuleCounts, News, Options, Registers, Symbols, Unwound,
 };

@@ -11,8 +11,8 @@ use crate::{
 pub(super) enum Calls {
     /// The id of the stack, if it has one.
     Known(Option<u32>),
-    /// Others unwind it: its number, and how many bytes wait.
-    Asked { stack: u64, bytes: usize },
+    /// Others unwind it: its number.
+    Asked(u64),
 }
 
 impl Attribution {
@@ -95,7 +95,7 @@ impl Attribution {
         let Some(space) = spaces.space(pid) else {
             return Calls::Known(self.interner.stack(kernel, rows));
         };
-        if self.symbols.is_down() || !self.waiting.has_room_for(copy.bytes.len()) {
+        if self.symbols.is_down() || !self.symbols.has_room_for(copy.bytes.len()) {
             self.interner.count_lost_stack();
             return Calls::Known(None);
         }
@@ -108,10 +108,7 @@ impl Attribution {
             .symbols
             .unwind((pid, time_ns), registers, &copy.bytes, space);
         self.kernel_calls.insert(asked, kernel);
-        Calls::Asked {
-            stack: asked,
-            bytes: copy.bytes.len(),
-        }
+        Calls::Asked(asked)
     }
 
     /// Takes in the callers that were found; the id of the stack.

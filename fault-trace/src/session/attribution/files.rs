@@ -23,12 +23,15 @@ pub(super) struct Unidentified {
     spot: CodeSpot,
 }
 
-/// How long nothing may come before files are given up that are not identified, and stacks that are not
-/// unwound.
+/// How long no file may be identified, once no stack is waited for, before those left are given up.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
-/// How long no name may come: a large file takes seconds, and the opener has bounds of its own.
-const NAMES_SILENCE_MAX: Duration = Duration::from_secs(60);
-/// How long no name may come when somebody wants the end.
+/// How long files may take to be identified, and stacks to be unwound, in all.
+const FILES_MAX: Duration = Duration::from_secs(10);
+/// How long no name may come: a large file takes seconds, twice.
+const NAMES_SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long files may take that fail, in all.
+const FAILED_MAX: Duration = Duration::from_secs(20);
+/// How long files and stacks may take, and no name may come, when somebody wants the end.
 const HURRIED_MAX: Duration = Duration::from_millis(600);
 
 /// How far the end of a run is.
@@ -45,9 +48,71 @@ pub(super) enum Left {
     /// Faults wait, and files are not identified.
     #[default]
     Recording,
-    /// Since when nothing has come.
-    Files(Instant),
-    Names(Instant),
+    Files(Patience),
+    Names(Patience),
+}
+
+/// How long what is left has been waited for.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    began: Instant,
+    /// When something that was waited for came last.
+    heard: Instant,
+    /// When that, or a failure, came last.
+    noted: Instant,
+    /// The time that failures took.
+    failed: Duration,
+}
+
+impl Patience {
+    const fn new(now: Instant) -> Self {
+        Self {
+            began: now,
+            heard: now,
+            noted: now,
+            failed: Duration::ZERO,
+        }
+    }
+
+    /// Notes whether something that was waited for has come, and whether a file has failed.
+    fn note(&mut self, has_come: bool, has_failed: bool, now: Instant) {
+        if has_failed {
+            self.failed += now - self.noted;
+        }
+        if has_come {
+            self.heard = now;
+        }
+        if has_come || has_failed {
+            self.noted = now;
+        }
+    }
+
+    /// Whether files and stacks are given up.
+    fn ends_files(&self, is_hurried: bool, now: Instant) -> bool {
+        let (silence, all) = if is_hurried {
+            (HURRIED_MAX, HURRIED_MAX)
+        } else {
+            (SILENCE_MAX, FILES_MAX)
+        };
+        now - self.heard > silence || now - self.began > all
+    }
+
+    /// Whether names are given up.
+    fn ends_names(&self, is_hurried: bool, now: Instant) -> bool {
+        let silence = if is_hurried {
+            HURRIED_MAX
+        } else {
+            NAMES_SILENCE_MAX
+        };
+        now - self.heard > silence || self.failed > FAILED_MAX
+    }
+}
+
+/// What has come.
+struct Came {
+    files: bool,
+    /// What became of a name, other than that its file failed.
+    names: bool,
 }
 
 impl Attribution {
@@ -103,14 +168,17 @@ impl Attribution {
         self.release(false, batch);
     }
 
-    /// Whether something has come.
-    fn take(&mut self, batch: &mut Batch) -> bool {
+    fn take(&mut self, batch: &mut Batch) -> Came {
         let News {
             identified,
             named,
             unwound,
         } = self.symbols.poll();
-        let has_come = !(identified.is_empty() && named.is_empty() && unwound.is_empty());
+        let is_given_up = |found: &Resolution| matches!(found, Err(Unresolved::GivenUp));
+        let came = Came {
+            files: !identified.is_empty(),
+            names: named.iter().any(|(_, found)| !is_given_up(found)),
+        };
         let rows = &mut batch.others;
         for file in identified {
             self.identified(file, rows);
@@ -122,7 +190,7 @@ impl Attribution {
         for (id, found) in named {
             self.named(id, &found, rows);
         }
-        has_come
+        came
     }
 
     fn identified(&mut self, file: u32, rows: &mut Vec<Event>) {
@@ -165,22 +233,30 @@ impl Attribution {
     }
 
     /// Goes on with what is left to do once everything is recorded: faults that wait, and the names of
-    /// all locations. Called again and again until it is done; waits for nothing. With `is_hurried`
-    /// somebody wants the end, and what stalls is given up soon.
-    pub(in crate::session) fn conclude(&mut self, is_hurried: bool, batch: &mut Batch) -> Ending {
-        let has_come = self.take(batch);
+    /// all locations. Called again and again until it is done; waits for nothing. With `until`
+    /// somebody wants the end: what stalls is given up soon, and everything at that time.
+    pub(in crate::session) fn conclude(
+        &mut self,
+        until: Option<Instant>,
+        batch: &mut Batch,
+    ) -> Ending {
+        let failed = self.symbols.lost_files() + self.lost_names;
+        let came = self.take(batch);
+        let has_failed = self.symbols.lost_files() + self.lost_names > failed;
         self.release(false, batch);
         let now = Instant::now();
-        if has_come || matches!(self.left, Left::Recording) {
-            self.left = match self.left {
-                Left::Recording | Left::Files(_) => Left::Files(now),
-                Left::Names(_) => Left::Names(now),
-            };
+        let is_hurried = until.is_some();
+        if until.is_some_and(|until| now >= until) {
+            self.abandon(batch);
+            return Ending::Done;
         }
-        if let Left::Files(heard) = self.left {
-            let is_over =
-                heard.elapsed() > SILENCE_MAX.min(hurry(is_hurried)) || self.symbols.is_down();
-            if is_over {
+        if matches!(self.left, Left::Recording) {
+            self.left = Left::Files(Patience::new(now));
+        }
+        if let Left::Files(patience) = &mut self.left {
+            // Each stack is given up in time.
+            patience.note(came.files || !self.waiting.is_empty(), has_failed, now);
+            if patience.ends_files(is_hurried, now) || self.symbols.is_down() {
                 self.abandon_files(batch);
             }
             if self.waiting.is_empty() && self.unidentified.is_empty() {
@@ -188,14 +264,15 @@ impl Attribution {
                     self.symbols.ask(id, &place, &spot);
                 }
                 self.take(batch);
-                self.left = Left::Names(now);
+                self.left = Left::Names(Patience::new(now));
             }
         }
-        if let Left::Names(heard) = self.left {
+        if let Left::Names(patience) = &mut self.left {
+            patience.note(came.names, has_failed, now);
             if self.symbols.is_named() {
                 return Ending::Done;
             }
-            if self.symbols.is_down() || heard.elapsed() > hurry(is_hurried) {
+            if self.symbols.is_down() || patience.ends_names(is_hurried, now) {
                 self.abandon(batch);
                 return Ending::Done;
             }
@@ -208,7 +285,7 @@ impl Attribution {
         self.abandon_files(batch);
         self.unasked_names += self.places.len() as u64 + self.symbols.abandon_names().len() as u64;
         self.places.clear();
-        self.left = Left::Names(Instant::now());
+        self.left = Left::Names(Patience::new(Instant::now()));
     }
 
     fn abandon_files(&mut self, batch: &mut Batch) {
@@ -227,15 +304,65 @@ impl Attribution {
         let losses = self.symbols.losses();
         run.unread.places = self.lost_names + self.unasked_names;
         run.unread.abandoned = self.unasked_names;
-        run.unread.files = losses.files.len() as u64 + losses.more_files;
+        run.unread.files = self.symbols.lost_files();
         run.notes.extend(losses.notes(run.unread.places > 0));
     }
 }
 
-const fn hurry(is_hurried: bool) -> Duration {
-    if is_hurried {
-        HURRIED_MAX
-    } else {
-        NAMES_SILENCE_MAX
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn files_are_given_up_when_none_comes_and_in_the_end_whatever_comes() {
+        let began = Instant::now();
+        let mut patience = Patience::new(began);
+        assert!(!patience.ends_files(false, began + SILENCE_MAX));
+        assert!(patience.ends_files(false, began + SILENCE_MAX + SECOND));
+        let mut now = began;
+        while !patience.ends_files(false, now) {
+            now += SECOND;
+            patience.note(true, false, now);
+        }
+        assert_eq!(now, began + FILES_MAX + SECOND);
+    }
+
+    #[test]
+    fn only_names_put_off_the_end_of_naming() {
+        let began = Instant::now();
+        let mut patience = Patience::new(began);
+        let late = began + NAMES_SILENCE_MAX + SECOND;
+        patience.note(false, false, late);
+        assert!(patience.ends_names(false, late));
+        patience.note(true, false, late);
+        assert!(!patience.ends_names(false, late + NAMES_SILENCE_MAX));
+    }
+
+    #[test]
+    fn files_that_fail_take_a_bounded_time_whatever_comes_between() {
+        let mut now = Instant::now();
+        let mut patience = Patience::new(now);
+        let mut failed = Duration::ZERO;
+        while !patience.ends_names(false, now) {
+            now += 5 * SECOND;
+            patience.note(true, false, now);
+            now += 5 * SECOND;
+            patience.note(true, true, now);
+            failed += 5 * SECOND;
+        }
+        assert_eq!(failed, FAILED_MAX + 5 * SECOND);
+    }
+
+    #[test]
+    fn who_wants_the_end_waits_for_little() {
+        let began = Instant::now();
+        let mut patience = Patience::new(began);
+        let late = began + HURRIED_MAX + Duration::from_millis(1);
+        assert!(patience.ends_names(true, late));
+        patience.note(true, false, late);
+        assert!(patience.ends_files(true, late));
+        assert!(!patience.ends_names(true, late));
     }
 }

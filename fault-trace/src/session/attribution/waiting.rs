@@ -9,14 +9,10 @@ use std::{
 
 use foldhash::HashMap;
 
-use crate::model::Fault;
+use crate::{host::symbols::STACK_PATIENCE, model::Fault};
 
-/// Bound: bytes of stacks that are not unwound yet.
-const BYTES_MAX: usize = 32 << 20;
 /// Bound: faults; beyond it the first go as they are.
 const FAULTS_MAX: usize = 1 << 17;
-/// How long a fault waits for its stack.
-const STACK_MAX: Duration = Duration::from_secs(2);
 /// How long a fault that somebody watches waits for the name of its function.
 const NAME_MAX: Duration = Duration::from_secs(1);
 
@@ -24,7 +20,6 @@ const NAME_MAX: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Waiting {
     faults: VecDeque<Waits>,
-    bytes: usize,
     /// The ids of stacks that were unwound, by number.
     unwound: HashMap<u64, Option<u32>>,
 }
@@ -32,8 +27,8 @@ pub(super) struct Waiting {
 struct Waits {
     fault: Fault,
     since: Instant,
-    /// The number of its stack, and how many bytes that has.
-    stack: Option<(u64, usize)>,
+    /// The number of its stack.
+    stack: Option<u64>,
 }
 
 /// What becomes of the oldest fault.
@@ -50,14 +45,8 @@ impl Waiting {
         self.faults.is_empty()
     }
 
-    /// Whether another stack of so many bytes may wait.
-    pub(super) const fn has_room_for(&self, bytes: usize) -> bool {
-        self.bytes + bytes <= BYTES_MAX
-    }
-
-    /// Adds a fault, with the number of its stack and how many bytes that has.
-    pub(super) fn push(&mut self, fault: Fault, stack: Option<(u64, usize)>) {
-        self.bytes += stack.map_or(0, |(_, bytes)| bytes);
+    /// Adds a fault, with the number of its stack.
+    pub(super) fn push(&mut self, fault: Fault, stack: Option<u64>) {
         self.faults.push_back(Waits {
             fault,
             since: Instant::now(),
@@ -81,9 +70,9 @@ impl Waiting {
         let full = all || self.faults.len() > FAULTS_MAX;
         let misses_stack = first
             .stack
-            .is_some_and(|(stack, _)| !self.unwound.contains_key(&stack));
+            .is_some_and(|stack| !self.unwound.contains_key(&stack));
         let misses_name = is_unnamed(&first.fault);
-        let waits = misses_stack && waited < STACK_MAX || misses_name && waited < NAME_MAX;
+        let waits = misses_stack && waited < STACK_PATIENCE || misses_name && waited < NAME_MAX;
         if waits && !full {
             return Next::Waits;
         }
@@ -93,10 +82,9 @@ impl Waiting {
         else {
             return Next::Waits;
         };
-        let Some((stack, bytes)) = stack else {
+        let Some(stack) = stack else {
             return Next::Goes(fault);
         };
-        self.bytes -= bytes;
         match self.unwound.remove(&stack) {
             Some(id) => {
                 fault.stack_id = id;
@@ -130,9 +118,9 @@ mod tests {
     #[test]
     fn faults_keep_their_order_whatever_comes_first() {
         let mut waiting = Waiting::default();
-        waiting.push(fault(1), Some((10, 100)));
+        waiting.push(fault(1), Some(10));
         waiting.push(fault(2), None);
-        waiting.push(fault(3), Some((11, 100)));
+        waiting.push(fault(3), Some(11));
         waiting.unwound(11, Some(7));
         assert_eq!(goes(&mut waiting, false), None);
         waiting.unwound(10, Some(5));
@@ -144,19 +132,9 @@ mod tests {
     }
 
     #[test]
-    fn stacks_beyond_the_bound_find_no_room_until_others_went() {
-        let mut waiting = Waiting::default();
-        assert!(waiting.has_room_for(BYTES_MAX));
-        waiting.push(fault(1), Some((1, BYTES_MAX)));
-        assert!(!waiting.has_room_for(1));
-        assert_eq!(goes(&mut waiting, true), Some((1, None)));
-        assert!(waiting.has_room_for(BYTES_MAX));
-    }
-
-    #[test]
     fn a_fault_whose_stack_never_comes_goes_without() {
         let mut waiting = Waiting::default();
-        waiting.push(fault(1), Some((4, 1)));
+        waiting.push(fault(1), Some(4));
         let Next::GoesWithout(fault, 4) = waiting.next(|_| false, true) else {
             panic!("it goes without its stack");
         };

@@ -16,11 +16,11 @@ use super::{
     jit::JitOrder,
     pool::OpenFile,
     programs::{Held, Programs},
-    stacks::UNWIND_CPU,
+    stacks::{Ordered, UNWIND_CPU},
 };
 use crate::host::symbols::protocol::{
     Answer, Code, FileId, Headers, Loss, Name, Outcome, Question, Report, Source, SpaceId, Spot,
-    Stack, Unnamed,
+    Unnamed,
 };
 
 /// CPU time for the headers of a file.
@@ -45,7 +45,7 @@ pub(super) enum Job {
     },
     Space(SpaceId, Vec<Code>),
     Forget(SpaceId),
-    Unwind(Vec<Stack>, Vec<u8>),
+    Unwind(Ordered),
 }
 
 /// Has the jobs done.
@@ -64,7 +64,7 @@ pub(super) struct Driver<R> {
     /// Files that broke a reader while it unwound.
     pub(super) barred: HashSet<FileId>,
     /// Stacks that wait for files to be opened.
-    pub(super) waiting: VecDeque<(Vec<Stack>, Vec<u8>)>,
+    pub(super) waiting: VecDeque<Ordered>,
     told_refused: bool,
 }
 
@@ -155,9 +155,7 @@ impl<R: Reads> Driver<R> {
                     let _ = self.ask(&forget, &[], &[], UNWIND_CPU, &mut |_| true);
                 }
             }
-            Job::Unwind(stacks, payload) => {
-                self.waiting.push_back((stacks, payload));
-            }
+            Job::Unwind(ordered) => self.waiting.push_back(ordered),
         }
     }
 

@@ -33,6 +33,7 @@ use self::{
     driver::{Driver, Job},
     jit::JitOrder,
     pool::{PATIENCE, Pool},
+    stacks::Ordered,
 };
 use super::{
     channel::Channel,
@@ -209,7 +210,11 @@ impl Shared {
             },
             Order::Space { id, code } => Job::Space(id, code),
             Order::Forget { id } => Job::Forget(id),
-            Order::Unwind { stacks } => Job::Unwind(stacks, payload),
+            Order::Unwind { stacks } => Job::Unwind(Ordered {
+                stacks,
+                payload,
+                since: Instant::now(),
+            }),
         };
         // The driver lives as long as the jobs.
         let _ = jobs.send(job);

@@ -1,28 +1,41 @@
 //! Having stacks unwound, by a reader that gets the files of their processes first.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Reads, driver::Driver};
 use crate::host::symbols::{
-    protocol::{Answer, Callers, Loss, Question, Report, SpaceId, Stack},
+    protocol::{Answer, Callers, Loss, Question, Report, STACK_PATIENCE, SpaceId, Stack},
     reader::MAX_FRAMES,
 };
 
 /// CPU time for the stacks of a message, tables included.
-pub(super) const UNWIND_CPU: Duration = Duration::from_secs(4);
+pub(super) const UNWIND_CPU: Duration = Duration::from_secs(1);
 /// Readers that a message of stacks may cost.
 const UNWIND_TRIES: usize = 3;
+
+/// Stacks that are to be unwound.
+pub(super) struct Ordered {
+    pub(super) stacks: Vec<Stack>,
+    pub(super) payload: Vec<u8>,
+    pub(super) since: Instant,
+}
+
+impl Ordered {
+    /// Whether nobody waits for them any more.
+    fn is_late(&self) -> bool {
+        self.since.elapsed() >= STACK_PATIENCE
+    }
+}
 
 impl<R: Reads> Driver<R> {
     /// Unwinds what need not wait any more, in order.
     pub(super) fn unwind_ready(&mut self) {
-        while let Some((stacks, _)) = self.waiting.front() {
-            if self.is_opening(stacks) {
+        while let Some(ordered) = self.waiting.pop_front() {
+            if !ordered.is_late() && self.is_opening(&ordered.stacks) {
+                self.waiting.push_front(ordered);
                 return;
             }
-            if let Some((stacks, payload)) = self.waiting.pop_front() {
-                self.unwind(&stacks, &payload);
-            }
+            self.unwind(&ordered);
         }
     }
 
@@ -39,8 +52,14 @@ impl<R: Reads> Driver<R> {
         files.any(|(file, _)| opening.contains_key(&file))
     }
 
-    fn unwind(&mut self, stacks: &[Stack], payload: &[u8]) {
+    fn unwind(&mut self, ordered: &Ordered) {
+        let Ordered {
+            stacks, payload, ..
+        } = ordered;
         for _ in 0..UNWIND_TRIES {
+            if ordered.is_late() {
+                break;
+            }
             match self.try_unwind(stacks, payload) {
                 Ok(callers) => {
                     self.shared.tell(&Report::Unwound { stacks: callers });

@@ -159,6 +159,12 @@ impl Symbols {
         self.naming.ask(id, place, file, &self.modules);
     }
 
+    /// Whether another stack of so many bytes may be unwound: the opener has room for it.
+    #[must_use]
+    pub const fn has_room_for(&self, bytes: usize) -> bool {
+        self.unwinding.has_room_for(bytes)
+    }
+
     /// Has a stack unwound; its number. `bytes` are the stack from the stack pointer upwards, `space`
     /// what the process had mapped.
     pub fn unwind(
@@ -261,6 +267,13 @@ impl Symbols {
             files: files.clone(),
             more_files,
         }
+    }
+
+    /// How many files were given up.
+    #[must_use]
+    pub fn lost_files(&self) -> u64 {
+        let (_, files, more_files) = self.service.losses();
+        files.len() as u64 + more_files
     }
 
     /// What happened to the files and processes whose code was seen.

@@ -33,10 +33,24 @@ pub(super) struct Unwinding {
     spaces: HashMap<u32, (u64, Arc<KnownCode>)>,
     next_space: SpaceId,
     /// Stacks by number, while they are unwound.
-    asked: HashMap<u64, Arc<KnownCode>>,
+    asked: HashMap<u64, Asked>,
+    /// What is sent for them.
+    asked_bytes: usize,
     next: u64,
     batch: Vec<Stack>,
     bytes: Vec<u8>,
+}
+
+/// Bound: bytes that are sent and not answered, as they wait in the opener.
+const ASKED_MAX: usize = 32 << 20;
+
+/// A stack that is not unwound yet.
+#[derive(Debug)]
+struct Asked {
+    /// `None` if nobody waits for it any more.
+    code: Option<Arc<KnownCode>>,
+    /// What is sent for it.
+    bytes: usize,
 }
 
 /// The callers that were found.
@@ -64,6 +78,11 @@ impl KnownCode {
 }
 
 impl Unwinding {
+    /// Whether another stack of so many bytes may be sent.
+    pub(super) const fn has_room_for(&self, bytes: usize) -> bool {
+        self.asked_bytes + bytes <= ASKED_MAX
+    }
+
     /// Has a stack unwound; its number. `bytes` are the stack from the stack pointer upwards.
     pub(super) fn unwind(
         &mut self,
@@ -73,7 +92,9 @@ impl Unwinding {
         space: &AddressSpace,
         (modules, service): (&mut Modules, &mut Service),
     ) -> u64 {
+        let next_space = self.next_space;
         let code = self.known(pid, time_ns, space, (modules, service));
+        let is_told = self.next_space != next_space;
         if self.bytes.len() + bytes.len() > STACKS_MAX {
             self.send(service);
         }
@@ -88,8 +109,20 @@ impl Unwinding {
             length: u32::try_from(bytes.len()).unwrap_or(0),
         });
         self.bytes.extend_from_slice(bytes);
-        self.asked.insert(id, code);
+        let codes = if is_told { code.code.len() } else { 0 };
+        self.ask(
+            id,
+            code,
+            bytes.len() + size_of::<Stack>() + codes * size_of::<Code>(),
+        );
         id
+    }
+
+    /// Notes a stack that is not unwound yet.
+    fn ask(&mut self, id: u64, code: Arc<KnownCode>, bytes: usize) {
+        self.asked_bytes += bytes;
+        let code = Some(code);
+        self.asked.insert(id, Asked { code, bytes });
     }
 
     /// Sends the stacks that were gathered.
@@ -125,7 +158,11 @@ impl Unwinding {
     }
 
     fn told(&mut self, callers: Callers, is_lost: bool, tell: &mut dyn FnMut(Unwound)) {
-        if let Some(code) = self.asked.remove(&callers.id) {
+        let Some(Asked { code, bytes }) = self.asked.remove(&callers.id) else {
+            return;
+        };
+        self.asked_bytes -= bytes;
+        if let Some(code) = code {
             tell(Unwound {
                 stack: callers.id,
                 code,
@@ -137,9 +174,11 @@ impl Unwinding {
         }
     }
 
-    /// Nobody waits for this stack any more.
+    /// Nobody waits for this stack any more. It is answered nevertheless.
     pub(super) fn abandon(&mut self, stack: u64) {
-        self.asked.remove(&stack);
+        if let Some(asked) = self.asked.get_mut(&stack) {
+            asked.code = None;
+        }
     }
 
     /// The process is gone or has another program.
@@ -198,5 +237,36 @@ impl Unwinding {
         let version = version.unwrap_or(u64::MAX);
         self.spaces.insert(pid, (version, Arc::clone(&known)));
         known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(unwinding: &mut Unwinding, id: u64, bytes: usize) {
+        let code = Arc::new(KnownCode {
+            id: 1,
+            pid: 1,
+            code: Vec::new(),
+        });
+        unwinding.ask(id, code, bytes);
+    }
+
+    #[test]
+    fn stacks_beyond_the_bound_find_no_room_until_others_are_answered() {
+        let mut unwinding = Unwinding::default();
+        assert!(unwinding.has_room_for(ASKED_MAX));
+        ask(&mut unwinding, 1, ASKED_MAX - 1);
+        ask(&mut unwinding, 2, 1);
+        assert!(!unwinding.has_room_for(1));
+        // The opener still has it.
+        unwinding.abandon(1);
+        assert!(!unwinding.has_room_for(1));
+        let mut told = Vec::new();
+        let answer = Report::NotUnwound { ids: vec![1, 2] };
+        unwinding.answered(answer, &mut |unwound| told.push(unwound.stack));
+        assert_eq!(told, [2]);
+        assert!(unwinding.has_room_for(ASKED_MAX));
     }
 }
