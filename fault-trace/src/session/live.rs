@@ -45,7 +45,7 @@ const CONCLUDE_EVERY: Duration = Duration::from_millis(50);
 /// what follows, the run ends within two seconds of it.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long after that signal names may still come.
-const LOOKED_FOR_MAX: Duration = Duration::from_millis(1600);
+const LOOKED_FOR_MAX: Duration = Duration::from_millis(1500);
 
 /// Where the events of a run go.
 pub(super) trait Sink {
