@@ -28,9 +28,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// How long files may take to be identified, and stacks to be unwound, in all.
 const FILES_MAX: Duration = Duration::from_secs(10);
 /// How long no name may come: a large file takes seconds, twice.
-const NAMES_SILENCE_MAX: Duration = Duration::from_secs(30);
+const NAMES_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long files may take that fail, in all.
-const FAILED_MAX: Duration = Duration::from_secs(20);
+const FAILED_MAX: Duration = Duration::from_secs(60);
 /// How long files and stacks may take, and no name may come, when somebody wants the end.
 const HURRIED_MAX: Duration = Duration::from_millis(600);
 
