@@ -154,10 +154,10 @@ async fn run_async(
 
     let living = tracee.living_descendants(&capture)?;
     // Detaching takes milliseconds, in which a live tracee faults on.
-    let before = tracee.reading(&capture)?;
+    let before = tracee.reading_live(&capture)?;
     capture.detach()?;
     run.stopped_ns = kernel::monotonic_ns();
-    let after = tracee.reading(&capture)?;
+    let after = tracee.reading(&capture.totals()?);
     capture.settle();
     let mut snapshot = capture.totals()?;
     run.kernel = tracee.read_kernel(&mut snapshot, &before, &after, knows_exited, living)?;

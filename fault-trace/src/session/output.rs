@@ -36,7 +36,7 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 pub(super) fn end(run: &Run, shown: anyhow::Result<()>) -> anyhow::Result<Exit> {
     let exit = run.exit_status.map_or(Exit::Fine, Exit::Command);
     match shown {
-        Err(error) if !exit::is_closed_pipe(&error) => {
+        Err(error) if !is_closed_pipe(&error) => {
             if matches!(exit, Exit::Fine | Exit::Command(0)) {
                 return Err(error);
             }

@@ -250,20 +250,21 @@ impl Tracee {
         }
     }
 
-    /// What the kernel's own counters say right now. While tracing goes on, a thread that exits between the
-    /// two look-ups is found with its process the next time.
-    pub(super) fn reading(&self, capture: &Capture) -> anyhow::Result<Reading> {
-        let mut reading = self.one_reading(&capture.totals()?);
+    /// Reads the kernel's own counters while tracing goes on: a thread that exits between the two look-ups is
+    /// found with its process the next time.
+    pub(super) fn reading_live(&self, capture: &Capture) -> anyhow::Result<Reading> {
+        let mut reading = self.reading(&capture.totals()?);
         for _ in 1..READINGS_MAX {
             if reading.is_whole() {
                 break;
             }
-            reading = self.one_reading(&capture.totals()?);
+            reading = self.reading(&capture.totals()?);
         }
         Ok(reading)
     }
 
-    fn one_reading(&self, snapshot: &Snapshot) -> Reading {
+    /// Reads the kernel's own counters once: when tracing has stopped, a thread that is gone stays unread.
+    pub(super) fn reading(&self, snapshot: &Snapshot) -> Reading {
         let mut processes = match self.kind {
             // Read in the kernel, while they are targets.
             Kind::Matching { .. } => BTreeMap::new(),
