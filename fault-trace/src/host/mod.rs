@@ -18,6 +18,7 @@ pub mod launch;
 pub mod limits;
 pub mod memory;
 pub mod numa;
+pub mod perf_events;
 pub mod privileges;
 pub mod proc;
 pub mod regions;

@@ -1,5 +1,7 @@
 //! What the kernel lets this process do.
 
+use super::perf_events::PARANOID_EVERYWHERE;
+
 /// The capabilities that matter here; the value is the bit (linux/capability.h).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -39,14 +41,19 @@ impl Privileges {
         Some(narrow || self.has(Capability::SysAdmin)?)
     }
 
-    /// Whether perf events of all processes may be opened on every CPU (`perf_allow_cpu`).
+    /// Whether perf events of all processes may be opened on every CPU (`perf_allow_cpu`); `None` also where
+    /// that depends on who built the kernel.
     #[must_use]
     pub fn allow_perf(&self) -> Option<bool> {
         match (
             self.has(Capability::Perfmon),
             self.has(Capability::SysAdmin),
         ) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
+            (_, Some(true)) => Some(true),
+            (Some(true), _) => {
+                let level = self.perf_event_paranoid.unwrap_or_default();
+                (level <= PARANOID_EVERYWHERE).then_some(true)
+            }
             _ => Some(self.perf_event_paranoid? <= 0),
         }
     }
@@ -102,6 +109,18 @@ mod tests {
         assert_eq!(paranoid(Some(1)).allow_perf(), Some(false));
         assert_eq!(paranoid(None).allow_perf(), None);
         assert_eq!(with(&[Capability::Perfmon]).allow_perf(), Some(true));
+    }
+
+    #[test]
+    fn a_paranoia_that_not_every_kernel_has_leaves_only_the_wide_capability_certain() {
+        let paranoid = |capabilities| Privileges {
+            perf_event_paranoid: Some(3),
+            ..with(capabilities)
+        };
+        let narrow = [Capability::Bpf, Capability::Perfmon];
+        assert_eq!(paranoid(&narrow).allow_perf(), None);
+        assert_eq!(paranoid(&[Capability::SysAdmin]).allow_perf(), Some(true));
+        assert_eq!(paranoid(&[]).allow_perf(), Some(false));
     }
 
     #[test]

@@ -15,7 +15,10 @@ use nix::{
     unistd::{Gid, Uid, getresgid, getresuid, setgroups, setresgid, setresuid},
 };
 
-use super::users::{Identity, UnknownUser};
+use super::{
+    perf_events,
+    users::{Identity, UnknownUser},
+};
 
 /// What is still to be done, which decides on the capabilities that are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +65,8 @@ pub fn give_up(task: Task) -> Result<(), RightsError> {
     let user = Identity::behind_sudo()?;
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
     limit_bounds()?;
+    // Before the ids change, which takes the effective capabilities.
+    let for_events = matches!(task, Task::Trace { .. }) && perf_events::need_sys_admin()?;
     if let Some(user) = &user {
         act_as(user, task).map_err(|source| RightsError::User {
             user: user.name.clone(),
@@ -70,14 +75,15 @@ pub fn give_up(task: Task) -> Result<(), RightsError> {
     }
     let permitted = caps::read(None, CapSet::Permitted)?;
     let as_root = user.is_none() && Uid::effective().is_root();
-    keep(&needed(task, as_root, &permitted), &permitted)?;
+    keep(&needed(task, as_root, for_events, &permitted), &permitted)?;
     prctl::set_no_new_privs().map_err(RightsError::NoNewPrivileges)?;
     // What is in memory (addresses of other processes) is nothing for a core file of the user's.
     prctl::set_dumpable(false).map_err(RightsError::NoNewPrivileges)
 }
 
 /// The capabilities for a task; each was found to be needed by running without it (SECURITY.md).
-fn needed(task: Task, as_root: bool, permitted: &CapsHashSet) -> CapsHashSet {
+/// `for_events`: perf events need the wide capability here.
+fn needed(task: Task, as_root: bool, for_events: bool, permitted: &CapsHashSet) -> CapsHashSet {
     let mut needed = CapsHashSet::new();
     match task {
         Task::Trace { launched } => {
@@ -97,7 +103,7 @@ fn needed(task: Task, as_root: bool, permitted: &CapsHashSet) -> CapsHashSet {
                 needed.insert(Capability::CAP_KILL);
             }
             let narrow = [Capability::CAP_BPF, Capability::CAP_PERFMON];
-            if !narrow.iter().all(|narrow| permitted.contains(narrow)) {
+            if for_events || !narrow.iter().all(|narrow| permitted.contains(narrow)) {
                 // It stands for both (include/linux/capability.h:bpf_capable, perfmon_capable (v6.12)).
                 needed.insert(Capability::CAP_SYS_ADMIN);
             }
@@ -167,7 +173,7 @@ mod tests {
     #[test]
     fn nothing_that_overrides_permissions_is_kept_for_a_user_who_traces() {
         for launched in [false, true] {
-            let kept = needed(Task::Trace { launched }, false, &caps::all());
+            let kept = needed(Task::Trace { launched }, false, false, &caps::all());
             for dangerous in [
                 Capability::CAP_DAC_OVERRIDE,
                 Capability::CAP_DAC_READ_SEARCH,
@@ -187,18 +193,20 @@ mod tests {
     }
 
     #[test]
-    fn the_wide_capability_is_kept_only_where_it_stands_for_a_narrow_one() {
+    fn the_wide_capability_is_kept_only_where_no_narrow_one_will_do() {
         let all = caps::all();
         for narrow in [Capability::CAP_BPF, Capability::CAP_PERFMON] {
             let permitted = all.iter().copied().filter(|held| *held != narrow).collect();
-            let kept = needed(Task::Trace { launched: false }, false, &permitted);
+            let kept = needed(Task::Trace { launched: false }, false, false, &permitted);
             assert!(kept.contains(&Capability::CAP_SYS_ADMIN), "{narrow}");
         }
+        let kept = needed(Task::Trace { launched: false }, false, true, &all);
+        assert!(kept.contains(&Capability::CAP_SYS_ADMIN), "for events");
     }
 
     #[test]
     fn reading_needs_nothing_but_to_read() {
-        let kept = needed(Task::Read, false, &caps::all());
+        let kept = needed(Task::Read, false, false, &caps::all());
         assert_eq!(kept, CapsHashSet::from([Capability::CAP_DAC_READ_SEARCH]));
     }
 }

@@ -36,8 +36,8 @@ pub enum OpenError {
     )]
     Event { cpu: u32, source: io::Error },
     #[error(
-        "perf events of task {tid} could not be opened on CPU {cpu}: {source}; \
-         run as root or with CAP_PERFMON"
+        "perf events of task {tid} could not be opened on CPU {cpu}: {source}{}",
+        remedy(source)
     )]
     Task {
         tid: u32,
@@ -59,7 +59,9 @@ pub enum OpenError {
 fn remedy(source: &io::Error) -> &'static str {
     match source.raw_os_error() {
         Some(libc::EMFILE) => "; raise the limit on open files (ulimit -n 1024)",
-        Some(libc::EACCES | libc::EPERM) => "; run as root or with CAP_PERFMON",
+        Some(libc::EACCES | libc::EPERM) => {
+            "; run as root, or with CAP_PERFMON and kernel.perf_event_paranoid below 3"
+        }
         _ => "",
     }
 }

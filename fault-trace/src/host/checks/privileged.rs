@@ -31,7 +31,16 @@ pub(super) fn perf(privileges: &Privileges) -> Finding {
             let detail = format!("no CAP_PERFMON, and kernel.perf_event_paranoid is {level}");
             Finding::new(subject, State::Missing, detail).with_remedy(AS_ROOT_OR_SETCAP)
         }
-        (Some(false) | None, _) => {
+        (None, Some(level)) => {
+            let detail = format!(
+                "kernel.perf_event_paranoid is {level}: \
+                 some distributions' kernels then ask for CAP_SYS_ADMIN"
+            );
+            Finding::new(subject, State::Unknown, detail).with_remedy(
+                "run it as root; or lower it, as root: sysctl kernel.perf_event_paranoid=2",
+            )
+        }
+        (Some(false) | None, None) => {
             let detail = "/proc/sys/kernel/perf_event_paranoid cannot be read";
             Finding::new(subject, State::Unknown, detail)
         }
