@@ -2,7 +2,7 @@
 
 mod processes;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, thread, time::Duration};
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
@@ -253,14 +253,17 @@ impl Tracee {
     /// Reads the kernel's own counters while tracing goes on: a thread that exits between the two look-ups is
     /// found with its process the next time.
     pub(super) fn reading_live(&self, capture: &Capture) -> anyhow::Result<Reading> {
-        let mut reading = self.reading(&capture.totals()?);
-        for _ in 1..READINGS_MAX {
-            if reading.is_whole() {
-                break;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let reading = self.reading(&capture.totals()?);
+            if reading.is_whole() || pause > LAST_PAUSE {
+                return Ok(reading);
             }
-            reading = self.reading(&capture.totals()?);
+            // It has left /proc, and is to be switched away from once more before it counts as exited;
+            // a virtual CPU may be away for long in between.
+            thread::sleep(pause);
+            pause *= 2;
         }
-        Ok(reading)
     }
 
     /// Reads the kernel's own counters once: when tracing has stopped, a thread that is gone stays unread.
@@ -396,8 +399,10 @@ const fn counted(process: &ProcessTotals) -> KernelCounts {
     }
 }
 
-/// Bound: attempts at reading all threads before one of them exits.
-const READINGS_MAX: u32 = 8;
+/// Pauses between attempts at reading all threads while one of them exits; each is twice the one before,
+/// together a quarter of a second.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(128);
 
 /// The kernel's own counters at one moment.
 pub(super) struct Reading {
