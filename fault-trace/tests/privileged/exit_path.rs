@@ -67,9 +67,9 @@ fn assert_told(recording: &Path) {
         assert_eq!(fault["address"], "0x1000");
         assert_eq!(fault["comm"], "known");
         assert_ne!(fault["tid"], fault["pid"]);
-        assert_eq!(
-            fault["evidence"],
-            serde_json::json!(["confirmed", "kernel-mode"])
-        );
+        let evidence = fault["evidence"].as_array().expect("a list");
+        // A busy machine may take the CPU away in between.
+        let told: Vec<_> = evidence.iter().filter(|bit| *bit != "preempted").collect();
+        assert_eq!(told, ["confirmed", "kernel-mode"]);
     }
 }
