@@ -1,4 +1,5 @@
-//! Signals that ask for the end of a run: SIGHUP, SIGINT, SIGQUIT and SIGTERM.
+//! Signals that ask for the end of a run: all that would end the process otherwise, but for those that
+//! tell of a mistake in it (SIGSEGV, SIGABRT and the like).
 //!
 //! They are heard from before there is anything that could be left half done. What one does depends on
 //! the [`Stage`] that the run is in. A signal that is ignored at the start, as SIGHUP under `nohup` and
@@ -14,13 +15,48 @@ use std::{
 
 use nix::{errno::Errno, sys::signal::Signal};
 
-/// The signals that ask for an end.
-const ENDING: [Signal; 4] = [
+/// The signals by which people and programs end others. A launched command is sent the same one.
+const USUAL: [Signal; 4] = [
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGQUIT,
     Signal::SIGTERM,
 ];
+
+/// Signals that are meant for this process alone: its own limit on CPU time, its own timers. They are taken
+/// for SIGTERM. The real-time signals belong here, too.
+const UNUSUAL: [Signal; 9] = [
+    Signal::SIGALRM,
+    Signal::SIGIO,
+    Signal::SIGPROF,
+    Signal::SIGPWR,
+    Signal::SIGSTKFLT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGVTALRM,
+    Signal::SIGXCPU,
+];
+
+/// A signal that is listened for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Heard {
+    /// Number of the signal; the real-time signals have no name.
+    pub number: libc::c_int,
+    /// The usual signal that it is taken for.
+    pub meaning: Signal,
+}
+
+/// Returns every signal that asks for an end.
+pub fn ending() -> impl Iterator<Item = Heard> {
+    let usual = USUAL.map(|signal| (signal as libc::c_int, signal));
+    let unusual = UNUSUAL.map(|signal| (signal as libc::c_int, Signal::SIGTERM));
+    let real_time = (libc::SIGRTMIN()..=libc::SIGRTMAX()).map(|number| (number, Signal::SIGTERM));
+    usual
+        .into_iter()
+        .chain(unusual)
+        .chain(real_time)
+        .map(|(number, meaning)| Heard { number, meaning })
+}
 
 /// A stretch of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,51 +99,51 @@ static FROM_KERNEL: AtomicU32 = AtomicU32::new(0);
 ///
 /// # Errors
 /// If the kernel does not take a handler.
-pub fn listen() -> io::Result<&'static [Signal]> {
-    static HEARD: OnceLock<Vec<Signal>> = OnceLock::new();
+pub fn listen() -> io::Result<&'static [Heard]> {
+    static HEARD: OnceLock<Vec<Heard>> = OnceLock::new();
     if let Some(heard) = HEARD.get() {
         return Ok(heard);
     }
     let mut heard = Vec::new();
-    for signal in ENDING {
-        if is_ignored(signal)? {
+    for one in ending() {
+        if is_ignored(one.number)? {
             continue;
         }
-        let action = move |info: &libc::siginfo_t| hear(signal, info.si_code);
+        let action = move |info: &libc::siginfo_t| hear(one, info.si_code);
         // SAFETY: `hear` keeps to atomic variables and async-signal-safe functions, and does not panic.
-        unsafe { signal_hook_registry::register_sigaction(signal as libc::c_int, action) }?;
-        heard.push(signal);
+        unsafe { signal_hook_registry::register_sigaction(one.number, action) }?;
+        heard.push(one);
     }
     Ok(HEARD.get_or_init(|| heard))
 }
 
-fn is_ignored(signal: Signal) -> Result<bool, Errno> {
+fn is_ignored(number: libc::c_int) -> Result<bool, Errno> {
     // SAFETY: a zeroed `sigaction` is valid, and this call only fills it in.
     let action = unsafe {
         let mut action: libc::sigaction = mem::zeroed();
-        Errno::result(libc::sigaction(
-            signal as libc::c_int,
-            ptr::null(),
-            &raw mut action,
-        ))?;
+        Errno::result(libc::sigaction(number, ptr::null(), &raw mut action))?;
         action
     };
     Ok(action.sa_sigaction == libc::SIG_IGN)
 }
 
 /// The handler.
-fn hear(signal: Signal, code: libc::c_int) {
+fn hear(Heard { number, meaning }: Heard, code: libc::c_int) {
     const SI_KERNEL: libc::c_int = 0x80;
-    let number = signal as libc::c_int;
-    let bit = 1 << number;
-    if code == SI_KERNEL {
-        FROM_KERNEL.fetch_or(bit, SeqCst);
-    } else {
-        FROM_KERNEL.fetch_and(!bit, SeqCst);
+    let is_usual = number == meaning as libc::c_int;
+    if is_usual {
+        let bit = 1 << number;
+        if code == SI_KERNEL {
+            FROM_KERNEL.fetch_or(bit, SeqCst);
+        } else {
+            FROM_KERNEL.fetch_and(!bit, SeqCst);
+        }
     }
     LAST.store(number, SeqCst);
     IN_ALL.fetch_add(1, SeqCst);
-    if IN_STAGE.fetch_add(1, SeqCst) >= Stage::patience(STAGE.load(SeqCst)) {
+    let is_too_much = IN_STAGE.fetch_add(1, SeqCst) >= Stage::patience(STAGE.load(SeqCst));
+    // A timer, or the limit on CPU time, that goes off again and again is nobody's impatience.
+    if is_too_much && (is_usual || code != SI_KERNEL) {
         // SAFETY: `_exit` is async-signal-safe and does not return.
         unsafe { libc::_exit(128 + number) }
     }
@@ -117,8 +153,8 @@ fn hear(signal: Signal, code: libc::c_int) {
 pub fn enter(stage: Stage) -> Option<Signal> {
     STAGE.store(stage as u8, SeqCst);
     (IN_STAGE.swap(0, SeqCst) > 0)
-        .then(|| Signal::try_from(LAST.load(SeqCst)).ok())
-        .flatten()
+        // A real-time signal has no name.
+        .then(|| Signal::try_from(LAST.load(SeqCst)).unwrap_or(Signal::SIGTERM))
 }
 
 /// Returns whether an end was asked for since the stage began.
@@ -144,6 +180,40 @@ pub fn reached_group(signal: Signal) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_signal_that_would_end_the_process_ends_the_run() {
+        let numbers: Vec<_> = ending().map(|one| one.number).collect();
+        // signal(7): those whose default is to stop, to go on, or nothing.
+        let harmless = [
+            Signal::SIGCHLD,
+            Signal::SIGCONT,
+            Signal::SIGTSTP,
+            Signal::SIGTTIN,
+            Signal::SIGTTOU,
+            Signal::SIGURG,
+            Signal::SIGWINCH,
+        ];
+        let not_to_be_handled = [Signal::SIGKILL, Signal::SIGSTOP];
+        let mistakes = [
+            Signal::SIGABRT,
+            Signal::SIGBUS,
+            Signal::SIGFPE,
+            Signal::SIGILL,
+            Signal::SIGSEGV,
+            Signal::SIGSYS,
+            Signal::SIGTRAP,
+        ];
+        let ignored = [Signal::SIGPIPE, Signal::SIGXFSZ];
+        for signal in Signal::iterator() {
+            let is_other = harmless.contains(&signal)
+                || not_to_be_handled.contains(&signal)
+                || mistakes.contains(&signal)
+                || ignored.contains(&signal);
+            assert_ne!(numbers.contains(&(signal as i32)), is_other, "{signal}");
+        }
+        assert!(numbers.contains(&64), "the last real-time signal");
+    }
 
     #[test]
     fn only_while_tracing_any_number_of_signals_is_heard() {

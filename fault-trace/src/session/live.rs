@@ -280,9 +280,9 @@ impl Signals {
     fn new() -> anyhow::Result<Self> {
         const FAILED: &str = "cannot listen for signals";
         let listen = |kind| signal(kind).context(FAILED);
-        let ending = signals::listen().context(FAILED)?.iter().map(|&ending| {
-            let kind = SignalKind::from_raw(ending as libc::c_int);
-            Ok((ending, listen(kind)?))
+        let ending = signals::listen().context(FAILED)?.iter().map(|heard| {
+            let kind = SignalKind::from_raw(heard.number);
+            Ok((heard.meaning, listen(kind)?))
         });
         Ok(Self {
             ended_at: None,

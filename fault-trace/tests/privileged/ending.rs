@@ -35,6 +35,54 @@ fn an_interrupt_or_a_termination_ends_the_recording_of_a_process_in_order() {
 }
 
 #[test]
+fn any_signal_that_would_kill_the_tracer_ends_the_run_with_its_totals() {
+    if !is_root() {
+        return;
+    }
+    for number in [
+        libc::SIGALRM,
+        libc::SIGVTALRM,
+        libc::SIGPROF,
+        libc::SIGXCPU,
+        libc::SIGUSR1,
+        libc::SIGUSR2,
+        libc::SIGIO,
+        libc::SIGPWR,
+        libc::SIGRTMIN(),
+        libc::SIGRTMAX(),
+    ] {
+        let mut known = Known::waiting(&["wait", "touch:321", "wait"]);
+        let pid = known.pid().to_string();
+        let tracer = Tracer::attached(["stat", "--format", "json", "-p", &pid]);
+        known.go_on();
+        known.until("ready");
+        tracer.signal_number(number);
+        let output = tracer.output();
+        assert_eq!(output.status.code(), Some(0), "signal {number}: {output:?}");
+        let report = Report::printed(&output);
+        report.assert_nothing_unexplained();
+        assert!(report.accounting("started") >= 321, "signal {number}");
+        known.finish();
+    }
+}
+
+#[test]
+fn a_signal_to_the_tracer_alone_ends_its_command_as_a_termination_does() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempdir().expect("a folder");
+    let ready = folder.path().join("ready");
+    let script = format!("trap '' USR1; : > {}; exec sleep 1000", ready.display());
+    let tracer = Tracer::attached(["stat", "--format", "json", "--", "sh", "-c", &script]);
+    wait_until("the command is at rest", || ready.exists());
+    tracer.signal(Signal::SIGUSR1);
+    let output = tracer.output();
+    assert_eq!(output.status.code(), Some(143), "{output:?}");
+    Report::printed(&output).assert_nothing_unexplained();
+}
+
+#[test]
 fn a_signal_to_the_group_ends_the_command_too_and_its_status_is_passed_on() {
     if !is_root() {
         return;

@@ -15,12 +15,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use nix::{
-    sys::signal::{SigHandler, Signal, signal},
-    unistd::setsid,
-};
+use nix::unistd::setsid;
 
 use super::{channel::Channel, opener, reader};
+use crate::host::signals;
 
 /// The connection of a helper.
 const SOCKET: RawFd = 3;
@@ -54,14 +52,9 @@ pub fn run_if_helper() {
     if !is(Role::Opener) && !is(Role::Reader) {
         return;
     }
-    for ignored in [
-        Signal::SIGINT,
-        Signal::SIGTERM,
-        Signal::SIGHUP,
-        Signal::SIGQUIT,
-    ] {
+    for ignored in signals::ending() {
         // SAFETY: no handler is set.
-        let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
+        unsafe { libc::signal(ignored.number, libc::SIG_IGN) };
     }
     // What is caught is a mistake in a file; what is not ends the helper, which is told of elsewhere.
     std::panic::set_hook(Box::new(|_| {}));

@@ -110,6 +110,12 @@ impl Tracer {
         kill(Pid::from_raw(self.pid.cast_signed()), signal).expect("it is not reaped yet");
     }
 
+    /// Sends a signal to it, which may be a real-time one.
+    pub(crate) fn signal_number(&self, number: i32) {
+        // SAFETY: sends a signal to a child that is not reaped yet.
+        assert_eq!(unsafe { libc::kill(self.pid.cast_signed(), number) }, 0);
+    }
+
     /// Sends a signal to it and to what it launched, as a terminal does.
     pub(crate) fn signal_group(&self, signal: Signal) {
         kill(Pid::from_raw(-self.pid.cast_signed()), signal).expect("it is not reaped yet");
