@@ -13,7 +13,16 @@ use fault_trace::{
     messages, session,
 };
 
+/// The stack that everything runs on, bytes. The soft limit (`ulimit -s`) is the user's, and may be lower;
+/// a stack of our own leaves it as it is for the launched command.
+const STACK_BYTES: usize = 8 << 20;
+
 fn main() -> ExitCode {
+    // Still this thread: rights and the parent's death are a thread's.
+    stacker::grow(STACK_BYTES, run)
+}
+
+fn run() -> ExitCode {
     symbols::run_if_helper();
     messages::report_panics();
     // Ignore SIGXFSZ, so that exceeding `ulimit -f` fails the write instead of killing us.

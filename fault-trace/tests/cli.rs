@@ -344,3 +344,51 @@ fn colour_is_for_terminals_alone() {
         }
     }
 }
+
+#[test]
+fn a_small_stack_is_enough() {
+    use std::os::unix::process::CommandExt as _;
+
+    // What execve itself needs, and what the dynamic loader takes.
+    const STACK_BYTES: u64 = 96 << 10;
+    let folder = tempdir().expect("a folder");
+    let nested = folder.path().join("nested.ftrace");
+    fs::create_dir(&nested).expect("makes");
+    let deep = "[".repeat(1 << 20);
+    let description = format!("{{\"fault_trace.format\":1,\"run\":{deep}}}");
+    fs::write(nested.join("recording.json"), description).expect("writes");
+    let nested = nested.to_str().expect("text");
+    let cases: [(&[&str], i32, &str); 4] = [
+        (&["--help"], 0, "report"),
+        (&["explain", "6"], 0, "write"),
+        (&["report", "--by", "colour", "x"], 2, "function"),
+        (&["report", nested], 1, "is damaged"),
+    ];
+    for (arguments, status, expected) in cases {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fault-trace"));
+        command.args(arguments).env_clear();
+        let limit = || {
+            let limit = libc::rlimit {
+                rlim_cur: STACK_BYTES,
+                rlim_max: STACK_BYTES,
+            };
+            // SAFETY: `limit` is valid, and setrlimit is async-signal-safe.
+            let set = unsafe { libc::setrlimit(libc::RLIMIT_STACK, &raw const limit) };
+            if set == 0 {
+                Ok(())
+            } else {
+                Err(std::io::Error::last_os_error())
+            }
+        };
+        // SAFETY: the closure makes a system call only.
+        unsafe { command.pre_exec(limit) };
+        let output = command.output().expect("fault-trace starts");
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{arguments:?}: {output:?}"
+        );
+        let printed = [&output.stdout[..], &output.stderr[..]].concat();
+        assert!(text(&printed).contains(expected), "{output:?}");
+    }
+}
