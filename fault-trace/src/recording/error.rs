@@ -14,6 +14,8 @@ use super::FORMAT;
 pub enum RecordingError {
     #[error("{} exists already: choose another name with -o, or replace it with --overwrite", path.display())]
     Exists { path: PathBuf },
+    #[error("{} lies in a recording, which is left alone: choose another place with -o", path.display())]
+    WithinRecording { path: PathBuf },
     #[error("{} is not a recording of fault-trace: {reason}", path.display())]
     NotARecording { path: PathBuf, reason: String },
     // The causes stand in the middle of the messages, so they are not chained as sources, too.

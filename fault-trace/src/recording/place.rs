@@ -38,6 +38,11 @@ impl Place {
     /// recording that has the name is removed first, but nothing else is.
     pub(super) fn create(path: &Path, overwrite: bool) -> Result<Self, RecordingError> {
         let failed = || RecordingError::io("create", path);
+        if path.parent().is_some_and(manifest::is_within) {
+            return Err(RecordingError::WithinRecording {
+                path: path.to_owned(),
+            });
+        }
         let (around, name) = Folder::around(path).map_err(failed())?;
         let (folder, is_new) = match around.make_folder(&name) {
             Ok(folder) => (folder, true),
@@ -104,7 +109,8 @@ impl Place {
     }
 }
 
-/// Opens what has the name already, if it is clearly a recording with nothing else in it.
+/// Opens what has the name already, if it is clearly a recording with nothing else in it, or what is left of
+/// one whose tracer was killed before it wrote the description.
 fn open_overwritable(
     around: &Folder,
     name: &OsStr,
@@ -120,11 +126,16 @@ fn open_overwritable(
         return Err(refuse("it is not a directory".to_owned()));
     }
     let folder = around.folder(name).map_err(failed())?;
-    if !manifest::is_present(&folder) {
+    let is_described = kind(&folder, OsStr::new(manifest::NAME))?.is_some();
+    if is_described && !manifest::is_present(&folder) {
         return Err(refuse(format!("it has no valid {}", manifest::NAME)));
     }
     if let Some(foreign) = foreign(&folder)? {
-        return Err(refuse(format!("it also holds {}", foreign.display())));
+        return Err(refuse(if is_described {
+            format!("it also holds {}", foreign.display())
+        } else {
+            format!("it has no {} but {}", manifest::NAME, foreign.display())
+        }));
     }
     if !overwrite {
         return Err(RecordingError::Exists {

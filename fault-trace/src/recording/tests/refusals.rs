@@ -48,14 +48,23 @@ fn a_recording_is_overwritten_only_when_asked() {
 
 #[test]
 fn what_is_not_only_a_recording_is_never_overwritten() {
-    let (_directory, path) = place();
+    let (directory, path) = place();
     fs::create_dir(&path).expect("creates");
     fs::write(path.join("thesis.txt"), "years").expect("writes");
+    let refused = write_one(&path, true).expect_err("is no recording");
+    assert!(
+        refused
+            .to_string()
+            .contains("it has no recording.json but thesis.txt"),
+        "{refused}"
+    );
+    fs::write(path.join("recording.json"), "{}").expect("writes");
     let refused = write_one(&path, true).expect_err("is no recording");
     assert!(
         refused.to_string().contains("has no valid recording.json"),
         "{refused}"
     );
+    fs::remove_file(path.join("recording.json")).expect("removes");
 
     fs::remove_file(path.join("thesis.txt")).expect("removes");
     fs::remove_dir(&path).expect("removes");
@@ -68,12 +77,68 @@ fn what_is_not_only_a_recording_is_never_overwritten() {
     );
     assert!(Recording::open(&path).expect("opens").is_whole());
 
-    let file = path.join("thesis.txt");
+    let file = directory.path().join("thesis.txt");
+    fs::write(&file, "years").expect("writes");
     let refused = write_one(&file, true).expect_err("is a file");
     assert!(
         refused.to_string().contains("it is not a directory"),
         "{refused}"
     );
+}
+
+#[test]
+fn what_a_tracer_killed_at_its_start_has_left_is_overwritten() {
+    // As it makes them: the folder, those of the tables, segments, the description under another name.
+    let stages: [&[&str]; 4] = [
+        &[],
+        &["mappings/"],
+        &["mappings/", "faults/", "faults/part-00000.parquet.tmp"],
+        &["mappings/", "faults/", "recording.json.tmp"],
+    ];
+    for made in stages {
+        let (_directory, path) = place();
+        fs::create_dir(&path).expect("creates");
+        for name in made {
+            let made = path.join(name);
+            if name.ends_with('/') {
+                fs::create_dir(made).expect("creates");
+            } else {
+                fs::write(made, "half").expect("writes");
+            }
+        }
+        let refused = write_one(&path, false).expect_err("exists");
+        assert!(
+            matches!(refused, RecordingError::Exists { .. }),
+            "{made:?}: {refused}"
+        );
+        write_one(&path, true).expect("overwrites");
+        assert!(Recording::open(&path).expect("opens").is_whole());
+    }
+}
+
+#[test]
+fn nothing_is_recorded_into_a_recording() {
+    let (directory, path) = place();
+    write_one(&path, false).expect("writes");
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).expect("links");
+    for inside in [
+        path.join("r.ftrace"),
+        path.join("faults/r.ftrace"),
+        link.join("r.ftrace"),
+        path.join("faults"),
+    ] {
+        for overwrite in [false, true] {
+            let refused = write_one(&inside, overwrite).expect_err("is in a recording");
+            assert!(
+                refused.to_string().contains("lies in a recording"),
+                "{refused}"
+            );
+        }
+    }
+    assert!(Recording::open(&path).expect("opens").is_whole());
+    let names = fs::read_dir(&path).expect("is there").flatten();
+    assert!(names.into_iter().all(|name| name.file_name() != "r.ftrace"));
 }
 
 #[test]
