@@ -288,7 +288,7 @@ mod tests {
             flamegraph(&title, &folded, Weight::Count, &mut out).expect("it is drawn");
             let graph = String::from_utf8(out).expect("SVG is UTF-8");
             prop_assert!(graph.chars().all(is_xml));
-            prop_assert!(!graph.contains(|char: char| char != '\n' && char != '\t' && !crate::render::sanitize::is_plain(char)));
+            prop_assert!(!graph.contains(|char: char| char != '\n' && char != '\t' && !crate::plain::is_plain(char)));
             let expected = format!("{shown} (7 faults, 100.00%)");
             let titles = titles(&graph);
             prop_assert!(titles.contains(&expected), "{expected:?} {titles:?}");

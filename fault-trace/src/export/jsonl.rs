@@ -14,11 +14,9 @@ use serde::Serialize;
 use super::{chunks::Chunks, fragments::Fragments, hex};
 use crate::{
     analysis::{Tables, tables::mapping_name},
+    json,
     model::Fault,
-    render::{
-        json,
-        short::{short, short_text},
-    },
+    render::short::{short, short_text},
 };
 
 /// Writes faults as JSON lines, in chunks. Call [`JsonlWriter::finish`] at the end.

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{FORMAT, RecordingError, files::ignore_missing};
-use crate::{folder::Folder, model::Run};
+use crate::{folder::Folder, json, model::Run};
 
 pub(super) const NAME: &str = "recording.json";
 pub(super) const TEMPORARY_NAME: &str = "recording.json.tmp";
@@ -44,7 +44,8 @@ pub(super) fn write(recording: &Folder, run: &Run) -> Result<(), RecordingError>
         format: FORMAT,
         run,
     };
-    let mut text = serde_json::to_vec(&manifest).map_err(|error| failed()(error.into()))?;
+    let mut text = Vec::new();
+    json::write(&mut text, &manifest).map_err(|error| failed()(error.into()))?;
     text.push(b'\n');
     // What an earlier write that failed has left behind.
     ignore_missing(recording.remove_file(OsStr::new(TEMPORARY_NAME))).map_err(failed())?;

@@ -132,7 +132,7 @@ pub fn json(
         classes: support.map(|support| support.classes.as_slice()),
         calibration,
     };
-    super::json::pretty(&document)
+    crate::json::pretty(&document)
 }
 
 #[cfg(test)]

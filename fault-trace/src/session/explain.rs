@@ -5,7 +5,7 @@ use std::io::Read as _;
 use anyhow::Context as _;
 
 use super::output;
-use crate::{exit::Exit, explain, render};
+use crate::{exit::Exit, explain};
 
 /// More than any log that somebody pastes, bytes.
 const LONGEST_INPUT: u64 = 1 << 20;
@@ -23,7 +23,7 @@ pub(super) fn run(input: &str, json: bool) -> anyhow::Result<Exit> {
     };
     let explanation = explain::explain(&input)?;
     output::print(&if json {
-        render::json::pretty(&explanation)?
+        crate::json::pretty(&explanation)?
     } else {
         explain::render(&explanation, output::width())
     })?;

@@ -199,3 +199,19 @@ fn what_faults_refer_to_survives_with_odd_names() {
         cgroup
     );
 }
+
+#[test]
+fn the_description_holds_nothing_that_a_terminal_would_obey_or_reorder() {
+    let (_directory, path) = place();
+    let hostile = "a\u{9b}31m\u{202e}b\u{1b}c";
+    let mut hostile_run = run(0);
+    hostile_run.command = vec![hostile.to_owned()];
+    hostile_run.notes = vec![hostile.to_owned()];
+    let writer = RecordingWriter::create(&path, false, &running()).expect("creates");
+    writer.finish(&hostile_run).expect("finishes");
+    let text = std::fs::read_to_string(path.join("recording.json")).expect("is text");
+    let is_plain = |char| char == '\n' || crate::plain::is_plain(char);
+    assert!(text.chars().all(is_plain), "{text:?}");
+    let read = Recording::open(&path).expect("opens");
+    assert_eq!(read.run.command, [hostile]);
+}
