@@ -27,6 +27,7 @@ use crate::{
         hotplug::Hotplug,
         kernel,
         signals::{self, Stage},
+        symbols::Loss,
     },
     messages,
     model::{Batch, Run},
@@ -182,7 +183,7 @@ async fn run_async(
         Ok(()) => {
             if let Some(why) = shortage::of_names() {
                 run.notes.push(why);
-                source.refiner.abandon(&mut source.batch);
+                source.refiner.abandon(Loss::NoMemory, &mut source.batch);
             }
             source.conclude(&mut signals, sink).await
         }
@@ -250,7 +251,7 @@ impl Source {
             tokio::select! {
                 () = readable(found.as_ref()) => {}
                 () = sleep(CONCLUDE_EVERY) => {}
-                _ = next(&mut signals.ending) => self.refiner.abandon(&mut self.batch),
+                _ = next(&mut signals.ending) => self.refiner.abandon(Loss::Unfinished, &mut self.batch),
             }
         }
     }

@@ -12,7 +12,12 @@ use super::{
 use crate::{
     capture::sideband::OpenError,
     decode::{RawPhases, Record, StackIds},
-    host::{huge, numa::NumaHints, proc::Proc, symbols::Symbols},
+    host::{
+        huge,
+        numa::NumaHints,
+        proc::Proc,
+        symbols::{Loss, Symbols},
+    },
     model::{
         Batch, Counts, Event, Fault, Passed, Refinement, Run,
         refine::{Conditions, refine},
@@ -116,9 +121,9 @@ impl Refiner {
         self.attribution.conclude(until, batch)
     }
 
-    /// Gives up what is left to do.
-    pub(super) fn abandon(&mut self, batch: &mut Batch) {
-        self.attribution.abandon(batch);
+    /// Gives up what is left to do, for this reason.
+    pub(super) fn abandon(&mut self, why: Loss, batch: &mut Batch) {
+        self.attribution.abandon(why, batch);
     }
 
     /// The descriptor that is readable when there is something to take in.

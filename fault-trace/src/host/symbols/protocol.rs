@@ -160,6 +160,10 @@ pub enum Loss {
     Fatal,
     /// There is no reader (any more).
     NoReader,
+    /// The run was to end before it was read.
+    Unfinished,
+    /// There was too little memory left to begin.
+    NoMemory,
 }
 
 /// What the headers of a file tell.

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Attribution, waiting::Next};
 use crate::{
-    host::symbols::News,
+    host::symbols::{Loss, News},
     model::{
         Batch, Event, Run,
         attribution::{LocationRow, SymbolRow},
@@ -247,7 +247,7 @@ impl Attribution {
         let now = Instant::now();
         let is_hurried = until.is_some();
         if until.is_some_and(|until| now >= until) {
-            self.abandon(batch);
+            self.abandon(Loss::Unfinished, batch);
             return Ending::Done;
         }
         if matches!(self.left, Left::Recording) {
@@ -257,7 +257,12 @@ impl Attribution {
             // Each stack is given up in time.
             patience.note(came.files || !self.waiting.is_empty(), has_failed, now);
             if patience.ends_files(is_hurried, now) || self.symbols.is_down() {
-                self.abandon_files(batch);
+                let why = if is_hurried {
+                    Loss::Unfinished
+                } else {
+                    Loss::Stalled
+                };
+                self.abandon_files(why, batch);
             }
             if self.waiting.is_empty() && self.unidentified.is_empty() {
                 for (id, place, spot) in std::mem::take(&mut self.places) {
@@ -273,23 +278,23 @@ impl Attribution {
                 return Ending::Done;
             }
             if self.symbols.is_down() || patience.ends_names(is_hurried, now) {
-                self.abandon(batch);
+                self.abandon(Loss::Unfinished, batch);
                 return Ending::Done;
             }
         }
         Ending::Naming(self.symbols.unnamed())
     }
 
-    /// Gives up what is left to do.
-    pub(in crate::session) fn abandon(&mut self, batch: &mut Batch) {
-        self.abandon_files(batch);
+    /// Gives up what is left to do, for this reason.
+    pub(in crate::session) fn abandon(&mut self, why: Loss, batch: &mut Batch) {
+        self.abandon_files(why, batch);
         self.unasked_names += self.places.len() as u64 + self.symbols.abandon_names().len() as u64;
         self.places.clear();
         self.left = Left::Names(Patience::new(Instant::now()));
     }
 
-    fn abandon_files(&mut self, batch: &mut Batch) {
-        for file in self.symbols.abandon_files() {
+    fn abandon_files(&mut self, why: Loss, batch: &mut Batch) {
+        for file in self.symbols.abandon_files(why) {
             self.identified(file, &mut batch.others);
         }
         self.release(true, batch);

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{Seek as _, SeekFrom, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::Path,
 };
 
@@ -76,6 +76,25 @@ impl Elf {
         self.put(at + 4, 0, 4);
         self.put(at + 8, bytes, 8);
         self.put(at + 16, 1, 8);
+        self
+    }
+
+    /// With a section that unpacks to so many bytes, zeros behind what it has, and takes few itself.
+    pub(super) fn unpacking(mut self, section: &str, bytes: u64) -> Self {
+        const ZSTD: u64 = 2;
+        let header = self.section(section);
+        let (offset, size) = (self.place(header + 24), self.place(header + 32));
+        let own = self.0[offset..offset + size].to_vec();
+        let zeros = io::repeat(0).take(bytes - own.len() as u64);
+        let packed = zstd::encode_all(own.chain(zeros), 1).expect("packs");
+        let flags = self.number(header + 8, 8) | SHF_COMPRESSED;
+        self.put(header + 8, flags, 8);
+        self.put(header + 24, self.0.len() as u64, 8);
+        self.put(header + 32, 24 + packed.len() as u64, 8);
+        for number in [ZSTD, bytes, 1] {
+            self.0.extend(number.to_le_bytes());
+        }
+        self.0.extend(packed);
         self
     }
 

@@ -69,6 +69,11 @@ impl Lab {
 
     /// The arguments that record the program calling the function in a file.
     fn arguments(&self, library: &Path) -> Vec<String> {
+        self.arguments_of(&[library])
+    }
+
+    /// The arguments that record the program calling the function in each of the files.
+    fn arguments_of(&self, libraries: &[&Path]) -> Vec<String> {
         let text = |path: &Path| path.to_str().expect("text").to_owned();
         let recording = text(&self.path("r.ftrace"));
         let mut arguments = ["record", "--overwrite", "-g", "-o"]
@@ -77,13 +82,17 @@ impl Lab {
         arguments.extend([recording, "--format".into(), "json".into(), "--".into()]);
         arguments.push(text(&self.path("caller")));
         arguments.push(format!("{:x}", self.touch));
-        arguments.push(text(library));
+        arguments.extend(libraries.iter().map(|library| text(library)));
         arguments
     }
 
     /// Records to the end; the report, and the most memory that tracer and helpers had together.
     fn record(&self, library: &Path) -> (Value, u64) {
-        let tracer = Tracer::start(self.arguments(library));
+        self.record_all(&[library])
+    }
+
+    fn record_all(&self, libraries: &[&Path]) -> (Value, u64) {
+        let tracer = Tracer::start(self.arguments_of(libraries));
         let memory = Memory::watch(tracer.pid());
         let output = tracer.output();
         assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -238,6 +247,33 @@ fn a_file_that_would_fill_the_memory_is_given_up() {
     let (report, memory) = lab.record(&library);
     assert_eq!(unread_files(&report), 1, "{report}");
     assert!(memory < MEMORY_MAX, "{memory}");
+}
+
+#[test]
+fn memory_that_one_file_took_is_not_laid_to_another() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let names = ["first.so", "second.so", "third.so"];
+    let libraries = names.map(|name| lab.path(name));
+    for library in &libraries {
+        // Each alone fits; two at once do not.
+        let packed = lab.library().unpacking(".debug_str", 150 << 20);
+        packed.write(library);
+        assert!(fs::metadata(library).expect("is there").len() < 1 << 20);
+    }
+    let (report, memory) = lab.record_all(&libraries.each_ref().map(PathBuf::as_path));
+    assert_eq!(unread_files(&report), 0, "{report}");
+    assert!(memory < MEMORY_MAX, "{memory}");
+    let faults = jsonl(&lab.path("r.ftrace"));
+    for name in names {
+        let is_named = |fault: &Value| {
+            let text = |key: &str| fault[key].as_str().unwrap_or_default();
+            text("module").ends_with(name) && text("source").contains("library.c")
+        };
+        assert!(faults.iter().any(is_named), "{name}: {report}");
+    }
 }
 
 #[test]

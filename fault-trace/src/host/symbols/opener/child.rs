@@ -54,6 +54,8 @@ pub(super) struct ReaderProcess {
     proc: Proc,
     running: Option<Running>,
     starts: u32,
+    /// Questions that the running one was asked before the last.
+    asked_before: u64,
     /// Which file it is looking into; survives it.
     noted: Option<(OwnedFd, NonNull<AtomicU32>)>,
     /// Ended, but not gone.
@@ -84,6 +86,7 @@ impl ReaderProcess {
             proc,
             running: None,
             starts: 0,
+            asked_before: 0,
             noted: noted().ok(),
             left: Vec::new(),
             refused: None,
@@ -165,7 +168,10 @@ impl ReaderProcess {
         take: &mut dyn FnMut(Answer) -> bool,
     ) -> Result<(), Loss> {
         if self.running.is_none() {
+            self.asked_before = 0;
             self.start()?;
+        } else {
+            self.asked_before += 1;
         }
         let Some(Running { child, channel }) = &mut self.running else {
             return Err(Loss::NoReader);
@@ -222,6 +228,10 @@ impl Reads for ReaderProcess {
         // SAFETY: the mapping is never undone.
         let noted = |at: &NonNull<AtomicU32>| unsafe { at.as_ref() }.load(Ordering::Relaxed);
         self.noted.as_ref().map_or(0, |(_, at)| noted(at))
+    }
+
+    fn was_fresh(&self) -> bool {
+        self.asked_before == 0
     }
 
     fn generation(&self) -> u32 {

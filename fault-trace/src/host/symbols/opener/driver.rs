@@ -179,19 +179,31 @@ impl<R: Reads> Driver<R> {
         done
     }
 
+    /// Whether memory ran out while the reader had some of earlier questions: the same may go well in
+    /// another, and the file that was read is not to blame.
+    fn was_full(&self, loss: Loss) -> bool {
+        loss == Loss::Big && !self.reader.was_fresh()
+    }
+
     /// What the headers of a file tell; `None` if it is not an ELF file.
     pub(super) fn headers(&mut self, file: &OpenFile) -> Result<Option<Headers>, Loss> {
         let Some(fd) = file.fd() else {
             return Ok(None);
         };
-        let mut found = None;
-        self.ask(&Question::Headers, &[], &[fd], HEADERS_CPU, &mut |answer| {
-            if let Answer::Headers(headers) = answer {
-                found = headers;
+        loop {
+            let mut found = None;
+            let asked = self.ask(&Question::Headers, &[], &[fd], HEADERS_CPU, &mut |answer| {
+                if let Answer::Headers(headers) = answer {
+                    found = headers;
+                }
+                true
+            });
+            match asked {
+                Ok(()) => return Ok(found),
+                Err(loss) if self.was_full(loss) => {}
+                Err(loss) => return Err(loss),
             }
-            true
-        })?;
-        Ok(found)
+        }
     }
 
     fn identify(&mut self, id: FileId, path: Vec<u8>, opened: Option<OpenFile>) -> Outcome {
@@ -256,6 +268,7 @@ impl<R: Reads> Driver<R> {
             });
             match asked {
                 Ok(()) => return Unnamed::Unreadable,
+                Err(loss) if self.was_full(loss) => {}
                 Err(loss) => {
                     let path = self.programs.at(at).strike(loss);
                     self.give_up(path, loss);
@@ -277,17 +290,21 @@ impl<R: Reads> Driver<R> {
                 return reason;
             }
         };
-        let addresses = places.iter().map(|(address, _)| *address).collect();
-        let question = Question::List { pid, addresses };
         let files: Vec<_> = list.fd().into_iter().collect();
-        let asked = self.ask(&question, &[], &files, NAMES_CPU, &mut |answer| {
-            answers.take(answer)
-        });
-        match asked {
-            Ok(()) => Unnamed::NoPerfMap,
-            Err(loss) => {
-                self.give_up(list_path(pid), loss);
-                Unnamed::GivenUp
+        loop {
+            let left = places.get(answers.told..).unwrap_or_default();
+            let addresses = left.iter().map(|(address, _)| *address).collect();
+            let question = Question::List { pid, addresses };
+            let asked = self.ask(&question, &[], &files, NAMES_CPU, &mut |answer| {
+                answers.take(answer)
+            });
+            match asked {
+                Ok(()) => return Unnamed::NoPerfMap,
+                Err(loss) if self.was_full(loss) => {}
+                Err(loss) => {
+                    self.give_up(list_path(pid), loss);
+                    return Unnamed::GivenUp;
+                }
             }
         }
     }

@@ -59,6 +59,9 @@ pub(super) trait Reads {
     /// The file it was looking into last.
     fn working_on(&self) -> FileId;
 
+    /// Whether the reader that the last question went to had nothing of earlier ones in memory.
+    fn was_fresh(&self) -> bool;
+
     /// A number of the reader that the next question goes to.
     fn generation(&self) -> u32;
 

@@ -81,7 +81,7 @@ impl Program {
     pub(super) fn strike(&mut self, loss: Loss) -> Vec<u8> {
         self.strikes = match loss {
             // It would stall again, and costs as much each time.
-            Loss::Stalled | Loss::NoReader => STRIKES_MAX,
+            Loss::Stalled | Loss::NoReader | Loss::Unfinished | Loss::NoMemory => STRIKES_MAX,
             Loss::Slow | Loss::Big | Loss::Fatal => self.strikes + 1,
         };
         self.path.clone()

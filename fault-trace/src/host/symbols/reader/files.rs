@@ -10,7 +10,15 @@ use crate::{
 
 /// Programs whose symbols were read, the one used last at the end.
 #[derive(Debug, Default)]
-pub(super) struct Programs(Vec<(Key, Symbols)>);
+pub(super) struct Programs(Vec<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    key: Key,
+    symbols: Symbols,
+    /// Memory that came to be allocated while it was used.
+    heap_bytes: u64,
+}
 
 /// The opener's number of the program, and whether lines are looked for.
 pub(super) type Key = (u32, bool);
@@ -18,6 +26,8 @@ pub(super) type Key = (u32, bool);
 /// The sizes of the files that are kept beside the one in use, together: reading one takes up to
 /// about as much memory.
 const MAX_KEPT_BYTES: u64 = 64 << 20;
+/// What they have allocated, together: a small file may unpack to much more than it is.
+const MAX_KEPT_HEAP_BYTES: u64 = 96 << 20;
 const MAX_KEPT: usize = 32;
 
 /// Everything that names places in one program.
@@ -42,35 +52,52 @@ impl Programs {
         open: impl FnOnce() -> Symbols,
         names: &mut Names,
     ) -> Vec<Resolution> {
-        let kept = self.0.iter().position(|(kept, _)| *kept == key);
-        let symbols = match kept {
-            Some(at) => self.0.remove(at).1,
-            None => {
-                // Those of before go first, so that there is room to read.
-                self.make_room();
-                open()
-            }
-        };
-        let found = symbols.resolve(places, names);
-        self.0.push((key, symbols));
+        let known = self.0.iter().position(|kept| kept.key == key);
+        let known = known.map(|at| self.0.remove(at));
+        if known.is_none() {
+            // Those of before go first, so that there is room to read.
+            self.make_room();
+        }
+        let before = allocated_bytes();
+        let mut kept = known.unwrap_or_else(|| Kept {
+            key,
+            symbols: open(),
+            heap_bytes: 0,
+        });
+        let found = kept.symbols.resolve(places, names);
+        kept.heap_bytes += allocated_bytes().saturating_sub(before);
+        self.0.push(kept);
         found
     }
 
     /// Drops those used longest ago.
     fn make_room(&mut self) {
-        let mut kept_bytes = 0;
+        let (mut file_bytes, mut heap_bytes) = (0, 0);
         let keep = self
             .0
             .iter()
             .rev()
             .take(MAX_KEPT)
-            .take_while(|(_, symbols)| {
-                kept_bytes += symbols.size_bytes();
-                kept_bytes <= MAX_KEPT_BYTES
+            .take_while(|kept| {
+                file_bytes += kept.symbols.size_bytes();
+                heap_bytes += kept.heap_bytes;
+                file_bytes <= MAX_KEPT_BYTES && heap_bytes <= MAX_KEPT_HEAP_BYTES
             })
             .count();
         self.0.drain(..self.0.len() - keep);
     }
+}
+
+/// Returns how much memory this process has allocated, as far as the allocator tells.
+fn allocated_bytes() -> u64 {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: only reads the allocator's counts, which locks itself.
+        let info = unsafe { libc::mallinfo2() };
+        (info.uordblks + info.hblkhd) as u64
+    }
+    #[cfg(not(target_env = "gnu"))]
+    0
 }
 
 impl Symbols {

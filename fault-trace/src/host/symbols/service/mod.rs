@@ -86,6 +86,8 @@ const fn reason(loss: Loss) -> &'static str {
         Loss::Big => "reading it took too much memory",
         Loss::Fatal => "reading it failed",
         Loss::NoReader => "too many files failed before",
+        Loss::Unfinished => "the run ended before it was read",
+        Loss::NoMemory => "too little memory was left to read it",
     }
 }
 
@@ -247,13 +249,13 @@ impl Symbols {
         self.naming.abandon()
     }
 
-    /// Gives up waiting for files to be identified; they are told of by [`Symbols::losses`] and
-    /// returned.
-    pub fn abandon_files(&mut self) -> Vec<u32> {
+    /// Gives up waiting for files to be identified, for this reason; they are told of by
+    /// [`Symbols::losses`] and returned.
+    pub fn abandon_files(&mut self, why: Loss) -> Vec<u32> {
         let files = self.modules.give_up();
         for &file in &files {
             let path = self.modules.path(file).to_vec();
-            self.service.gave_up(path, Loss::Stalled);
+            self.service.gave_up(path, why);
         }
         files
     }

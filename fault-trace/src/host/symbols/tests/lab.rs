@@ -70,6 +70,10 @@ impl Reads for Beside {
         0
     }
 
+    fn was_fresh(&self) -> bool {
+        true
+    }
+
     fn generation(&self) -> u32 {
         1
     }
