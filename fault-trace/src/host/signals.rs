@@ -2,8 +2,9 @@
 //! tell of a mistake in it (SIGSEGV, SIGABRT and the like).
 //!
 //! They are heard from before there is anything that could be left half done. What one does depends on
-//! the [`Stage`] that the run is in. A signal that is ignored at the start, as SIGHUP under `nohup` and
-//! SIGINT in the background of a script, stays ignored.
+//! the [`Stage`] that the run is in. A signal that is ignored at the start, as SIGHUP under `nohup`, stays
+//! ignored; but SIGINT and SIGQUIT are heard all the same, for shells ignore them in whatever a script starts
+//! in the background, and `kill -INT` is how a script ends a run. A launched command goes on ignoring them.
 
 use std::{
     io, mem, ptr,
@@ -91,6 +92,8 @@ static STAGE: AtomicU8 = AtomicU8::new(Stage::Preparing as u8);
 static IN_STAGE: AtomicU32 = AtomicU32::new(0);
 /// Signals since the start.
 static IN_ALL: AtomicU32 = AtomicU32::new(0);
+/// A bit for each signal that was ignored at the start and is heard now.
+static INHERITED: AtomicU32 = AtomicU32::new(0);
 static LAST: AtomicI32 = AtomicI32::new(0);
 /// A bit for each signal that came from the kernel the last time.
 static FROM_KERNEL: AtomicU32 = AtomicU32::new(0);
@@ -107,7 +110,10 @@ pub fn listen() -> io::Result<&'static [Heard]> {
     let mut heard = Vec::new();
     for one in ending() {
         if is_ignored(one.number)? {
-            continue;
+            if ![libc::SIGINT, libc::SIGQUIT].contains(&one.number) {
+                continue;
+            }
+            INHERITED.fetch_or(1 << one.number, SeqCst);
         }
         let action = move |info: &libc::siginfo_t| hear(one, info.si_code);
         // SAFETY: `hear` keeps to atomic variables and async-signal-safe functions, and does not panic.
@@ -115,6 +121,13 @@ pub fn listen() -> io::Result<&'static [Heard]> {
         heard.push(one);
     }
     Ok(HEARD.get_or_init(|| heard))
+}
+
+/// Returns whether a signal that is heard was ignored at the start, so that a launched program is to ignore
+/// it. Async-signal-safe.
+#[must_use]
+pub fn was_ignored(number: libc::c_int) -> bool {
+    (0..32).contains(&number) && INHERITED.load(SeqCst) & 1 << number != 0
 }
 
 fn is_ignored(number: libc::c_int) -> Result<bool, Errno> {

@@ -180,7 +180,7 @@ fn a_signal_that_is_ignored_at_the_start_stays_ignored() {
     if !is_root() {
         return;
     }
-    for ignored in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+    for ignored in [Signal::SIGHUP, Signal::SIGUSR1] {
         let folder = tempdir().expect("a folder");
         let ready = folder.path().join("ready");
         let go = folder.path().join("go");
@@ -199,6 +199,35 @@ fn a_signal_that_is_ignored_at_the_start_stays_ignored() {
         // What it launches ignores it as well.
         fs::write(&go, "").expect("written");
         assert_eq!(tracer.wait().expect("a child").code(), Some(7));
+    }
+}
+
+#[test]
+fn a_script_ends_what_it_started_in_the_background() {
+    if !is_root() {
+        return;
+    }
+    for ignored in [Signal::SIGINT, Signal::SIGQUIT] {
+        let folder = tempdir().expect("a folder");
+        let (ready, done) = (folder.path().join("ready"), folder.path().join("done"));
+        let script = format!(
+            "kill -{0} $$; : > {1}; sleep 2; : > {2}",
+            ignored.as_str().trim_start_matches("SIG"),
+            ready.display(),
+            done.display()
+        );
+        // The shell lives on: it was told to ignore the signal.
+        let tracer = ignoring(
+            ignored,
+            &["stat", "--format", "json", "--", "sh", "-c", &script],
+        );
+        wait_until("the command runs", || ready.exists());
+        let pid = nix::unistd::Pid::from_raw(tracer.id().cast_signed());
+        nix::sys::signal::kill(pid, ignored).expect("it runs");
+        let output = tracer.wait_with_output().expect("a child");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(report["complete"], true, "{ignored}");
+        wait_until("the command ends by itself", || done.exists());
     }
 }
 

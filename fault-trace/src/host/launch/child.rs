@@ -14,7 +14,7 @@ use nix::{
 };
 
 use super::image::Image;
-use crate::host::users::Identity;
+use crate::host::{signals::was_ignored, users::Identity};
 
 /// What the child tells its parent, as a little-endian error number; 0 is [`Report::Ready`].
 pub(super) enum Report {
@@ -113,8 +113,12 @@ fn reset_handlers() -> Result<(), Errno> {
         };
         let is_handled = ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction);
         if known && (is_handled || [libc::SIGPIPE, libc::SIGXFSZ].contains(&signal)) {
-            action.sa_sigaction = libc::SIG_DFL;
-            // SAFETY: `action` is a valid action, the default one.
+            action.sa_sigaction = if was_ignored(signal) {
+                libc::SIG_IGN
+            } else {
+                libc::SIG_DFL
+            };
+            // SAFETY: `action` is a valid action without a handler.
             Errno::result(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) })?;
         }
     }
