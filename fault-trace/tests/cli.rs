@@ -33,7 +33,7 @@ fn refusal(arguments: &[&str], status: i32) -> String {
 
 #[test]
 fn usage_errors_say_what_is_wrong_and_end_with_2() {
-    let cases: [(&[&str], &str); 36] = [
+    let cases: [(&[&str], &str); 37] = [
         (&["frobnicate"], "frobnicate"),
         (&["stat"], "--pid"),
         (&["record", "-a", "-p", "1"], "cannot be used with"),
@@ -41,6 +41,7 @@ fn usage_errors_say_what_is_wrong_and_end_with_2() {
         (&["stat", "-p", "abc"], "as `ps -e` shows it"),
         (&["stat", "-t", "1,x"], "the number of a thread"),
         (&["stat", "--comm", ""], "ps -eLo comm"),
+        (&["stat", "-u", ""], "getent passwd"),
         (&["stat", "-a", "--duration", "10"], "as in 10s"),
         (&["stat", "-a", "--duration", "0s"], "longer than 0"),
         (&["record", "-a", "--buffer", "2GiB"], "at most 1GiB"),

@@ -80,7 +80,7 @@ struct TargetArguments {
     #[arg(long, value_name = "PATH", help_heading = "Target")]
     cgroup: Option<PathBuf>,
     /// Trace the threads of a user, by name or number
-    #[arg(short, long, value_name = "USER", help_heading = "Target")]
+    #[arg(short, long, value_name = "USER", value_parser = values::user, help_heading = "Target")]
     user: Option<String>,
     /// Trace the threads of this name, as `ps -eLo comm` shows it
     #[arg(long, value_name = "NAME", help_heading = "Target", value_parser = values::comm)]

@@ -1,12 +1,11 @@
 //! Options that are right by themselves and make no sense together.
 
-use std::time::Duration;
-
 use fault_trace_common::wire::STACK_COPY_BYTES;
 
 use crate::{
     analysis::view::{By, SortBy},
     options::{CallGraph, CaptureOptions, Command, ReportOptions, Selection},
+    render::units::span,
 };
 
 /// Room for a few copies of stacks, bytes: the kernel takes no record that is as long as the buffer.
@@ -57,12 +56,11 @@ fn order(options: &ReportOptions) -> Result<(), String> {
 }
 
 fn window(selection: &Selection) -> Result<(), String> {
-    let shown = |time: Duration| humantime::format_duration(time).to_string();
     match (selection.from, selection.until) {
         (Some(from), Some(until)) if from >= until => Err(format!(
             "no fault lies between --from {} and --until {}: --from must be the earlier",
-            shown(from),
-            shown(until)
+            span(from),
+            span(until)
         )),
         (_, Some(until)) if until.is_zero() => {
             Err("no fault lies before --until 0s, the start of the run".to_owned())

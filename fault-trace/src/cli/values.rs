@@ -39,6 +39,14 @@ pub(super) fn comm(text: &str) -> Result<String, String> {
     }
 }
 
+/// A user's name or number.
+pub(super) fn user(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("write the name or the number of a user, as `getent passwd` shows it".into()),
+        user => Ok(user.to_owned()),
+    }
+}
+
 /// A process's id.
 pub(super) fn pid(text: &str) -> Result<u32, String> {
     id(text).ok_or_else(|| {

@@ -36,17 +36,43 @@ fn target(report: &Report) -> String {
     if report.command.is_empty() {
         return sanitize(report.target.as_bytes()).into_owned();
     }
-    let words: Vec<String> = report.command.iter().map(|word| quoted(word)).collect();
+    command_line(&report.command)
+}
+
+/// Returns a command as one would type it.
+#[must_use]
+pub fn command_line(command: &[String]) -> String {
+    let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();
     words.join(" ")
 }
 
+/// Puts a word into quotes unless every character stands for itself in a shell.
 fn quoted(word: &str) -> String {
     let word = sanitize(word.as_bytes());
-    if word.is_empty()
-        || word.contains(|char: char| char.is_whitespace() || "'\"$&;|<>".contains(char))
-    {
+    let is_literal = |char: char| char.is_alphanumeric() || "%+,-./:=@_".contains(char);
+    if word.is_empty() || !word.chars().all(is_literal) {
         format!("'{}'", word.replace('\'', r"'\''"))
     } else {
         word.into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_as_one_would_type_it() {
+        let words = |words: &[&str]| {
+            command_line(&words.iter().map(|word| (*word).into()).collect::<Vec<_>>())
+        };
+        assert_eq!(words(&["cc", "-O2", "a.c", "--x=y"]), "cc -O2 a.c --x=y");
+        assert_eq!(words(&["sh", "-c", "a b"]), "sh -c 'a b'");
+        assert_eq!(words(&["echo", "", "it's"]), r"echo '' 'it'\''s'");
+        assert_eq!(
+            words(&["ls", "*", "~", "(x)", "#", "`a`"]),
+            "ls '*' '~' '(x)' '#' '`a`'"
+        );
+        assert_eq!(words(&["größe", "数据"]), "größe 数据");
     }
 }

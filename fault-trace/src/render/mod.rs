@@ -24,6 +24,7 @@ pub mod view;
 
 pub use accounting::accounting;
 pub use diff::diff;
+pub use headline::command_line;
 pub use json::json;
 pub use line::{LineOptions, Place, line, line_header};
 pub use sanitize::{sanitize, sanitize_lines};

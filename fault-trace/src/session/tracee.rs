@@ -66,9 +66,9 @@ impl Tracee {
             }
             Target::Threads(tids) => {
                 for &tid in tids {
-                    proc.process_of(tid).with_context(|| {
-                        format!("there is no thread {tid}; name a running one, see ps -eL")
-                    })?;
+                    if !proc.has_thread(tid) {
+                        bail!("there is no thread {tid}; name a running one, see ps -eL");
+                    }
                     if proc
                         .process(tid)
                         .is_ok_and(|thread| thread.is_kernel_thread)

@@ -1,6 +1,6 @@
 //! Names as people write them.
 
-use crate::support::{Known, Tracer, is_root, range, text};
+use crate::support::{Known, Tracer, is_root, range, run, text};
 
 #[test]
 fn a_thread_goes_by_the_15_bytes_that_the_kernel_keeps() {
@@ -30,5 +30,19 @@ fn a_thread_goes_by_the_15_bytes_that_the_kernel_keeps() {
     assert!(
         note.contains("--comm abcdefghijklmnopqrstuvw matches abcdefghijklmno\n"),
         "{note}"
+    );
+}
+
+#[test]
+fn a_thread_that_is_not_there_is_named_without_an_error_number() {
+    if !is_root() {
+        return;
+    }
+    // Beyond the kernel's bound (include/linux/threads.h:PID_MAX_LIMIT (v6.12)).
+    let output = run(["stat", "--tid", "4194305"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(
+        text(&output.stderr),
+        "fault-trace: there is no thread 4194305; name a running one, see ps -eL\n"
     );
 }

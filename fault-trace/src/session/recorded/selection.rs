@@ -35,7 +35,7 @@ pub(super) fn filter(selection: &Selection, run: &Run) -> anyhow::Result<FaultFi
         let took = run.stopped_ns.saturating_sub(run.started_ns);
         return Err(Unusable(format!(
             "--from {} is after the end of the run, which took {}",
-            humantime::format_duration(from),
+            render::units::span(from),
             render::units::duration(took)
         ))
         .into());
@@ -132,8 +132,7 @@ fn words(selection: &Selection) -> Vec<String> {
             ProcessName::Comm(name) => name.clone(),
         })
         .collect();
-    let time =
-        |time: Option<Duration>| time.map(|time| humantime::format_duration(time).to_string());
+    let time = |time: Option<Duration>| time.map(render::units::span);
     let classes = selection.classes.iter().map(|class| class.name());
     let families = selection.families.iter().map(|family| family.name());
     [
