@@ -334,3 +334,74 @@ fn many_segments_are_read_in_time() {
     assert_eq!(report["view"]["faults"], faults);
     assert_eq!(report["damaged"], Value::Null);
 }
+
+#[test]
+fn a_recording_that_is_named_twice_is_not_counted_twice() {
+    let copy = Copy::new();
+    let link = copy.path.with_file_name("link");
+    symlink(&copy.path, &link).expect("links");
+    for again in [copy.text(), link.to_str().expect("text")] {
+        let output = fault_trace(&["report", copy.text(), again]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(message.contains("are the same recording"), "{message}");
+    }
+}
+
+#[test]
+fn a_folder_of_debug_files_that_is_none_is_refused() {
+    let copy = Copy::new();
+    let none = copy.file("recording.json");
+    for none in ["/nonexistent", none.to_str().expect("text")] {
+        let cases: [&[&str]; 4] = [
+            &["report", copy.text()],
+            &["report", "--by", "function", copy.text()],
+            &["export", "--to", "folded", copy.text()],
+            &["diff", copy.text(), copy.text()],
+        ];
+        for arguments in cases {
+            let output = fault_trace(&[arguments, &["--debug-dir", none]].concat());
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+            let message = String::from_utf8_lossy(&output.stderr);
+            assert!(message.contains("is no directory"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn an_export_of_a_part_of_the_faults_says_so_beside_it() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("r.ftrace");
+    let mut run = support::run();
+    run.options.sample = 64;
+    run.options.min_latency_ns = 50_000;
+    support::write_run(&path, &run, support::attribution(), 2);
+    let path = path.to_str().expect("text");
+    for form in ["jsonl", "csv", "folded", "hgrm", "flamegraph"] {
+        let output = fault_trace(&["export", "--to", form, path]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        let expected =
+            "holds 30 of the run's 30 faults: only 1 in 64 and of them those of 50.0 µs or more";
+        assert!(message.contains(expected), "{form}: {message}");
+    }
+    let whole = Copy::new();
+    let output = fault_trace(&["export", "--to", "folded", whole.text()]);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn a_difference_says_once_that_there_are_no_stacks() {
+    let folder = TempDir::new().expect("a folder");
+    let paths = ["a", "b"].map(|name| folder.path().join(name));
+    for path in &paths {
+        support::write(path, false, 1);
+    }
+    let [one, other] = paths.each_ref().map(|path| path.to_str().expect("text"));
+    for form in ["folded", "flamegraph"] {
+        let output = fault_trace(&["diff", "--to", form, one, other]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(message.matches("stacks").count(), 1, "{message}");
+    }
+}

@@ -113,6 +113,14 @@ impl Recording {
         }
     }
 
+    /// The recording's folder, by whatever name.
+    ///
+    /// # Errors
+    /// The file system does not tell.
+    pub fn identity(&self) -> std::io::Result<FileId> {
+        self.folder.identity()
+    }
+
     /// Whether the recording has the file: by this name or another, or the folder is one of its own.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ use crate::{
 const DEFAULT_LIMIT: usize = 20;
 
 pub(super) fn report(options: &ReportOptions) -> anyhow::Result<Exit> {
+    tables::check_folders(&options.debug_directories)?;
     let report = match options.recordings.as_slice() {
         [path] => single(path, options)?,
         paths => merged::report(paths, options)?,

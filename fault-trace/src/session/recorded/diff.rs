@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{
-    export::{fold, say_damage, say_notes, title, to_output},
+    export::{fold, say_damage, say_notes, say_stackless, say_thinned, title, to_output},
     tables,
 };
 use crate::{
@@ -22,8 +22,12 @@ pub(in crate::session) fn diff(options: &DiffOptions) -> anyhow::Result<Exit> {
     if let Some(path) = &options.output {
         destination::refuse_parts(path, &[&before, &after])?;
     }
+    tables::check_folders(&options.debug_directories)?;
     for recording in [&before, &after] {
         say_notes(recording);
+        if options.graph.is_some() {
+            say_thinned(recording);
+        }
     }
     let to_terminal = options.output.is_none();
     to_output(options.output.as_deref(), |out| match options.graph {
@@ -64,12 +68,12 @@ fn graph(
     options: &DiffOptions,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let folded = |recording: &Recording| -> anyhow::Result<Folded> {
-        let tables = tables::read(recording, &options.debug_directories);
-        let filter = FaultFilter::default();
-        fold(recording, &tables, options.weight, filter)
-    };
-    let both = [folded(before)?, folded(after)?];
+    let read = |recording| tables::read(recording, &options.debug_directories);
+    let tables = [read(before), read(after)];
+    say_stackless(&tables.each_ref());
+    let folded =
+        |recording, tables| fold(recording, tables, options.weight, FaultFilter::default());
+    let both: [Folded; 2] = [folded(before, &tables[0])?, folded(after, &tables[1])?];
     let [before, folded_after] = [&both[0], &both[1]];
     match format {
         GraphFormat::Folded => {

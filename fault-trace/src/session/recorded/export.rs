@@ -28,7 +28,9 @@ pub(in crate::session) fn export(options: &ExportOptions) -> anyhow::Result<Exit
     if let Some(path) = &options.output {
         destination::refuse_parts(path, &[&recording])?;
     }
+    tables::check_folders(&options.debug_directories)?;
     say_notes(&recording);
+    say_thinned(&recording);
     let filter = selection::filter(&options.selection, &recording.run)?;
     if let Some(folder) = options.output.as_deref().filter(|path| is_folder(path))
         && options.format == ExportFormat::Hgrm
@@ -133,6 +135,7 @@ fn write(
             writer.finish()?;
         }
         ExportFormat::Folded => {
+            say_stackless(&[&tables]);
             let folded = fold(recording, &tables, options.weight, filter)?;
             export::folded(&folded, io::BufWriter::new(out))?;
         }
@@ -142,6 +145,7 @@ fn write(
         }
         ExportFormat::Flamegraph => {
             let title = title(recording);
+            say_stackless(&[&tables]);
             let folded = fold(recording, &tables, options.weight, filter)?;
             let out = io::BufWriter::new(out);
             export::flamegraph::flamegraph(&title, &folded, options.weight, out)?;
@@ -164,18 +168,13 @@ fn each(
     .map(drop)
 }
 
-/// The recording's faults as folded stacks; says so where it has no stacks.
+/// The recording's faults as folded stacks.
 pub(super) fn fold(
     recording: &Recording,
     tables: &Tables,
     weight: Weight,
     filter: FaultFilter,
 ) -> anyhow::Result<Folded> {
-    if !tables.has_stacks() {
-        messages::say(
-            "the recording holds no stacks, only the faulting functions; record with -g to get them",
-        );
-    }
     let mut folder = Folder::new(weight, filter.clone(), tables, &recording.run);
     let passed_over = faults::batches(
         recording,
@@ -191,12 +190,54 @@ pub(super) fn fold(
     Ok(folder.finish())
 }
 
+/// Says where there are no stacks to fold, once however many recordings have none.
+pub(super) fn say_stackless(tables: &[&Tables]) {
+    if tables.iter().any(|tables| !tables.has_stacks()) {
+        messages::say(if let [_] = tables {
+            "the recording holds no stacks, only the faulting functions; record with -g to get them"
+        } else {
+            "not both recordings hold stacks, beside the faulting functions; record with -g to get them"
+        });
+    }
+}
+
+/// Says which faults the recording was never to hold: no form of them is scaled up.
+pub(super) fn say_thinned(recording: &Recording) {
+    let options = &recording.run.options;
+    let mut kept = Vec::new();
+    if options.sample > 1 {
+        kept.push(format!(
+            "1 in {}",
+            render::units::count(options.sample.into())
+        ));
+    }
+    if options.min_latency_ns > 0 {
+        let least = render::units::duration(options.min_latency_ns);
+        kept.push(format!("those of {least} or more"));
+    }
+    if kept.is_empty() {
+        return;
+    }
+    let held = recording.completeness.fault_rows;
+    let counts = &recording.run.totals.counts;
+    messages::say(format_args!(
+        "the recording holds {} of the run's {}: only {} were recorded, and nothing is scaled up",
+        render::units::count(held),
+        render::units::counted(
+            counts.minor + counts.major + counts.failed,
+            "fault",
+            "faults"
+        ),
+        kept.join(" and of them "),
+    ));
+}
+
 /// What was traced.
 pub(super) fn title(recording: &Recording) -> String {
     let run = &recording.run;
     let target = match run.command.as_slice() {
-        [] => run.target.clone(),
-        command => command.join(" "),
+        [] => render::sanitize(run.target.as_bytes()).into_owned(),
+        command => render::command_line(command),
     };
-    format!("Page faults of {}", render::sanitize(target.as_bytes()))
+    format!("Page faults of {target}")
 }

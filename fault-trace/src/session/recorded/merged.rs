@@ -1,15 +1,29 @@
 //! Several recordings as one report.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{open, selection, view_options};
-use crate::{analysis::Report, model::merge::merge, options::ReportOptions};
+use crate::{
+    analysis::Report, exit::Unusable, folder::FileId, model::merge::merge, options::ReportOptions,
+};
 
 /// The totals of all recordings together.
 pub(super) fn report(paths: &[PathBuf], options: &ReportOptions) -> anyhow::Result<Report> {
     let (mut runs, mut damaged) = (Vec::new(), Vec::new());
+    let mut known: BTreeMap<FileId, &Path> = BTreeMap::new();
     for path in paths {
         let recording = open(path)?;
+        if let Some(other) = known.insert(recording.identity()?, path) {
+            return Err(Unusable(format!(
+                "{} and {} are the same recording, which would count twice; name it once",
+                other.display(),
+                path.display()
+            ))
+            .into());
+        }
         damaged.extend(recording.damage());
         runs.push((name(path), recording.run));
     }

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     analysis::Tables,
+    exit::Unusable,
     host::symbols::{Options, Symbols},
     messages,
     model::damage::DamagedFile,
@@ -22,6 +23,21 @@ const MOST_ROWS: usize = 1 << 22;
 const MOST_TEXT_BYTES: usize = 64 << 20;
 /// No thread's name is longer; the kernel's have 15 bytes.
 const LONGEST_COMM: usize = 64;
+
+/// Refuses folders of debug files that are none.
+///
+/// # Errors
+/// Which it is.
+pub(super) fn check_folders(debug_directories: &[PathBuf]) -> anyhow::Result<()> {
+    match debug_directories.iter().find(|folder| !folder.is_dir()) {
+        None => Ok(()),
+        Some(none) => Err(Unusable(format!(
+            "--debug-dir {} is no directory; give the one that debug files lie below, as /usr/lib/debug",
+            none.display()
+        ))
+        .into()),
+    }
+}
 
 /// Everything but the faults. Code that the recording does not name, because its end is missing or was
 /// hurried, or `debug_directories` may tell more, is named now: from files with the same build id. What is
