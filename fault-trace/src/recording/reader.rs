@@ -265,9 +265,9 @@ impl Completeness {
         let mut notes = Vec::new();
         if !complete {
             notes.push(format!(
-                "the recording was not finished: the tracer died or is still at work; {segments} \
-                 segments with {fault_rows} faults can be read, and the kernel's totals are those of \
-                 the last checkpoint"
+                "the recording was not finished: the tracer died, could not write all, or is still at \
+                 work; {segments} segments with {fault_rows} faults can be read, and the kernel's \
+                 totals are those of the last checkpoint"
             ));
         } else if fault_rows < recorded {
             notes.push(format!(

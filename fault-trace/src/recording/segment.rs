@@ -142,6 +142,9 @@ pub(super) trait Table {
     /// pattern that matches no file.
     fn finish(&mut self) -> Result<(), RecordingError>;
 
+    /// The folder of its segments.
+    fn name(&self) -> &'static str;
+
     /// Rows that could not be written.
     fn lost_rows(&self) -> u64;
 
@@ -280,6 +283,10 @@ impl<R: Row> Table for TableWriter<R> {
         }
         let synced = self.folder.sync();
         synced.map_err(RecordingError::io("sync", self.folder.path()))
+    }
+
+    fn name(&self) -> &'static str {
+        R::TABLE
     }
 
     fn lost_rows(&self) -> u64 {

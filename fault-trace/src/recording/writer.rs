@@ -159,11 +159,14 @@ impl RecordingWriter {
             .into_iter()
             .map(|table| table.lost_rows())
             .sum();
-        let complete = run.complete && finished.is_ok() && lost_rows == 0;
-        let checkpointed = self.checkpoint(&Run {
-            complete,
+        let mut run = Run {
+            complete: run.complete && finished.is_ok() && lost_rows == 0,
             ..run.clone()
-        });
+        };
+        if !run.complete {
+            run.notes.extend(self.missing(&run));
+        }
+        let checkpointed = self.checkpoint(&run);
         finished.and(checkpointed)?;
         let folder = self.place.folder();
         folder
@@ -177,6 +180,29 @@ impl RecordingWriter {
                 .into_iter()
                 .map(|table| table.segments())
                 .sum(),
+        })
+    }
+
+    /// Which rows could not be written, for people. What came after an error is only counted of faults.
+    fn missing(&mut self, run: &Run) -> Option<String> {
+        let recorded = run.totals.counts.recorded;
+        let faults = recorded.saturating_sub(self.faults.finished_rows);
+        let others = self.tables().map(|table| (table.name(), table.lost_rows()));
+        let others = others.into_iter().filter(|(name, _)| *name != Fault::TABLE);
+        let mut missing = Vec::new();
+        if faults > 0 {
+            missing.push(format!("{faults} of the {recorded} faults"));
+        }
+        missing.extend(
+            others
+                .filter(|(_, rows)| *rows > 0)
+                .map(|(name, rows)| format!("{rows} or more rows of {name}")),
+        );
+        (!missing.is_empty()).then(|| {
+            format!(
+                "could not be written: {}; the totals are those of the whole run",
+                missing.join(", ")
+            )
         })
     }
 

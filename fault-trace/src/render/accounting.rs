@@ -73,7 +73,7 @@ pub fn accounting(report: &Report, options: SummaryOptions) -> String {
     if options.live {
         block.line(Paint::Plain, "so far", "the run goes on");
     } else if !report.complete {
-        let text = "the run was not stopped in order: everything here is as of its last write";
+        let text = "not all of the run was written: the notes say what is missing";
         block.line(Paint::Bad, "incomplete", text);
     }
     block.out

@@ -123,3 +123,23 @@ fn record_until_a_write_fails(path: &Path) {
     ));
     assert!(!fs::exists(path.join("faults/part-00001.parquet.tmp")).expect("looks"));
 }
+
+#[test]
+fn what_could_not_be_written_is_told_by_the_recording() {
+    let (_directory, path) = place();
+    let mut writer = RecordingWriter::create(&path, false, &running()).expect("creates");
+    // The name that the next segment needs is taken.
+    std::fs::create_dir(path.join("faults/part-00000.parquet.tmp")).expect("makes");
+    for number in 0..3 {
+        // The first error is handed out here or at the end.
+        let _ = writer.push_fault(&fault(number));
+    }
+    writer.finish(&run(3)).expect_err("faults are lost");
+    let recording = Recording::open(&path).expect("opens");
+    assert!(!recording.run.complete);
+    let notes = recording.run.notes.join("; ");
+    assert!(
+        notes.contains("could not be written: 3 of the 3 faults"),
+        "{notes}"
+    );
+}
