@@ -69,6 +69,15 @@ pub(super) fn table(report: &Report, width: usize, style: Style) -> String {
     let rows: Vec<Vec<Cell>> = shown.iter().map(|process| cells(process, report)).collect();
     let title = style.paint(Paint::Strong, "Processes");
     let mut text = format!("{title}\n{}", table::table(&COLUMNS, &rows, width, style));
+    let shows_cpu = text
+        .lines()
+        .nth(1)
+        .is_some_and(|titles| titles.contains(" cpu"));
+    if shows_cpu && shown.iter().any(|process| process.cpu_ns.is_none()) {
+        let why = "  cpu: - unknown: a process that ended told its CPU time to its parent alone";
+        text += &style.paint(Paint::Dim, why);
+        text.push('\n');
+    }
     let hidden = &processes[shown.len()..];
     if !hidden.is_empty() {
         let faults = hidden.iter().map(|process| faults(process, report)).sum();
