@@ -42,8 +42,8 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     let build = Build::prepare()?;
     let programs = Programs {
         fault_trace: build::binary(&build, "release")?,
-        synthetic: build::example(&build, "synthetic")?,
-        touch: build::example(&build, "touch")?,
+        synthetic: build::lab(&build, "synthetic")?,
+        touch: build::lab(&build, "touch")?,
     };
     let scratch = Scratch::new()?;
     let (modes, skipped) = modes::prepare(&programs, &extent, &scratch.0)?;

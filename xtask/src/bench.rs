@@ -75,8 +75,8 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     let build = Build::prepare()?;
     setting.programs = Programs {
         fault_trace: build::binary(&build, "release")?,
-        touch: build::example(&build, "touch")?,
-        floor: build::example(&build, "floor")?,
+        touch: build::lab(&build, "touch")?,
+        floor: build::lab(&build, "floor")?,
     };
     if let Some(seconds) = options.endurance_s {
         let endurance = endurance::run(seconds, &setting)?;

@@ -4,7 +4,13 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 
-use crate::{artifact, command::say, help, setup::Build, workspace::MAIN_PACKAGE};
+use crate::{
+    artifact,
+    command::say,
+    help,
+    setup::Build,
+    workspace::{LAB_PACKAGE, MAIN_PACKAGE},
+};
 
 pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     let debug = help::only_flag(args, "--debug")?;
@@ -22,10 +28,10 @@ pub(crate) fn binary(build: &Build, profile: &str) -> Result<PathBuf> {
     Ok(artifact::build(&mut cargo, "bin", MAIN_PACKAGE)?.path)
 }
 
-/// Builds an example program, optimised, and says where it is.
-pub(crate) fn example(build: &Build, name: &str) -> Result<PathBuf> {
+/// Builds a program of the test lab, optimised, and says where it is.
+pub(crate) fn lab(build: &Build, name: &str) -> Result<PathBuf> {
     let mut cargo = build.cargo("build");
-    cargo.args(["--locked", "--release", "--package", MAIN_PACKAGE]);
-    cargo.args(["--example", name]);
-    Ok(artifact::build(&mut cargo, "example", name)?.path)
+    cargo.args(["--locked", "--release", "--package", LAB_PACKAGE]);
+    cargo.args(["--bin", name]);
+    Ok(artifact::build(&mut cargo, "bin", name)?.path)
 }

@@ -11,6 +11,8 @@ use crate::{command, toolchain::Toolchain};
 pub(crate) const EBPF_PACKAGE: &str = "fault-trace-ebpf";
 /// The package and the binary.
 pub(crate) const MAIN_PACKAGE: &str = "fault-trace";
+/// Programs with known faults, made-up recordings, benches.
+pub(crate) const LAB_PACKAGE: &str = "lab";
 /// Test target of `fault-trace` that needs root.
 pub(crate) const PRIVILEGED_TEST: &str = "privileged";
 

@@ -1,5 +1,5 @@
 //! Tests that trace: they need root and run one at a time (`--test-threads=1`). What they trace is
-//! mostly the example `known`, which takes known faults at known addresses.
+//! mostly the program `known` of the test lab, which takes known faults at known addresses.
 
 mod accounting;
 mod arguments;

@@ -1,4 +1,4 @@
-//! What is traced: the example `touch` in one of its forms.
+//! What is traced: the program `touch` of the test lab in one of its forms.
 
 use super::setting::Setting;
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use crate::{
     artifact, command,
     setup::Build,
-    workspace::{MAIN_PACKAGE, PRIVILEGED_TEST},
+    workspace::{LAB_PACKAGE, MAIN_PACKAGE, PRIVILEGED_TEST},
 };
 
 /// What is booted besides the kernel.
@@ -49,35 +49,40 @@ pub(super) fn need() -> Result<()> {
     Ok(())
 }
 
-/// Emulated, an unoptimised fault-trace would take most of the time; its dependencies are optimised.
-const SETTINGS: [&str; 4] = [
+/// Emulated, unoptimised programs would take most of the time; their dependencies are optimised.
+const SETTINGS: [&str; 8] = [
     "--config",
     "profile.dev.package.fault-trace.opt-level=1",
     "--config",
     "profile.dev.package.fault-trace.debug=false",
+    "--config",
+    "profile.dev.package.lab.opt-level=1",
+    "--config",
+    "profile.dev.package.lab.debug=false",
 ];
 
 impl Programs {
     pub(super) fn build(build: &Build) -> Result<Self> {
-        let cargo = |subcommand: &str, target: &[&str]| {
+        let cargo = |subcommand: &str, package: &str, target: &[&str]| {
             let mut cargo = build.cargo(subcommand);
-            cargo.args(["--locked", "--package", MAIN_PACKAGE]);
+            cargo.args(["--locked", "--package", package]);
             cargo.args(target).args(SETTINGS);
             cargo
         };
-        let binary = &mut cargo("build", &["--bin", MAIN_PACKAGE]);
-        let example = |name: &str| {
-            let build = &mut cargo("build", &["--example", name]);
-            Ok::<_, anyhow::Error>(artifact::build(build, "example", name)?.path)
+        let binary = &mut cargo("build", MAIN_PACKAGE, &["--bin", MAIN_PACKAGE]);
+        let lab = |name: &str| {
+            let build = &mut cargo("build", LAB_PACKAGE, &["--bin", name]);
+            Ok::<_, anyhow::Error>(artifact::build(build, "bin", name)?.path)
         };
-        let test = &mut cargo("test", &["--no-run", "--test", PRIVILEGED_TEST]);
+        let test = &["--no-run", "--test", PRIVILEGED_TEST];
+        let test = &mut cargo("test", MAIN_PACKAGE, test);
         Ok(Self {
             busybox: command::find("busybox").context("`busybox` is missing")?,
             privileged: artifact::build(test, "test", PRIVILEGED_TEST)?.path,
-            workloads: example("workloads")?,
-            floor: example("floor")?,
-            touch: example("touch")?,
-            known: example("known")?,
+            workloads: lab("workloads")?,
+            floor: lab("floor")?,
+            touch: lab("touch")?,
+            known: lab("known")?,
             fault_trace: artifact::build(binary, "bin", MAIN_PACKAGE)?.path,
         })
     }

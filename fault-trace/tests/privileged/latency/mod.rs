@@ -6,22 +6,11 @@ mod cost;
 mod phases;
 mod quantiles;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fault_trace::{model::Fault, recording::Recording};
 
 use crate::support::run;
-
-/// An example that cargo builds with the tests.
-fn example(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_fault-trace")).with_file_name("examples");
-    let path = path.join(name);
-    assert!(
-        path.exists(),
-        "the example {name} is not built: cargo build --examples"
-    );
-    path
-}
 
 /// The faults of a recording.
 fn faults(recording: &Path) -> Vec<Fault> {

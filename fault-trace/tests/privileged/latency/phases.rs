@@ -6,10 +6,10 @@ use fault_trace::model::Fault;
 use fault_trace_common::{Evidence, phase::Phase};
 use serde_json::Value;
 
-use super::{example, faults, record};
+use super::{faults, record};
 use crate::{
     is_root,
-    support::{Report, run, skip, text},
+    support::{Report, lab, run, skip, text},
 };
 
 /// A scenario's exit status where the machine cannot provoke it.
@@ -27,7 +27,7 @@ struct Expected {
 fn recorded(scenario: &str) -> Option<(Expected, Vec<Fault>)> {
     let folder = tempfile::tempdir().expect("temporary directory");
     let recording = folder.path().join("r.ftrace");
-    let workloads = example("workloads");
+    let workloads = lab("workloads");
     let program = workloads.to_str().expect("text");
     let output = record(&recording, &[], &[program, scenario, "--traced"]);
     if output.status.code() == Some(SKIPPED) {
@@ -112,7 +112,7 @@ fn waiting_is_no_cpu_time() {
     if !is_root() {
         return;
     }
-    let workloads = example("workloads");
+    let workloads = lab("workloads");
     let program = workloads.to_str().expect("text");
     let folder = tempfile::tempdir().expect("temporary directory");
     let totals = folder.path().join("totals.json");

@@ -4,10 +4,10 @@ use fault_trace_common::histogram::bucket_of;
 use hdrhistogram::Histogram;
 use serde_json::Value;
 
-use super::{example, faults, record};
+use super::{faults, record};
 use crate::{
     is_root,
-    support::{Report, run, text},
+    support::{Report, lab, run, text},
 };
 
 const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p999")];
@@ -24,7 +24,7 @@ fn the_reports_quantiles_lie_in_the_buckets_of_the_exact_ones() {
     }
     let folder = tempfile::tempdir().expect("temporary directory");
     let recording = folder.path().join("r.ftrace");
-    let touch = example("touch");
+    let touch = lab("touch");
     let touch = touch.to_str().expect("text");
     let output = record(&recording, &["--buffer", "64MiB"], &[touch, "512", "40"]);
     assert!(output.status.success(), "{output:?}");
@@ -73,7 +73,7 @@ fn an_exported_distribution_has_the_reports_percentiles() {
     }
     let folder = tempfile::tempdir().expect("temporary directory");
     let recording = folder.path().join("r.ftrace");
-    let touch = example("touch");
+    let touch = lab("touch");
     let output = record(
         &recording,
         &[],

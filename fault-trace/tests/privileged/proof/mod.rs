@@ -13,6 +13,7 @@ use std::{
 
 use serde_json::Value;
 
+use crate::support::lab;
 use claims::Claims;
 use matrix::Matrix;
 
@@ -69,10 +70,7 @@ fn show(text: &str) {
 }
 
 fn workloads() -> PathBuf {
-    let folder = Path::new(env!("CARGO_BIN_EXE_fault-trace")).parent();
-    let path = folder.map(|folder| folder.join("examples/workloads"));
-    path.filter(|path| path.exists())
-        .expect("the example `workloads` is not built: cargo build --examples")
+    lab("workloads")
 }
 
 fn scenarios() -> Vec<String> {

@@ -12,9 +12,9 @@ mod user;
 
 use std::path::PathBuf;
 
-use crate::support::known_path;
+use crate::support::lab;
 
 /// The program that does what harms a tracer.
 fn harm_path() -> PathBuf {
-    known_path().with_file_name("harm")
+    lab("harm")
 }

@@ -1,6 +1,6 @@
-//! The example `known`: a program with known faults.
+//! The program `known` of the test lab: a program with known faults.
 
-#[path = "../../../examples/known/address.rs"]
+#[path = "../../../../lab/src/bin/known/address.rs"]
 pub(crate) mod address;
 
 use std::{
@@ -17,15 +17,20 @@ use nix::{
 use address::PAGE;
 pub(crate) use address::START;
 
-/// The program, which cargo builds with the tests unless told to build single ones.
-pub(crate) fn known_path() -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_fault-trace")).with_file_name("examples/known");
+/// A program of the test lab: it lies beside the program that is tested.
+pub(crate) fn lab(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_fault-trace")).with_file_name(name);
     assert!(
         path.exists(),
-        "build {} first: cargo build -p fault-trace --example known",
+        "build {} first: cargo build -p lab --bin {name}",
         path.display()
     );
     path
+}
+
+/// The program itself.
+pub(crate) fn known_path() -> PathBuf {
+    lab("known")
 }
 
 /// The first `pages` pages as a value of `--address`.

@@ -10,7 +10,7 @@ use fault_trace_common::{
     wire::{FaultRecord, KIND_FAULT, RecordHeader},
 };
 
-use crate::synthetic::Shape;
+use lab::synthetic::Shape;
 
 const FAULTS: u64 = 10_000;
 

@@ -12,7 +12,7 @@ const BURST: u32 = 64;
 
 /// The faults of a shape.
 #[derive(Debug)]
-pub(crate) struct Faults {
+pub struct Faults {
     shape: Shape,
     left: u64,
     time_ns: u64,

@@ -9,7 +9,7 @@ use fault_trace::{
     model::{Fault, Run},
 };
 
-use crate::synthetic::{self, Shape};
+use lab::synthetic::{self, Shape};
 
 const FAULTS: u64 = 200_000;
 

@@ -4,7 +4,7 @@
 mod faults;
 mod tables;
 
-pub(crate) use faults::Faults;
+pub use faults::Faults;
 
 use fault_trace::model::{ClassTotals, Event, Fault, ProcessTotals, Run, totals::Counts};
 use fault_trace_common::{Class, Hooks};
@@ -20,18 +20,18 @@ const STARTED_NS: u64 = 1_000_000_000;
 
 /// How much there is of everything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Shape {
-    pub(crate) faults: u64,
-    pub(crate) processes: u32,
+pub struct Shape {
+    pub faults: u64,
+    pub processes: u32,
     /// Over all processes; at least one each.
-    pub(crate) mappings: u32,
+    pub mappings: u32,
     /// None without call graphs.
-    pub(crate) stacks: u32,
+    pub stacks: u32,
 }
 
 impl Shape {
     /// A busy machine.
-    pub(crate) const USUAL: Self = Self {
+    pub const USUAL: Self = Self {
         faults: 0,
         processes: 200,
         mappings: 10_000,
@@ -40,7 +40,7 @@ impl Shape {
 
     /// The same with so many faults.
     #[must_use]
-    pub(crate) const fn with_faults(self, faults: u64) -> Self {
+    pub const fn with_faults(self, faults: u64) -> Self {
         Self { faults, ..self }
     }
 
@@ -54,19 +54,19 @@ impl Shape {
     }
 
     /// Everything that faults refer to.
-    pub(crate) fn rows(self) -> impl Iterator<Item = Event> {
+    pub fn rows(self) -> impl Iterator<Item = Event> {
         tables::rows(self)
     }
 
     /// The faults, in the order in which they were closed.
     #[must_use]
-    pub(crate) fn faults(self) -> Faults {
+    pub fn faults(self) -> Faults {
         Faults::new(self)
     }
 
     /// The run before its first fault.
     #[must_use]
-    pub(crate) fn run(self) -> Run {
+    pub fn run(self) -> Run {
         let counts = Counts::default();
         let processes: Vec<ProcessTotals> = (0..self.processes)
             .map(|process| ProcessTotals {
@@ -96,7 +96,7 @@ impl Shape {
 }
 
 /// Adds a fault up as the kernel would have.
-pub(crate) fn count(run: &mut Run, fault: &Fault) {
+pub fn count(run: &mut Run, fault: &Fault) {
     let latency_ns = fault.latency_ns.unwrap_or(0);
     let totals = &mut run.totals;
     // Pids are evenly spaced.

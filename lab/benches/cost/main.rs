@@ -1,10 +1,8 @@
-//! What a fault costs in user space, and how that grows: `cargo bench --bench cost [FILTER]`.
+//! What a fault costs in user space, and how that grows: `cargo bench -p lab --bench cost [FILTER]`.
 
 mod aggregate;
 mod decode;
 mod spaces;
-#[path = "../synthetic/mod.rs"]
-mod synthetic;
 
 use std::time::Duration;
 

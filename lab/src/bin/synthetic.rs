@@ -6,10 +6,7 @@ use std::{env, path::Path, process::ExitCode};
 
 use fault_trace::recording::{RecordingError, RecordingWriter};
 
-#[path = "../benches/synthetic/mod.rs"]
-mod synthetic;
-
-use synthetic::Shape;
+use lab::synthetic::{self, Shape};
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();

@@ -1,0 +1,4 @@
+//! The test lab: what fault-trace is held against. The programs in `bin/` take page faults whose
+//! number, place and class they know; [`synthetic`] makes recordings of any size up.
+
+pub mod synthetic;
