@@ -1,7 +1,8 @@
 //! fault-trace: an eBPF page-fault tracer and analyser for Linux.
 //!
-//! Data flows one way: [`capture`] or [`recording`] -> [`decode`] -> [`model`] -> [`analysis`] -> one
-//! report -> [`render`] and [`export`]. Pure modules know nothing of aya, tokio, clap or /proc.
+//! Data flows one way: [`capture`] -> [`pipeline`] -> [`recording`] -> [`analysis`] -> one report ->
+//! [`render`] and [`export`]; what flows is the [`model`]'s. Pure modules know nothing of aya, tokio,
+//! clap or /proc.
 
 // Standard error is for `messages`, standard output for `session::stdout`: neither may panic.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
@@ -9,7 +10,6 @@
 pub mod analysis;
 pub mod capture;
 pub mod cli;
-pub mod decode;
 pub mod exit;
 pub mod explain;
 pub mod export;
@@ -20,8 +20,8 @@ pub mod json;
 pub mod messages;
 pub mod model;
 pub mod options;
+pub mod pipeline;
 pub mod plain;
 pub mod recording;
 pub mod render;
 pub mod session;
-pub mod sideband;

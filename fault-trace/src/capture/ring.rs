@@ -16,6 +16,7 @@ use nix::{
 };
 
 use super::CaptureError;
+use crate::pipeline::Records;
 
 /// What the kernel puts before each record: its length with two flags, and something of its own.
 const HEADER_BYTES: usize = 8;
@@ -24,8 +25,8 @@ const DISCARDED: u32 = 1 << 30;
 /// Space is given back at least so often.
 const GIVE_BACK_BYTES: usize = 64 << 10;
 
-/// The reading end of the ring buffer. The eBPF side never wakes the reader: call [`Ring::drain`] on
-/// a timer.
+/// The reading end of the ring buffer. The eBPF side never wakes the reader: call [`Records::records`]
+/// on a timer.
 pub struct Ring {
     /// Keeps the ring buffer alive.
     _map: MapData,
@@ -83,36 +84,6 @@ impl Ring {
         })
     }
 
-    /// This moment. What is drained up to it was all over before it.
-    #[must_use]
-    pub fn mark(&self) -> Mark {
-        Mark(self.producer.word().load(Ordering::Acquire))
-    }
-
-    /// Hands over what was there at `until`, at most `limit` records, oldest first. Returns how many.
-    pub fn drain(&mut self, until: Mark, limit: usize, mut sink: impl FnMut(&[u8])) -> usize {
-        let mut given_back = self.position;
-        let mut count = 0;
-        while count < limit && self.position != until.0 {
-            let head = self.length_at(self.position).load(Ordering::Acquire);
-            if head & BUSY != 0 {
-                break;
-            }
-            let length = (head & !DISCARDED) as usize;
-            if head & DISCARDED == 0 {
-                sink(self.record(self.position + HEADER_BYTES, length));
-                count += 1;
-            }
-            self.position += (HEADER_BYTES + length).next_multiple_of(8);
-            if self.position.wrapping_sub(given_back) >= GIVE_BACK_BYTES {
-                self.give_back();
-                given_back = self.position;
-            }
-        }
-        self.give_back();
-        count
-    }
-
     fn give_back(&self) {
         self.consumer.word().store(self.position, Ordering::Release);
     }
@@ -135,6 +106,37 @@ impl Ring {
         let offset = self.page_bytes + (position & (self.data_bytes - 1));
         // SAFETY: less than the page and the data once.
         unsafe { self.producer.start.add(offset) }
+    }
+}
+
+impl Records for Ring {
+    type Mark = Mark;
+
+    fn mark(&mut self) -> Mark {
+        Mark(self.producer.word().load(Ordering::Acquire))
+    }
+
+    fn records(&mut self, until: Mark, limit: usize, mut sink: impl FnMut(&[u8])) -> usize {
+        let mut given_back = self.position;
+        let mut count = 0;
+        while count < limit && self.position != until.0 {
+            let head = self.length_at(self.position).load(Ordering::Acquire);
+            if head & BUSY != 0 {
+                break;
+            }
+            let length = (head & !DISCARDED) as usize;
+            if head & DISCARDED == 0 {
+                sink(self.record(self.position + HEADER_BYTES, length));
+                count += 1;
+            }
+            self.position += (HEADER_BYTES + length).next_multiple_of(8);
+            if self.position.wrapping_sub(given_back) >= GIVE_BACK_BYTES {
+                self.give_back();
+                given_back = self.position;
+            }
+        }
+        self.give_back();
+        count
     }
 }
 

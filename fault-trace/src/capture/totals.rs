@@ -16,11 +16,11 @@ use fault_trace_common::{
 
 use super::CaptureError;
 use crate::{
-    decode,
     model::{
         ClassTotals, CounterTotals, Counts, ProcessTotals, Totals,
         totals::{KernelCounts, Passed, add_counts},
     },
+    pipeline::decode,
 };
 
 /// What was counted, and by whom that still lives.

@@ -121,7 +121,7 @@ impl Proc {
     ///
     /// # Errors
     /// If there is no such process, or it may not be looked into.
-    pub fn open_maps(&self, pid: u32) -> io::Result<impl io::BufRead + use<>> {
+    pub fn open_maps(&self, pid: u32) -> io::Result<io::BufReader<File>> {
         File::open(self.path(&format!("{pid}/maps"))).map(io::BufReader::new)
     }
 

@@ -6,7 +6,6 @@ pub mod attribution;
 pub mod calibration;
 pub mod cause;
 pub mod code;
-pub mod coverage;
 pub mod damage;
 pub mod event;
 pub mod fields;

@@ -1,6 +1,6 @@
 //! A live run: from the first fault to the last, into a sink.
 
-use std::{os::fd::OwnedFd, task::Poll, time::Duration};
+use std::{os::fd::OwnedFd, path::PathBuf, task::Poll, time::Duration};
 
 use anyhow::Context as _;
 use fault_trace_common::Counter;
@@ -12,34 +12,34 @@ use tokio::{
 };
 
 use super::{
-    attribution::Ending,
+    follow::{Followers, Following},
     prepare::{self, Prepared},
-    refiner::Refiner,
     shortage,
-    spaces::Following,
     tracee::Tracee,
 };
 use crate::{
-    capture::{Capture, Ring},
-    decode,
+    capture::{
+        Capture, Ring,
+        sideband::{OpenError, Sideband},
+    },
     exit::Interrupted,
     host::{
         hotplug::Hotplug,
         kernel,
+        machine::LiveMachine,
+        proc::Proc,
         signals::{self, Stage},
-        symbols::Loss,
     },
     messages,
     model::{Batch, Run},
     options::{CaptureOptions, Target},
+    pipeline::{Ending, GivenUp, Pipeline, Settings, Source},
 };
 
 /// How often the ring buffer is emptied: it fills in about 100 ms at full speed on two CPUs.
 const DRAIN_EVERY: Duration = Duration::from_millis(5);
 /// How often the tracee is looked for, and the sink told how far the run is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Records a batch, and how many faults a sink had better wait for.
-pub(super) const BATCH: usize = 4 << 10;
 /// How often to look whether the end has come nearer.
 const CONCLUDE_EVERY: Duration = Duration::from_millis(50);
 /// How long a command may take to end after the signal that ended the run, which reaches it, too. With
@@ -112,21 +112,29 @@ async fn run_async(
     // Before the release, so that the end of the shortest command is not missed.
     let mut signals = Signals::new()?;
     let hotplug = Hotplug::listen();
-    let mut source = if let Some(symbols) = symbols {
-        let cpus = prepare::online_cpus()?;
-        let symbols = (symbols, sink.wants_symbols_live());
+    let mut faults = if let Some(symbols) = symbols {
         let following = Following {
             pids: &|| tracee.pids(&capture),
             children: options.children && !matches!(options.target, Target::Threads(_)),
             buffer_bytes: options.ring_bytes.unwrap_or(0),
         };
-        let hooks = capture.hooks();
-        let refiner = Refiner::open(hooks, wanted, &cpus, symbols, &following)
-            .map_err(prepare::unreadable)?;
-        Some(Source {
-            ring: capture.take_ring()?,
-            refiner,
-            batch: Batch::default(),
+        let proc = Proc::default();
+        let opened = Followers::open(proc.clone(), &prepare::online_cpus()?, &following);
+        let (followers, sideband, followed) = opened.map_err(prepare::unreadable)?;
+        let settings = Settings {
+            hooks: capture.hooks(),
+            wanted,
+            names_live: sink.wants_symbols_live(),
+        };
+        let machine = LiveMachine::new(proc, PathBuf::from("/sys"), symbols);
+        // The processes have begun to be followed: they can be looked at.
+        let source = Source {
+            records: capture.take_ring()?,
+            sideband,
+        };
+        Some(Faults {
+            pipeline: Pipeline::open(source, machine, settings, followed),
+            followers,
         })
     } else {
         None
@@ -144,7 +152,7 @@ async fn run_async(
 
     let mut state = State {
         capture: &mut capture,
-        source: source.as_mut(),
+        faults: faults.as_mut(),
         tracee: &mut tracee,
         run: &mut run,
         sink,
@@ -176,74 +184,51 @@ async fn run_async(
         ));
     }
     run.complete = true;
-    let Some(mut source) = source else {
+    let Some(mut faults) = faults else {
         return Ok((run, outcome));
     };
-    let outcome = match outcome.and_then(|()| source.drain(&mut run.undecodable, sink)) {
+    let outcome = match outcome.and_then(|()| faults.drain(sink)) {
         Ok(()) => {
             if let Some(why) = shortage::of_names() {
                 run.notes.push(why);
-                source.refiner.abandon(Loss::NoMemory, &mut source.batch);
+                faults.pipeline.abandon(GivenUp::NoMemory);
             }
-            source.conclude(&mut signals, sink).await
+            faults.conclude(&mut signals, sink).await
         }
         Err(error) => Err(error),
     };
-    source.refiner.finish(&mut run);
+    faults.finish(&mut run);
     Ok((run, outcome))
 }
 
-/// Where events come from: the ring buffer, refined by the address spaces.
-struct Source {
-    ring: Ring,
-    refiner: Refiner,
-    /// What the sink has not taken yet.
-    batch: Batch,
+/// The faults of a run that records them, and whose mapping changes are read.
+struct Faults {
+    pipeline: Pipeline<Ring, Sideband, LiveMachine>,
+    followers: Followers,
 }
 
-impl Source {
+impl Faults {
     /// Empties the ring buffer into the sink. What comes meanwhile waits for the next time.
-    fn drain(&mut self, undecodable: &mut u64, sink: &mut dyn Sink) -> anyhow::Result<()> {
-        let Self {
-            ring,
-            refiner,
-            batch,
-        } = self;
-        let until = ring.mark();
-        refiner.next_records();
-        loop {
-            let count = ring.drain(until, BATCH, |record| match decode::decode(record) {
-                Ok(record) => refiner.refine(record, batch),
-                Err(_) => *undecodable += 1,
-            });
-            if !batch.is_empty() {
-                sink.events(batch, false)?;
-            }
-            if count < BATCH {
-                break;
-            }
-        }
-        refiner.take_found(batch);
-        if !batch.is_empty() {
-            sink.events(batch, false)?;
-        }
-        Ok(())
+    fn drain(&mut self, sink: &mut dyn Sink) -> anyhow::Result<()> {
+        self.pipeline.drain(|batch| sink.events(batch, false))
     }
 
     /// Finds out what is still to be found out about the faults: names, most of all, which takes its
     /// time. A signal ends it; what is not known by then is missing in the recording.
     async fn conclude(&mut self, signals: &mut Signals, sink: &mut dyn Sink) -> anyhow::Result<()> {
-        let found = self.refiner.fd().map(|fd| fd.try_clone_to_owned());
-        let found = found.transpose().ok().flatten();
-        let found = found.and_then(|fd| {
+        let found = self.pipeline.machine().fd();
+        let found = found.map(|fd| fd.try_clone_to_owned()).transpose().ok();
+        let found = found.flatten().and_then(|fd| {
             // SAFETY: an owned descriptor stays what it is as long as it lives.
             unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.ok()
         });
-        let until = signals.ended_at.map(|ended| ended + LOOKED_FOR_MAX);
-        let until = until.map(Instant::into_std);
+        let until = signals.ended_at.map(|ended| {
+            let left = (ended + LOOKED_FOR_MAX).saturating_duration_since(Instant::now());
+            Duration::from_nanos(kernel::monotonic_ns()) + left
+        });
         loop {
-            let ending = self.refiner.conclude(until, &mut self.batch);
-            sink.events(&mut self.batch, ending == Ending::Done)?;
+            let ending = self.pipeline.conclude(until);
+            sink.events(self.pipeline.batch_mut(), ending == Ending::Done)?;
             let Ending::Naming(left) = ending else {
                 return Ok(());
             };
@@ -251,9 +236,25 @@ impl Source {
             tokio::select! {
                 () = readable(found.as_ref()) => {}
                 () = sleep(CONCLUDE_EVERY) => {}
-                _ = next(&mut signals.ending) => self.refiner.abandon(Loss::Unfinished, &mut self.batch),
+                _ = next(&mut signals.ending) => self.pipeline.abandon(GivenUp::Unfinished),
             }
         }
+    }
+
+    /// Follows processes on the CPUs that are online now.
+    fn follow_cpus(&mut self, online: &[u32]) -> Result<(), OpenError> {
+        let followers = &mut self.followers;
+        if !followers.is_news(online) {
+            return Ok(());
+        }
+        self.pipeline
+            .change_sideband(|sideband, coverage| followers.follow_cpus(online, sideband, coverage))
+    }
+
+    /// Puts the refined classes, and what was lost on the way, into the run.
+    fn finish(self, run: &mut Run) {
+        run.notes.extend(self.followers.into_notes());
+        self.pipeline.finish(run);
     }
 }
 
@@ -306,7 +307,7 @@ async fn next(signals: &mut [(Signal, unix::Signal)]) -> Signal {
 
 struct State<'a> {
     capture: &'a mut Capture,
-    source: Option<&'a mut Source>,
+    faults: Option<&'a mut Faults>,
     tracee: &'a mut Tracee,
     run: &'a mut Run,
     sink: &'a mut dyn Sink,
@@ -326,7 +327,7 @@ impl State<'_> {
         let mut looking = ticks(LOOK_EVERY);
         loop {
             tokio::select! {
-                _ = draining.tick(), if self.source.is_some() => self.drain()?,
+                _ = draining.tick(), if self.faults.is_some() => self.drain()?,
                 _ = looking.tick() => {
                     self.look(began)?;
                     if self.tracee.is_over(self.capture)? {
@@ -362,10 +363,12 @@ impl State<'_> {
     }
 
     fn drain(&mut self) -> anyhow::Result<()> {
-        match &mut self.source {
-            Some(source) => source.drain(&mut self.run.undecodable, self.sink),
-            None => Ok(()),
-        }
+        let Some(faults) = &mut self.faults else {
+            return Ok(());
+        };
+        let drained = faults.drain(self.sink);
+        self.run.undecodable = faults.pipeline.undecodable();
+        drained
     }
 
     /// Attaches to the CPUs that are online now. One that was away for a moment is forgotten first: what
@@ -386,8 +389,8 @@ impl State<'_> {
 
     fn attach_to(&mut self, cpus: &[u32]) -> anyhow::Result<()> {
         self.run.cpus_joined += self.capture.follow_cpus(cpus)?;
-        if let Some(source) = &mut self.source {
-            match source.refiner.spaces_mut().follow_cpus(cpus) {
+        if let Some(faults) = &mut self.faults {
+            match faults.follow_cpus(cpus) {
                 // It went offline since it was listed; the next look tells.
                 Err(error) if error.is_offline() => {}
                 followed => followed?,
@@ -398,9 +401,9 @@ impl State<'_> {
 
     fn look(&mut self, began: Instant) -> anyhow::Result<()> {
         self.follow_cpus()?;
-        if let Some(Source { refiner, batch, .. }) = &mut self.source {
-            refiner.spaces_mut().look();
-            self.sink.events(batch, true)?;
+        if let Some(Faults { pipeline, .. }) = &mut self.faults {
+            pipeline.look();
+            self.sink.events(pipeline.batch_mut(), true)?;
         }
         self.sink.tick(&mut Progress {
             elapsed: began.elapsed(),

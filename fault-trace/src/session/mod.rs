@@ -1,20 +1,18 @@
 //! The glue: each command from its options to its end.
 
-mod attribution;
 mod calibration;
 mod cpu_time;
 mod destination;
 mod doctor;
 mod explain;
+mod follow;
 mod live;
 mod output;
 mod prepare;
 mod progress;
 mod record;
 mod recorded;
-mod refiner;
 mod shortage;
-mod spaces;
 mod stat;
 mod stdout;
 mod trace;

@@ -10,7 +10,7 @@ use jiff::Zoned;
 
 use super::{
     calibration,
-    live::{self, BATCH, Progress, Sink},
+    live::{self, Progress, Sink},
     output, prepare,
     progress::ProgressLine,
 };
@@ -21,6 +21,7 @@ use crate::{
     messages,
     model::Batch,
     options::{CaptureOptions, RecordOptions, Target},
+    pipeline::BATCH,
     recording::{RecordingWriter, Whereabouts, WriterThread},
     render::{self, units},
 };

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use fault_trace::{decode as decoder, model::Fault};
+use fault_trace::{model::Fault, pipeline::decode as decoder};
 use fault_trace_common::{
     Hooks,
     classify::{self, Facts},

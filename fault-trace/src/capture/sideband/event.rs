@@ -9,7 +9,7 @@ use perf_event_open_sys::bindings::{
     PERF_COUNT_SW_DUMMY, PERF_FLAG_FD_CLOEXEC, PERF_TYPE_SOFTWARE, perf_event_attr,
 };
 
-use crate::sideband::SAMPLE_TYPE;
+use crate::pipeline::sideband::SAMPLE_TYPE;
 
 /// Whose records an event writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -15,7 +15,7 @@ use std::{io, os::fd::BorrowedFd};
 
 use crate::{
     model::space_event::{Origin, SpaceEvent},
-    sideband::Decoder,
+    pipeline::{self, sideband::Decoder},
 };
 use event::Whose;
 use ring::Ring;
@@ -192,24 +192,30 @@ impl Sideband {
     ) -> ReadCounts {
         use crate::model::space_event::SpaceChange;
         let mut counts = ReadCounts::default();
+        pipeline::Sideband::read(self, origin, |record| match decoder.decode(record) {
+            Ok(event) if event.change.pid().is_none() || wanted(&event) => {
+                if let SpaceChange::Lost { records } = event.change {
+                    counts.lost += records;
+                }
+                counts.events += 1;
+                sink(event);
+            }
+            Ok(_) => counts.skipped += 1,
+            Err(_) => counts.undecodable += 1,
+        });
+        counts
+    }
+}
+
+impl pipeline::Sideband for Sideband {
+    fn read(&mut self, origin: Origin, mut sink: impl FnMut(&[u8])) {
         let rings = match origin {
             Origin::Machine => &mut self.machine,
             Origin::Tasks => &mut self.tasks.rings,
         };
         for ring in rings {
-            ring.drain(|record| match decoder.decode(record) {
-                Ok(event) if event.change.pid().is_none() || wanted(&event) => {
-                    if let SpaceChange::Lost { records } = event.change {
-                        counts.lost += records;
-                    }
-                    counts.events += 1;
-                    sink(event);
-                }
-                Ok(_) => counts.skipped += 1,
-                Err(_) => counts.undecodable += 1,
-            });
+            ring.drain(&mut sink);
         }
-        counts
     }
 }
 

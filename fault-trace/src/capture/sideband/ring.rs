@@ -15,7 +15,7 @@ use nix::{
 use perf_event_open_sys::bindings::perf_event_mmap_page;
 
 use super::OpenError;
-use crate::sideband::{HEADER_BYTES, header};
+use crate::pipeline::sideband::{HEADER_BYTES, header};
 
 /// A ring is not made smaller than this for want of memory that may be locked.
 const SMALLEST_BYTES: usize = 16 << 10;

@@ -8,8 +8,6 @@
 //! Each message is one packet of a socket. Whatever comes from the reader is untrusted: it has looked
 //! into files of anybody's making. Decoding is total, and every number is checked where it is used.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Bound: bytes of a message.
@@ -20,8 +18,7 @@ pub(super) const PLACES_MAX: usize = 1 << 10;
 pub(super) const NAME_MAX: usize = 4 << 10;
 /// Bound: bytes of stacks in a message.
 pub(super) const STACKS_MAX: usize = 64 << 10;
-/// How long a stack is waited for.
-pub const STACK_PATIENCE: Duration = Duration::from_secs(2);
+pub use crate::pipeline::STACK_PATIENCE;
 /// Bound: files of a message.
 pub(super) const FILES_MAX: usize = 3;
 /// Bound: mappings of a process that unwinding knows.

@@ -15,7 +15,7 @@ use fault_trace::{
         space_event::Origin,
         spaces::{HORIZON_NS, Spaces},
     },
-    sideband::Decoder,
+    pipeline::sideband::Decoder,
 };
 use nix::{
     sys::{signal, wait::waitpid},

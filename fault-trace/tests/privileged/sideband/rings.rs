@@ -8,7 +8,7 @@ use fault_trace::{
         mapping::Devices,
         space_event::{Origin, SpaceChange, SpaceEvent},
     },
-    sideband::Decoder,
+    pipeline::sideband::Decoder,
 };
 
 use super::{is_root, now_ns};

@@ -15,7 +15,7 @@ use fault_trace::{
         mapping::Devices,
         space_event::{Origin, SpaceChange},
     },
-    sideband::Decoder,
+    pipeline::sideband::Decoder,
 };
 use nix::unistd::gettid;
 

@@ -1,10 +1,12 @@
 //! The calls that led to a fault: locations from a stack's addresses, or from a copy of it.
 
-use super::{Attribution, KNOWN_MAX, Moment};
+use super::{Attribution, Context, KNOWN_MAX};
 use crate::{
-    decode::{StackCopy, StackIds},
-    host::symbols::{Registers, Unwound},
-    model::{Event, spaces::Spaces},
+    model::Event,
+    pipeline::{
+        Machine, Moment, Unwound,
+        decode::{StackCopy, StackIds},
+    },
 };
 
 /// The calls that led to a fault.
@@ -18,40 +20,37 @@ pub(super) enum Calls {
 impl Attribution {
     /// The calls that led to a fault: those of the kernel, if it was in kernel mode, above the
     /// user's.
-    pub(super) fn calls(
+    pub(super) fn calls<M: Machine>(
         &mut self,
-        moment: Moment,
         ids: StackIds,
-        spaces: &mut Spaces,
-        rows: &mut Vec<Event>,
+        context: &mut Context<'_, M>,
     ) -> Calls {
         if let Some(copy) = self.copies.remove(&ids.user) {
-            return match self.frames(moment, ids.kernel, spaces, rows) {
+            return match self.frames(ids.kernel, context) {
                 None => Calls::Known(None),
-                Some(kernel) => self.unwind(moment, kernel, &copy, spaces, rows),
+                Some(kernel) => self.unwind(kernel, &copy, context),
             };
         }
-        Calls::Known(self.told_calls(moment, ids, spaces, rows))
+        Calls::Known(self.told_calls(ids, context))
     }
 
     /// Of stacks that were sent as addresses.
-    fn told_calls(
+    fn told_calls<M: Machine>(
         &mut self,
-        moment: Moment,
         ids: StackIds,
-        spaces: &mut Spaces,
-        rows: &mut Vec<Event>,
+        context: &mut Context<'_, M>,
     ) -> Option<u32> {
-        let known = &self.processes.entry(moment.pid).or_default().stacks;
+        let pid = context.moment.pid;
+        let known = &self.processes.entry(pid).or_default().stacks;
         if let Some(id) = known.get(&ids) {
             return *id;
         }
         // Not remembered where one is missing: it may come yet, for another fault.
-        let mut locations = self.frames(moment, ids.kernel, spaces, rows)?;
-        let user = self.frames(moment, ids.user, spaces, rows)?;
+        let mut locations = self.frames(ids.kernel, context)?;
+        let user = self.frames(ids.user, context)?;
         locations.extend(user);
-        let id = self.interner.stack(locations, rows);
-        let known = &mut self.processes.entry(moment.pid).or_default().stacks;
+        let id = self.interner.stack(locations, context.rows);
+        let known = &mut self.processes.entry(pid).or_default().stacks;
         if known.len() >= KNOWN_MAX {
             known.clear();
         }
@@ -60,13 +59,7 @@ impl Attribution {
     }
 
     /// The locations of a stack that was sent as addresses; `None`, counted, if it never came.
-    fn frames(
-        &mut self,
-        moment: Moment,
-        id: u64,
-        spaces: &mut Spaces,
-        rows: &mut Vec<Event>,
-    ) -> Option<Vec<u32>> {
+    fn frames<M: Machine>(&mut self, id: u64, context: &mut Context<'_, M>) -> Option<Vec<u32>> {
         if id == 0 {
             return Some(Vec::new());
         }
@@ -77,60 +70,59 @@ impl Attribution {
         let locations = stack.iter().enumerate().filter_map(|(depth, &address)| {
             // A return address may lie beyond the function that called, or in the next line.
             let address = address.saturating_sub(u64::from(depth != 0));
-            self.location(moment, address, spaces, rows)
+            self.location(address, context)
         });
         Some(locations.collect())
     }
 
     /// Has a copy of a stack unwound; `kernel` are the calls within the kernel.
-    fn unwind(
+    fn unwind<M: Machine>(
         &mut self,
-        Moment { pid, time_ns }: Moment,
         kernel: Vec<u32>,
         copy: &StackCopy,
-        spaces: &mut Spaces,
-        rows: &mut Vec<Event>,
+        context: &mut Context<'_, M>,
     ) -> Calls {
+        let Context {
+            moment,
+            spaces,
+            machine,
+            rows,
+        } = context;
+        let Moment { pid, time_ns } = *moment;
         spaces.advance(time_ns);
         let Some(space) = spaces.space(pid) else {
             return Calls::Known(self.interner.stack(kernel, rows));
         };
-        if self.symbols.is_down() || !self.symbols.has_room_for(copy.bytes.len()) {
+        let Some(asked) = machine.unwind(*moment, copy, space) else {
             self.interner.count_lost_stack();
             return Calls::Known(None);
-        }
-        let registers = Registers {
-            ip: copy.ip,
-            sp: copy.sp,
-            bp: copy.bp,
         };
-        let asked = self
-            .symbols
-            .unwind((pid, time_ns), registers, &copy.bytes, space);
         self.kernel_calls.insert(asked, kernel);
         Calls::Asked(asked)
     }
 
     /// Takes in the callers that were found; the id of the stack.
-    pub(super) fn unwound(&mut self, unwound: &Unwound, rows: &mut Vec<Event>) -> Option<u32> {
-        let mut locations = self.kernel_calls.remove(&unwound.stack)?;
-        if unwound.is_lost {
+    pub(super) fn unwound(
+        &mut self,
+        unwound: Unwound,
+        machine: &mut impl Machine,
+        rows: &mut Vec<Event>,
+    ) -> Option<u32> {
+        let Unwound { stack, pid, calls } = unwound;
+        let mut locations = self.kernel_calls.remove(&stack)?;
+        let Some(calls) = calls else {
             self.interner.count_lost_stack();
             return None;
-        }
-        let pid = unwound.code.pid;
-        for (depth, &address) in unwound.addresses.iter().enumerate() {
-            // A return address may lie beyond the function that called, or in the next line.
-            let at = address.wrapping_sub(u64::from(depth != 0));
-            let spot = self.symbols.spot(pid, at, unwound.code.at(at));
-            locations.extend(self.locate(pid, address, spot, rows));
+        };
+        for (address, spot) in calls {
+            locations.extend(self.locate(pid, address, spot, machine, rows));
         }
         self.interner.stack(locations, rows)
     }
 
     /// A stack did not come in time.
-    pub(super) fn lose_stack(&mut self, stack: u64) {
-        self.symbols.abandon_stack(stack);
+    pub(super) fn lose_stack(&mut self, stack: u64, machine: &mut impl Machine) {
+        machine.abandon_stack(stack);
         self.kernel_calls.remove(&stack);
         self.interner.count_lost_stack();
     }

@@ -11,7 +11,7 @@
 
 use foldhash::{HashSet, HashSetExt as _};
 
-use super::space_event::{Origin, SpaceChange};
+use crate::model::space_event::{Origin, SpaceChange};
 
 /// The followed processes, and how each is told of. Records must come in order of time.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Coverage {
     }
 
     /// Forgets the bare processes that are not alive: their exit was lost, or they were gone before.
-    pub fn prune(&mut self, is_alive: impl Fn(u32) -> bool) {
+    pub fn prune(&mut self, mut is_alive: impl FnMut(u32) -> bool) {
         self.bare.retain(|&pid| is_alive(pid));
     }
 

@@ -2,10 +2,11 @@
 //! ahead of it.
 
 mod calls;
-mod files;
+mod found;
+mod patience;
 mod waiting;
 
-pub(super) use files::Ending;
+pub use found::Ending;
 
 use std::sync::Arc;
 
@@ -13,20 +14,20 @@ use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use self::{
     calls::Calls,
-    files::{Left, Unidentified},
+    found::{Left, Unidentified},
     waiting::Waiting,
 };
-use crate::{
+use super::{
+    Machine, Moment,
     decode::{RawStack, StackCopy, StackIds},
-    host::{cgroups::Hierarchy, proc::Proc, symbols::Symbols},
-    model::{
-        Batch, Event, Fault, Run, TaskEvent,
-        attribution::CgroupRow,
-        code::{CodePlace, CodeSpot, FIRST_KERNEL_ADDRESS},
-        interner::Interner,
-        mapping::Mapping,
-        spaces::{Slots, Spaces},
-    },
+};
+use crate::model::{
+    Batch, Event, Fault, Run, TaskEvent,
+    attribution::CgroupRow,
+    code::{CodePlace, CodeSpot, FIRST_KERNEL_ADDRESS},
+    interner::Interner,
+    mapping::Mapping,
+    spaces::{Slots, Spaces},
 };
 
 /// Bound: stacks, as addresses, that faults may still refer to.
@@ -41,7 +42,6 @@ const RECENT: usize = 1 << 12;
 /// What the faults of a run belong to.
 pub(super) struct Attribution {
     interner: Interner,
-    symbols: Symbols,
     processes: HashMap<u32, Known>,
     /// The ids of locations, by process and address.
     recent: Slots<Option<u32>>,
@@ -65,8 +65,6 @@ pub(super) struct Attribution {
     /// Copies whose fault comes right behind them.
     copies: HashMap<u64, StackCopy>,
     cgroups: HashSet<u64>,
-    hierarchy: Option<Hierarchy>,
-    proc: Proc,
 }
 
 /// What was found out for a process, so that it need not be again.
@@ -84,11 +82,9 @@ struct Known {
 impl Attribution {
     /// With `live` the functions of a location come with its faults, if they come in time; else at the
     /// end, by [`Attribution::conclude`].
-    pub(super) fn new(symbols: Symbols, live: bool) -> Self {
-        let proc = Proc::default();
+    pub(super) fn new(live: bool) -> Self {
         Self {
             interner: Interner::default(),
-            symbols,
             processes: HashMap::new(),
             recent: Slots::new(RECENT, 0),
             live,
@@ -103,8 +99,6 @@ impl Attribution {
             raw_stacks: HashMap::new(),
             copies: HashMap::new(),
             cgroups: HashSet::new(),
-            hierarchy: Hierarchy::find(&proc).ok(),
-            proc,
         }
     }
 
@@ -125,12 +119,16 @@ impl Attribution {
     }
 
     /// Looks the cgroup of a task up, the first time it is seen.
-    pub(super) fn task(&mut self, task: &TaskEvent, rows: &mut Vec<Event>) {
+    pub(super) fn task(
+        &mut self,
+        task: &TaskEvent,
+        machine: &mut impl Machine,
+        rows: &mut Vec<Event>,
+    ) {
         if let Some(id) = task.cgroup_id
             && self.cgroups.insert(id)
         {
-            let hierarchy = self.hierarchy.as_ref();
-            let path = hierarchy.and_then(|found| found.path_of(&self.proc, id, task.pid));
+            let path = machine.cgroup_path(id, task.pid);
             rows.push(Event::Cgroup(CgroupRow {
                 id,
                 path: path.unwrap_or_default(),
@@ -145,25 +143,31 @@ impl Attribution {
         mut fault: Fault,
         stacks: StackIds,
         spaces: &mut Spaces,
+        machine: &mut impl Machine,
         batch: &mut Batch,
     ) {
-        let rows = &mut batch.others;
         let moment = Moment {
             pid: fault.pid,
             time_ns: fault.time_ns,
         };
+        let mut context = Context {
+            moment,
+            spaces,
+            machine,
+            rows: &mut batch.others,
+        };
         if fault.ip != 0 {
-            fault.location_id = self.recent_location(moment, fault.ip, spaces, rows);
+            fault.location_id = self.recent_location(fault.ip, &mut context);
         }
         let mut asked = None;
         if stacks != StackIds::default() {
-            match self.calls(moment, stacks, spaces, rows) {
+            match self.calls(stacks, &mut context) {
                 Calls::Known(id) => fault.stack_id = id,
                 Calls::Asked(stack) => asked = Some(stack),
             }
         }
         if self.live || asked.is_some() || !self.waiting.is_empty() {
-            self.waiting.push(fault, asked);
+            self.waiting.push(fault, asked, machine.now());
         } else {
             batch.faults.push(fault);
         }
@@ -190,22 +194,21 @@ impl Attribution {
     }
 
     /// As [`Attribution::location`], at once where nothing has changed since the last time.
-    fn recent_location(
+    fn recent_location<M: Machine>(
         &mut self,
-        moment: Moment,
         address: u64,
-        spaces: &mut Spaces,
-        rows: &mut Vec<Event>,
+        context: &mut Context<'_, M>,
     ) -> Option<u32> {
-        let Moment { pid, time_ns } = moment;
-        spaces.advance(time_ns);
-        let version = spaces.version();
+        let Moment { pid, time_ns } = context.moment;
+        context.spaces.advance(time_ns);
+        let version = context.spaces.version();
         if let Some(id) = self.recent.get(version, pid, address, time_ns) {
             return *id;
         }
-        let id = self.location(moment, address, spaces, rows);
+        let id = self.location(address, context);
         let from_ns = if address < FIRST_KERNEL_ADDRESS {
-            spaces.steady(pid, address).map(|steady| steady.from_ns)
+            let steady = context.spaces.steady(pid, address);
+            steady.map(|steady| steady.from_ns)
         } else {
             Some(0)
         };
@@ -217,16 +220,17 @@ impl Attribution {
         id
     }
 
-    fn location(
-        &mut self,
-        moment: Moment,
-        address: u64,
-        spaces: &mut Spaces,
-        rows: &mut Vec<Event>,
-    ) -> Option<u32> {
-        let Moment { pid, time_ns } = moment;
+    /// The id of the place in code at an address.
+    fn location<M: Machine>(&mut self, address: u64, context: &mut Context<'_, M>) -> Option<u32> {
+        let Context {
+            moment: Moment { pid, time_ns },
+            spaces,
+            machine,
+            rows,
+        } = context;
+        let pid = *pid;
         let found = if address < FIRST_KERNEL_ADDRESS {
-            spaces.peek(pid, address, time_ns)
+            spaces.peek(pid, address, *time_ns)
         } else {
             None
         };
@@ -247,46 +251,50 @@ impl Attribution {
             held.or_insert_with(|| Arc::clone(mapping));
         }
         let mapping = mapping.map(|mapping| &**mapping);
-        let spot = self.symbols.spot(pid, address, mapping);
-        let id = self.locate(pid, address, spot, rows);
+        let spot = machine.spot(pid, address, mapping);
+        let id = self.locate(pid, address, spot, *machine, rows);
         let known = self.processes.entry(pid).or_default();
         known.locations.insert(address, (at, id));
         id
     }
 
     /// The process has a new program: its addresses mean something else.
-    pub(super) fn executed(&mut self, pid: u32) {
-        self.symbols.process_executed(pid);
+    pub(super) fn executed(&mut self, pid: u32, machine: &mut impl Machine) {
+        machine.process_executed(pid);
         self.processes.remove(&pid);
     }
 
     /// The process is gone, and its faults have been taken in.
-    pub(super) fn exited(&mut self, pid: u32) {
-        self.symbols.process_exited(pid);
+    pub(super) fn exited(&mut self, pid: u32, machine: &mut impl Machine) {
+        machine.process_exited(pid);
         self.processes.remove(&pid);
     }
 
     /// Puts what was lost on the way into the run.
-    pub(super) fn finish(&self, run: &mut Run) {
+    pub(super) fn finish(&self, machine: &mut impl Machine, run: &mut Run) {
         run.unnamed = self.interner.unnamed();
-        self.finish_names(run);
+        self.finish_names(machine, run);
     }
 }
 
-/// When and in which process something is looked up.
-#[derive(Clone, Copy)]
-struct Moment {
-    pid: u32,
-    time_ns: u64,
+/// When and in which process something is looked up, and where.
+struct Context<'a, M> {
+    moment: Moment,
+    spaces: &'a mut Spaces,
+    machine: &'a mut M,
+    /// New rows, ahead of what refers to them.
+    rows: &'a mut Vec<Event>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::symbols::Options;
-    use crate::model::{
-        mapping::{Kind, Protection},
-        spaces::HORIZON_NS,
+    use crate::{
+        model::{
+            mapping::{Kind, Protection},
+            spaces::HORIZON_NS,
+        },
+        pipeline::fake::FakeMachine,
     };
 
     #[test]
@@ -307,8 +315,8 @@ mod tests {
         let (code, data) = (0x1000, 0x8000);
         let mut spaces = Spaces::new(HORIZON_NS);
         spaces.snapshot(PID, 1, vec![mapping(code, true), mapping(data, false)]);
-        let symbols = Symbols::unavailable(&Options::default());
-        let mut attribution = Attribution::new(symbols, false);
+        let mut machine = FakeMachine::default();
+        let mut attribution = Attribution::new(false);
         let mut batch = Batch::default();
         let mut ids = |address| {
             let fault = Fault {
@@ -321,7 +329,8 @@ mod tests {
             let found = spaces.lookup(PID, address, 2).expect("is mapped");
             let (mapping, since_ns) = (Arc::clone(found.mapping), found.since_ns);
             let mapping_id = attribution.mapping(PID, &mapping, since_ns, &mut batch.others);
-            attribution.fault(fault, StackIds::default(), &mut spaces, &mut batch);
+            let none = StackIds::default();
+            attribution.fault(fault, none, &mut spaces, &mut machine, &mut batch);
             let fault = batch.faults.pop().expect("waits for nothing");
             (mapping_id, fault.location_id)
         };

@@ -2,14 +2,11 @@
 //!
 //! The ring buffer is drained meanwhile; what does not come in time is left out.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Duration};
 
 use foldhash::HashMap;
 
-use crate::{host::symbols::STACK_PATIENCE, model::Fault};
+use crate::{model::Fault, pipeline::STACK_PATIENCE};
 
 /// Bound: faults; beyond it the first go as they are.
 const FAULTS_MAX: usize = 1 << 17;
@@ -26,7 +23,7 @@ pub(super) struct Waiting {
 
 struct Waits {
     fault: Fault,
-    since: Instant,
+    since: Duration,
     /// The number of its stack.
     stack: Option<u64>,
 }
@@ -46,12 +43,17 @@ impl Waiting {
     }
 
     /// Adds a fault, with the number of its stack.
-    pub(super) fn push(&mut self, fault: Fault, stack: Option<u64>) {
+    pub(super) fn push(&mut self, fault: Fault, stack: Option<u64>, now: Duration) {
         self.faults.push_back(Waits {
             fault,
-            since: Instant::now(),
+            since: now,
             stack,
         });
+    }
+
+    /// Forgets stacks whose faults went without them.
+    pub(super) fn forget(&mut self) {
+        self.unwound.clear();
     }
 
     /// A stack was unwound.
@@ -61,12 +63,17 @@ impl Waiting {
 
     /// What becomes of the oldest fault. `is_unnamed` tells whether it still misses a name; with
     /// `all` nothing waits.
-    pub(super) fn next(&mut self, is_unnamed: impl FnOnce(&Fault) -> bool, all: bool) -> Next {
+    pub(super) fn next(
+        &mut self,
+        is_unnamed: impl FnOnce(&Fault) -> bool,
+        now: Duration,
+        all: bool,
+    ) -> Next {
         let Some(first) = self.faults.front() else {
-            self.unwound.clear();
+            self.forget();
             return Next::Waits;
         };
-        let waited = first.since.elapsed();
+        let waited = now.saturating_sub(first.since);
         let full = all || self.faults.len() > FAULTS_MAX;
         let misses_stack = first
             .stack
@@ -107,7 +114,7 @@ mod tests {
     }
 
     fn goes(waiting: &mut Waiting, all: bool) -> Option<(u64, Option<u32>)> {
-        match waiting.next(|_| false, all) {
+        match waiting.next(|_| false, Duration::ZERO, all) {
             Next::Goes(fault) | Next::GoesWithout(fault, _) => {
                 Some((fault.time_ns, fault.stack_id))
             }
@@ -118,9 +125,9 @@ mod tests {
     #[test]
     fn faults_keep_their_order_whatever_comes_first() {
         let mut waiting = Waiting::default();
-        waiting.push(fault(1), Some(10));
-        waiting.push(fault(2), None);
-        waiting.push(fault(3), Some(11));
+        waiting.push(fault(1), Some(10), Duration::ZERO);
+        waiting.push(fault(2), None, Duration::ZERO);
+        waiting.push(fault(3), Some(11), Duration::ZERO);
         waiting.unwound(11, Some(7));
         assert_eq!(goes(&mut waiting, false), None);
         waiting.unwound(10, Some(5));
@@ -134,8 +141,8 @@ mod tests {
     #[test]
     fn a_fault_whose_stack_never_comes_goes_without() {
         let mut waiting = Waiting::default();
-        waiting.push(fault(1), Some(4));
-        let Next::GoesWithout(fault, 4) = waiting.next(|_| false, true) else {
+        waiting.push(fault(1), Some(4), Duration::ZERO);
+        let Next::GoesWithout(fault, 4) = waiting.next(|_| false, Duration::ZERO, true) else {
             panic!("it goes without its stack");
         };
         assert_eq!(fault.stack_id, None);
