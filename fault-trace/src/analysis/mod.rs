@@ -17,6 +17,7 @@ pub mod slowest;
 pub mod tables;
 pub mod tally;
 pub mod view;
+mod views;
 pub mod weight;
 
 pub use cost::Cost;

@@ -4,7 +4,7 @@ use csv::Writer;
 use std::borrow::Cow;
 
 use crate::analysis::{
-    Latency, Report,
+    Latency, Report, Tally,
     report::{ClassRow, ProcessRow},
 };
 
@@ -18,11 +18,21 @@ pub struct CsvError(#[from] csv::Error);
 /// # Errors
 /// None that a report can cause; the library's writer asks for it.
 pub fn classes(report: &Report) -> Result<Vec<u8>, CsvError> {
-    const COUNTS: [&str; 8] = [
-        "family", "class", "count", "exact", "inferred", "major", "untimed", "pages",
+    const CLASS: &Cells<ClassRow> = &[
+        ("family", |row| row.family.name().to_owned()),
+        ("class", |row| row.class.name().to_owned()),
     ];
-    let header: Vec<&str> = COUNTS.into_iter().chain(LATENCY_HEADER).collect();
-    write(&header, report.classes.iter().map(class))
+    let header: Vec<&str> = titles(CLASS)
+        .chain(titles(COUNTS))
+        .chain(titles(LATENCIES))
+        .collect();
+    let row = |row: &ClassRow| {
+        cells(CLASS, Some(row))
+            .chain(cells(COUNTS, Some(&row.tally)))
+            .chain(cells(LATENCIES, row.tally.latency_ns.as_ref()))
+            .collect()
+    };
+    write(&header, report.classes.iter().map(row))
 }
 
 /// The table of processes. What the kernel's counters could not tell is an empty cell.
@@ -30,45 +40,73 @@ pub fn classes(report: &Report) -> Result<Vec<u8>, CsvError> {
 /// # Errors
 /// None that a report can cause; the library's writer asks for it.
 pub fn processes(report: &Report) -> Result<Vec<u8>, CsvError> {
-    const HEADER: [&str; 13] = [
-        "pid",
-        "comm",
-        "started",
-        "ended",
-        "minor",
-        "major",
-        "failed",
-        "gup",
-        "latency_sum_ns",
-        "kernel_minor",
-        "kernel_major",
-        "unexplained",
-        "cpu_ns",
+    const PROCESS: &Cells<ProcessRow> = &[
+        ("pid", |row| row.pid.to_string()),
+        ("comm", |row| text(&row.comm).into_owned()),
+        ("started", |row| row.started.to_string()),
+        ("ended", |row| row.ended.to_string()),
+        ("minor", |row| row.minor.to_string()),
+        ("major", |row| row.major.to_string()),
+        ("failed", |row| row.failed.to_string()),
+        ("gup", |row| row.gup.to_string()),
+        ("latency_sum_ns", |row| row.latency_ns.to_string()),
+        ("kernel_minor", |row| {
+            or_empty(row.kernel.map(|kernel| kernel.minor))
+        }),
+        ("kernel_major", |row| {
+            or_empty(row.kernel.map(|kernel| kernel.major))
+        }),
+        ("unexplained", |row| or_empty(row.unexplained)),
+        ("cpu_ns", |row| or_empty(row.cpu_ns)),
     ];
-    write(&HEADER, report.processes.iter().map(process))
+    let header: Vec<&str> = titles(PROCESS).collect();
+    let row = |row: &ProcessRow| cells(PROCESS, Some(row)).collect();
+    write(&header, report.processes.iter().map(row))
 }
 
-/// The columns of [`latency_cells`].
-pub(super) const LATENCY_HEADER: [&str; 8] = [
-    "latency_sum_ns",
-    "latency_min_ns",
-    "latency_mean_ns",
-    "latency_p50_ns",
-    "latency_p90_ns",
-    "latency_p99_ns",
-    "latency_p999_ns",
-    "latency_max_ns",
+/// Columns: the title of each, and what stands in it.
+pub(super) type Cells<R> = [(&'static str, fn(&R) -> String)];
+
+/// Counts of faults.
+pub(super) const COUNTS: &Cells<Tally> = &[
+    ("count", |tally| tally.count.to_string()),
+    ("exact", |tally| tally.exact.to_string()),
+    ("inferred", |tally| tally.inferred.to_string()),
+    ("major", |tally| tally.major.to_string()),
+    ("untimed", |tally| tally.untimed.to_string()),
+    ("pages", |tally| tally.pages.to_string()),
 ];
 
-/// Latencies, empty where none is known.
-pub(super) fn latency_cells(latency_ns: Option<Latency>) -> Vec<String> {
-    let Some(ns) = latency_ns else {
-        return vec![String::new(); LATENCY_HEADER.len()];
-    };
-    let mut cells = vec![ns.sum.to_string(), ns.min.to_string(), ns.mean.to_string()];
-    let quantiles = [ns.p50, ns.p90, ns.p99, ns.p999, ns.max];
-    cells.extend(quantiles.iter().map(u64::to_string));
-    cells
+/// Latencies of faults.
+pub(super) const LATENCIES: &Cells<Latency> = &[
+    ("latency_sum_ns", |ns| ns.sum.to_string()),
+    ("latency_min_ns", |ns| ns.min.to_string()),
+    ("latency_mean_ns", |ns| ns.mean.to_string()),
+    ("latency_p50_ns", |ns| ns.p50.to_string()),
+    ("latency_p90_ns", |ns| ns.p90.to_string()),
+    ("latency_p99_ns", |ns| ns.p99.to_string()),
+    ("latency_p999_ns", |ns| ns.p999.to_string()),
+    ("latency_max_ns", |ns| ns.max.to_string()),
+];
+
+/// The header.
+pub(super) fn titles<R>(columns: &'static Cells<R>) -> impl Iterator<Item = &'static str> {
+    columns.iter().map(|(title, _)| *title)
+}
+
+/// The cells of a row, empty without one.
+pub(super) fn cells<R>(
+    columns: &'static Cells<R>,
+    row: Option<&R>,
+) -> impl Iterator<Item = String> {
+    columns
+        .iter()
+        .map(move |(_, cell)| row.map_or_else(String::new, cell))
+}
+
+/// What is not known is an empty cell.
+pub(super) fn or_empty(value: Option<impl ToString>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
 }
 
 pub(super) fn write(
@@ -82,46 +120,6 @@ pub(super) fn write(
     }
     let bytes = writer.into_inner();
     Ok(bytes.map_err(|error| csv::Error::from(error.into_error()))?)
-}
-
-fn class(row: &ClassRow) -> Vec<String> {
-    let tally = &row.tally;
-    let mut cells = vec![row.family.name().to_owned(), row.class.name().to_owned()];
-    let counts = [
-        tally.count,
-        tally.exact,
-        tally.inferred,
-        tally.major,
-        tally.untimed,
-        tally.pages,
-    ];
-    cells.extend(counts.iter().map(u64::to_string));
-    cells.extend(latency_cells(tally.latency_ns));
-    cells
-}
-
-fn process(row: &ProcessRow) -> Vec<String> {
-    let mut cells = vec![row.pid.to_string(), text(&row.comm).into_owned()];
-    let counts = [
-        row.started,
-        row.ended,
-        row.minor,
-        row.major,
-        row.failed,
-        row.gup,
-        row.latency_ns,
-    ];
-    cells.extend(counts.iter().map(u64::to_string));
-    cells.extend([
-        row.kernel
-            .map_or_else(String::new, |kernel| kernel.minor.to_string()),
-        row.kernel
-            .map_or_else(String::new, |kernel| kernel.major.to_string()),
-        row.unexplained
-            .map_or_else(String::new, |faults| faults.to_string()),
-        row.cpu_ns.map_or_else(String::new, |ns| ns.to_string()),
-    ]);
-    cells
 }
 
 /// A name that no spreadsheet takes for a formula: a leading `'` marks it as text.

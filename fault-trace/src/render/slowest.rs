@@ -4,7 +4,7 @@ use fault_trace_common::phase::Phase;
 
 use super::{
     SummaryOptions,
-    csv::{CsvError, text, write},
+    csv::{Cells, CsvError, cells, or_empty, text, titles, write},
     headline,
     markdown::escape,
     sanitize::sanitize,
@@ -15,7 +15,7 @@ use super::{
 use crate::analysis::{
     Report, SlowFault,
     slowest::{NEAR_NS, Neighbour},
-    view::FrameRow,
+    view::{FrameRow, Name},
 };
 
 /// As in the summary.
@@ -178,32 +178,43 @@ fn around(fault: &SlowFault) -> String {
     text
 }
 
-const HEADER: [&str; 25] = [
-    "time_ns",
-    "from_start_ns",
-    "latency_ns",
-    "pid",
-    "tid",
-    "comm",
-    "cpu",
-    "mode",
-    "access",
-    "address",
-    "class",
-    "confidence",
-    "major",
-    "mapping",
-    "offset_bytes",
-    "function",
-    "stack",
-    "faults_within_10ms",
-    "phase_lock_ns",
-    "phase_io_ns",
-    "phase_sleep_ns",
-    "phase_preempted_ns",
-    "phase_reclaim_ns",
-    "phase_compaction_ns",
-    "phase_cpu_ns",
+const COLUMNS: &Cells<SlowFault> = &[
+    ("time_ns", |fault| fault.time_ns.to_string()),
+    ("from_start_ns", |fault| fault.from_start_ns.to_string()),
+    ("latency_ns", |fault| fault.latency_ns.to_string()),
+    ("pid", |fault| fault.pid.to_string()),
+    ("tid", |fault| fault.tid.to_string()),
+    ("comm", |fault| name(fault.comm.as_ref())),
+    ("cpu", |fault| fault.cpu.to_string()),
+    ("mode", |fault| fault.mode.to_owned()),
+    ("access", |fault| fault.access.to_owned()),
+    ("address", |fault| format!("{:#x}", fault.address.0)),
+    ("class", |fault| fault.class.name().to_owned()),
+    ("confidence", |fault| fault.confidence.name().to_owned()),
+    ("major", |fault| fault.major.to_string()),
+    ("mapping", |fault| name(fault.mapping.as_ref())),
+    ("offset_bytes", |fault| or_empty(fault.offset_bytes)),
+    ("function", |fault| {
+        or_empty(fault.function.as_ref().map(function))
+    }),
+    ("stack", |fault| {
+        let stack = fault.stack.as_deref().unwrap_or_default();
+        stack.iter().map(function).collect::<Vec<_>>().join(";")
+    }),
+    ("faults_within_10ms", |fault| {
+        fault.near.faults_within_10ms.to_string()
+    }),
+    ("phase_lock_ns", |fault| phase_ns(fault, Phase::Lock)),
+    ("phase_io_ns", |fault| phase_ns(fault, Phase::Io)),
+    ("phase_sleep_ns", |fault| phase_ns(fault, Phase::Sleep)),
+    ("phase_preempted_ns", |fault| {
+        phase_ns(fault, Phase::Preempted)
+    }),
+    ("phase_reclaim_ns", |fault| phase_ns(fault, Phase::Reclaim)),
+    ("phase_compaction_ns", |fault| {
+        phase_ns(fault, Phase::Compaction)
+    }),
+    ("phase_cpu_ns", |fault| phase_ns(fault, Phase::Cpu)),
 ];
 
 /// The faults as CSV; what is not known is an empty cell. Stacks are innermost first, with `;` between
@@ -212,49 +223,34 @@ const HEADER: [&str; 25] = [
 /// # Errors
 /// None that a fault can cause; the library's writer asks for it.
 pub fn csv(slowest: &[SlowFault]) -> Result<Vec<u8>, CsvError> {
-    write(&HEADER, slowest.iter().map(cells))
+    let header: Vec<&str> = titles(COLUMNS).collect();
+    let row = |fault: &SlowFault| cells(COLUMNS, Some(fault)).collect();
+    write(&header, slowest.iter().map(row))
 }
 
 /// The faults as a Markdown table.
 #[must_use]
 pub fn markdown(slowest: &[SlowFault]) -> String {
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let mut out = line(HEADER.map(str::to_owned).to_vec());
-    out += &format!("|{}\n", " --- |".repeat(HEADER.len()));
+    let mut out = line(titles(COLUMNS).map(str::to_owned).collect());
+    out += &format!("|{}\n", " --- |".repeat(COLUMNS.len()));
     for fault in slowest {
-        out += &line(cells(fault).iter().map(|cell| escape(cell)).collect());
+        let cells = cells(COLUMNS, Some(fault));
+        out += &line(cells.map(|cell| escape(&cell)).collect());
     }
     out
 }
 
-fn cells(fault: &SlowFault) -> Vec<String> {
-    let name = |name: Option<&[u8]>| name.map_or_else(String::new, |name| text(name).into_owned());
-    let function = |frame: &FrameRow| text(frame.function.as_bytes()).into_owned();
-    let stack = fault.stack.as_deref().unwrap_or_default();
-    let mut cells = vec![
-        fault.time_ns.to_string(),
-        fault.from_start_ns.to_string(),
-        fault.latency_ns.to_string(),
-        fault.pid.to_string(),
-        fault.tid.to_string(),
-        name(fault.comm.as_ref().map(|comm| &*comm.0)),
-        fault.cpu.to_string(),
-        fault.mode.to_owned(),
-        fault.access.to_owned(),
-        format!("{:#x}", fault.address.0),
-        fault.class.name().to_owned(),
-        fault.confidence.name().to_owned(),
-        fault.major.to_string(),
-        name(fault.mapping.as_ref().map(|mapping| &*mapping.0)),
-        fault
-            .offset_bytes
-            .map_or_else(String::new, |offset| offset.to_string()),
-        fault.function.as_ref().map_or_else(String::new, function),
-        stack.iter().map(function).collect::<Vec<_>>().join(";"),
-        fault.near.faults_within_10ms.to_string(),
-    ];
-    cells.extend(fault.phases_ns.iter().map(u64::to_string));
-    cells
+fn name(name: Option<&Name>) -> String {
+    name.map_or_else(String::new, |name| text(&name.0).into_owned())
+}
+
+fn function(frame: &FrameRow) -> String {
+    text(frame.function.as_bytes()).into_owned()
+}
+
+fn phase_ns(fault: &SlowFault, phase: Phase) -> String {
+    fault.phases_ns[phase as usize].to_string()
 }
 
 #[cfg(test)]

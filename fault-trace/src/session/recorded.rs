@@ -18,7 +18,7 @@ use super::{output, progress::Output};
 use crate::{
     analysis::{
         Report, View, ViewBuilder,
-        view::{self, By, SortBy, ViewOptions},
+        view::{By, ViewOptions},
     },
     exit::Exit,
     model::Run,
@@ -79,13 +79,9 @@ fn view_options(options: &ReportOptions, run: &Run) -> anyhow::Result<Option<Vie
     if by == By::Class && filter.is_empty() && sort.is_none() && limit.is_none() {
         return Ok(None);
     }
-    let default = match by {
-        By::Time => SortBy::Start,
-        _ => SortBy::Count,
-    };
     Ok(Some(ViewOptions {
         by,
-        sort: sort.unwrap_or(default),
+        sort: sort.unwrap_or(by.definition().sort),
         limit: match limit {
             None => DEFAULT_LIMIT,
             Some(0) => usize::MAX,
@@ -103,7 +99,7 @@ fn view(
     let tables = tables::read(recording, debug_directories);
     // What is damaged is said so; else an older version has not written it.
     if recording.completeness.fault_rows > 0 && recording.damage().is_empty() {
-        view::require(options.by, &tables)?;
+        options.by.definition().require(&tables)?;
     }
     let (fields, filter) = (ViewBuilder::fields(options.by), options.filter.clone());
     let mut builder = ViewBuilder::new(options, &tables, &recording.run);

@@ -5,19 +5,23 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashMap;
 
 use super::{
-    By, Figures, Rest, Row, SortBy, View, ViewOptions, Window,
-    group::Group,
+    Rest, View, ViewOptions,
+    definition::{Definition, SortBy},
+    group::{Figures, Group},
     groups::{self, Groups, Key},
     inclusive::Callers,
-    key::{self, Keys},
-    row::Inclusive,
-    subject::Subjects,
+    keys::Keys,
+    of::Of,
+    row::{Row, Subject},
+    value::Inclusive,
+    window::Window,
 };
 use crate::{
     analysis::{
         Sampling, Tables,
         by_id::ById,
         resident::{Resident, Sources},
+        views::By,
     },
     model::{Fault, Fields, Run},
 };
@@ -31,9 +35,9 @@ const MOST_SLOTS: usize = 100;
 #[derive(Debug)]
 pub struct ViewBuilder<'a> {
     options: ViewOptions,
+    view: &'static Definition,
     tables: &'a Tables,
     run: &'a Run,
-    window: Window,
     sources: Sources,
     keys: Keys<'a>,
     groups: Groups,
@@ -65,16 +69,17 @@ impl<'a> ViewBuilder<'a> {
             options.limit.min(MOST_SLOTS),
         );
         let page_size_bytes = run.host.page_size_bytes;
-        let inclusive = options.by == By::Function && tables.has_stacks();
+        let view = options.by.definition();
+        let inclusive = view.has_inclusive && tables.has_stacks();
         Self {
             sources: run.into(),
-            keys: Keys::new(options.by, tables, window, page_size_bytes),
+            keys: Keys::new(tables, window, page_size_bytes),
             groups: Groups::new(capacity),
             callers: inclusive.then(Callers::default),
             options,
+            view,
             tables,
             run,
-            window,
             of: 0,
             truncated: ById::default(),
             truncated_stacks: 0,
@@ -85,7 +90,7 @@ impl<'a> ViewBuilder<'a> {
     /// What [`ViewBuilder::faults`] looks at in a view by `by`, beside its filter.
     #[must_use]
     pub const fn fields(by: By) -> Fields {
-        key::fields(by).and(Group::FIELDS)
+        by.definition().reads.and(Group::FIELDS)
     }
 
     /// Counts recorded faults that the filter refuses and that are not taken in for that.
@@ -102,7 +107,7 @@ impl<'a> ViewBuilder<'a> {
             // take is waited for once for several of them.
             for (found, fault) in found.iter_mut().zip(faults) {
                 *found = self.options.filter.admits(fault).then(|| {
-                    let (key, position) = self.keys.of(fault);
+                    let (key, position) = (self.view.key)(&mut self.keys, fault);
                     (self.groups.slot(key), key, position)
                 });
             }
@@ -117,7 +122,7 @@ impl<'a> ViewBuilder<'a> {
     fn fault(&mut self, fault: &Fault, slot: Option<usize>, key: Key, position: Option<u64>) {
         let resident = Resident::of(fault, self.sources, || self.tables.kind(fault));
         self.groups.group(slot).fault(fault, resident, position);
-        if matches!(self.options.by, By::Function | By::Stack) {
+        if self.view.looks_at_stacks {
             self.stack(fault);
         }
         if let Some(callers) = &mut self.callers {
@@ -161,19 +166,21 @@ impl<'a> ViewBuilder<'a> {
         let page_size_bytes = self.run.host.page_size_bytes;
         let sampling = Sampling::of(self.run);
         let figures = |group: &Group| group.figures(page_size_bytes, sampling);
-        let subjects = Subjects {
-            by: self.options.by,
-            tables: self.tables,
-            run: self.run,
-            window: self.window,
-            keys: &self.keys,
-            inclusive: inclusive.as_ref(),
-            page_size_bytes,
+        let subject = |key: Key, group: &Group| {
+            let group = Of {
+                key,
+                group,
+                tables: self.tables,
+                run: self.run,
+                keys: &self.keys,
+                inclusive: inclusive.as_ref(),
+            };
+            Subject::new(self.view.fields, &group)
         };
         let mut rows: Vec<Row> = groups[..shown]
             .iter()
             .map(|(key, group)| Row {
-                subject: subjects.subject(*key, group),
+                subject: subject(*key, group),
                 figures: figures(group),
             })
             .collect();
@@ -183,8 +190,7 @@ impl<'a> ViewBuilder<'a> {
             });
         }
         let rest = rest(&groups[shown..], &other, figures);
-        let has_stacks =
-            matches!(self.options.by, By::Function | By::Stack) && self.tables.has_stacks();
+        let has_stacks = self.view.looks_at_stacks && self.tables.has_stacks();
         View {
             by: self.options.by,
             sort: self.options.sort,

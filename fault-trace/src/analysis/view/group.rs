@@ -16,8 +16,8 @@ use crate::{
 
 /// A group of faults.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Group {
-    pub(super) count: u64,
+pub(in crate::analysis) struct Group {
+    pub(in crate::analysis) count: u64,
     inferred: u64,
     major: u64,
     untimed: u64,
@@ -31,9 +31,9 @@ pub(super) struct Group {
     /// In the order in which they were first seen.
     classes: Vec<(Class, u64)>,
     /// Lowest and highest offset in a file.
-    pub(super) span: Option<(u64, u64)>,
+    pub(in crate::analysis) span: Option<(u64, u64)>,
     /// Of the newest fault that has one.
-    pub(super) mapping_id: Option<u32>,
+    pub(in crate::analysis) mapping_id: Option<u32>,
 }
 
 impl Group {
@@ -113,7 +113,7 @@ impl Group {
     }
 
     /// Faults of that class.
-    pub(super) fn of_class(&self, class: Class) -> u64 {
+    pub(in crate::analysis) fn of_class(&self, class: Class) -> u64 {
         let mut classes = self.classes.iter();
         classes
             .find(|(known, _)| *known == class)

@@ -4,7 +4,7 @@ use super::group::Group;
 use crate::analysis::slots::Slots;
 
 /// What makes a group: a process and a number within it, or 0 and a number.
-pub(super) type Key = (u32, u64);
+pub(in crate::analysis) type Key = (u32, u64);
 
 /// How many groups there are at most: some 100 MB, and up to 5 kB more for each whose latencies
 /// scatter widely.

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{groups, key::Keys, row::Inclusive};
+use super::{groups, keys::Keys, value::Inclusive};
 use crate::{
     analysis::{Tables, slots::Slots},
     model::{Fault, attribution::LocationKind},

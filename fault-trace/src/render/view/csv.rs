@@ -3,30 +3,34 @@
 use crate::{
     analysis::{
         View,
-        view::{By, Figures, FrameRow, Name, Subject},
+        resident::Resident,
+        sampling::Estimated,
+        view::{Figures, Subject, Value},
     },
-    render::csv::{CsvError, LATENCY_HEADER, latency_cells, text, write},
+    render::csv::{self, Cells, CsvError, or_empty, text, write},
 };
 
-const FIGURES: [&str; 10] = [
-    "count",
-    "exact",
-    "inferred",
-    "major",
-    "untimed",
-    "pages",
-    "resident_pages",
-    "resident_bound",
-    "resident_at_least_pages",
-    "resident_at_most_pages",
+const RESIDENT: &Cells<Resident> = &[
+    ("resident_pages", |resident| resident.pages().to_string()),
+    ("resident_bound", |resident| {
+        resident.bound().name().to_owned()
+    }),
+    ("resident_at_least_pages", |resident| {
+        resident.at_least.to_string()
+    }),
+    ("resident_at_most_pages", |resident| {
+        or_empty(resident.at_most)
+    }),
 ];
 
 /// Empty cells unless the recorded faults are a random sample.
-const ESTIMATED: [&str; 4] = [
-    "estimated_count",
-    "estimated_count_error",
-    "estimated_latency_ns",
-    "estimated_latency_error",
+const ESTIMATED: &Cells<Estimated> = &[
+    ("estimated_count", |all| all.count.to_string()),
+    ("estimated_count_error", |all| all.count_error.to_string()),
+    ("estimated_latency_ns", |all| all.latency_ns.to_string()),
+    ("estimated_latency_error", |all| {
+        all.latency_error.to_string()
+    }),
 ];
 
 /// A row a group, and one for those that are not shown, `(rest)`: the columns add up to all faults of
@@ -35,13 +39,18 @@ const ESTIMATED: [&str; 4] = [
 /// # Errors
 /// None that a view can cause; the library's writer asks for it.
 pub fn view(view: &View) -> Result<Vec<u8>, CsvError> {
-    let keys = header(view.by);
+    let fields = view.by.definition().fields.iter();
+    let keys: Vec<&str> = fields
+        .filter(|field| field.in_csv)
+        .map(|field| field.name)
+        .collect();
     let header: Vec<&str> = keys
         .iter()
-        .chain(&FIGURES)
-        .chain(&LATENCY_HEADER)
-        .chain(&ESTIMATED)
         .copied()
+        .chain(csv::titles(csv::COUNTS))
+        .chain(csv::titles(RESIDENT))
+        .chain(csv::titles(csv::LATENCIES))
+        .chain(csv::titles(ESTIMATED))
         .collect();
     let rows = view.rows.iter().map(|row| {
         let mut cells = cells(&row.subject);
@@ -57,174 +66,34 @@ pub fn view(view: &View) -> Result<Vec<u8>, CsvError> {
     write(&header, rows.chain(rest))
 }
 
-const fn header(by: By) -> &'static [&'static str] {
-    match by {
-        By::Class => &["class", "family"],
-        By::Process => &["pid", "comm"],
-        By::Thread => &["pid", "tid", "comm"],
-        By::Function => &[
-            "function",
-            "module",
-            "kind",
-            "source_file",
-            "source_line",
-            "inclusive_count",
-            "inclusive_time_ns",
-        ],
-        By::Stack => &["stack_id", "truncated", "frames"],
-        By::File => &[
-            "file",
-            "kind",
-            "deleted",
-            "first_offset_bytes",
-            "last_offset_bytes",
-            "cached",
-            "read",
-        ],
-        By::Mapping => &[
-            "name",
-            "kind",
-            "deleted",
-            "pid",
-            "comm",
-            "start",
-            "end",
-            "protection",
-        ],
-        By::Page => &[
-            "address",
-            "pid",
-            "comm",
-            "mapping",
-            "offset_bytes",
-            "refaults",
-        ],
-        By::Cgroup => &["path", "cgroup_id", "container"],
-        By::Time => &["from_ns", "to_ns"],
-    }
-}
-
 fn cells(subject: &Subject) -> Vec<String> {
-    match subject {
-        Subject::Class { family, class } => vec![class.name().to_owned(), family.name().to_owned()],
-        Subject::Process { pid, comm } => vec![pid.to_string(), name(comm.as_ref())],
-        Subject::Thread { pid, tid, comm } => {
-            vec![pid.to_string(), tid.to_string(), name(comm.as_ref())]
+    let values = subject.values().filter(|(field, _)| field.in_csv);
+    values.map(|(_, value)| cell(value)).collect()
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Absent | Value::Unknown => String::new(),
+        Value::Flag(flag) => flag.to_string(),
+        Value::Number(number) | Value::Count(number) | Value::Moment(number, _) => {
+            number.to_string()
         }
-        Subject::Function { frame, inclusive } => {
-            let mut cells = match frame {
-                Some(frame) => function(frame),
-                None => vec![String::new(); 5],
-            };
-            cells.push(number(inclusive.map(|inclusive| inclusive.count)));
-            cells.push(number(inclusive.map(|inclusive| inclusive.time_ns)));
-            cells
-        }
-        Subject::Stack {
-            stack_id,
-            truncated,
-            frames,
-        } => {
+        Value::Address(address) => format!("{:#x}", address.0),
+        Value::Label(label) => text(&label.name.0).into_owned(),
+        Value::Frames(frames) => {
             let functions = frames.iter().map(|frame| text(frame.function.as_bytes()));
-            vec![
-                number(*stack_id),
-                truncated.to_string(),
-                functions.collect::<Vec<_>>().join(";"),
-            ]
+            functions.collect::<Vec<_>>().join(";")
         }
-        Subject::File(file) => vec![
-            name(file.file.as_ref()),
-            file.kind.map_or("", |kind| kind.name()).to_owned(),
-            file.deleted.to_string(),
-            number(file.first_offset_bytes),
-            number(file.last_offset_bytes),
-            file.cached.to_string(),
-            file.read.to_string(),
-        ],
-        Subject::Mapping { pid, comm, mapping } => {
-            let Some(mapping) = mapping else {
-                return vec![String::new(); 8];
-            };
-            vec![
-                name(Some(&mapping.name)),
-                mapping.kind.map_or("", |kind| kind.name()).to_owned(),
-                mapping.deleted.to_string(),
-                number(*pid),
-                name(comm.as_ref()),
-                format!("{:#x}", mapping.start.0),
-                format!("{:#x}", mapping.end.0),
-                text(mapping.protection.as_bytes()).into_owned(),
-            ]
-        }
-        Subject::Page {
-            pid,
-            comm,
-            address,
-            refaults,
-            mapping,
-            offset_bytes,
-        } => vec![
-            format!("{:#x}", address.0),
-            pid.to_string(),
-            name(comm.as_ref()),
-            name(mapping.as_ref()),
-            number(*offset_bytes),
-            refaults.to_string(),
-        ],
-        Subject::Cgroup {
-            cgroup_id,
-            path,
-            container,
-        } => vec![
-            name(path.as_ref()),
-            number(*cgroup_id),
-            text(container.as_deref().unwrap_or_default().as_bytes()).into_owned(),
-        ],
-        Subject::Time { from_ns, to_ns } => vec![from_ns.to_string(), to_ns.to_string()],
+        Value::Inclusive(inclusive) => inclusive.count.to_string(),
     }
 }
 
-fn function(frame: &FrameRow) -> Vec<String> {
-    let source = frame.source_file.as_deref().unwrap_or_default();
-    vec![
-        text(frame.function.as_bytes()).into_owned(),
-        name(Some(&frame.module)),
-        frame.kind.name().to_owned(),
-        text(source.as_bytes()).into_owned(),
-        number(frame.source_line),
-    ]
-}
-
-fn figures(figures: &Figures) -> Vec<String> {
-    let (tally, resident) = (&figures.tally, figures.resident);
-    let mut cells: Vec<String> = [
-        tally.count,
-        tally.exact,
-        tally.inferred,
-        tally.major,
-        tally.untimed,
-        tally.pages,
-        resident.pages(),
-    ]
-    .iter()
-    .map(u64::to_string)
-    .collect();
-    cells.push(resident.bound().name().to_owned());
-    cells.push(resident.at_least.to_string());
-    cells.push(number(resident.at_most));
-    cells.extend(latency_cells(tally.latency_ns));
-    let estimated = figures.estimated;
-    cells.push(number(estimated.map(|all| all.count)));
-    cells.push(number(estimated.map(|all| all.count_error)));
-    cells.push(number(estimated.map(|all| all.latency_ns)));
-    cells.push(number(estimated.map(|all| all.latency_error)));
-    cells
-}
-
-fn name(name: Option<&Name>) -> String {
-    text(name.map_or(&[], |name| &name.0)).into_owned()
-}
-
-fn number<N: ToString>(number: Option<N>) -> String {
-    number.map_or_else(String::new, |number| number.to_string())
+fn figures(figures: &Figures) -> impl Iterator<Item = String> {
+    csv::cells(csv::COUNTS, Some(&figures.tally))
+        .chain(csv::cells(RESIDENT, Some(&figures.resident)))
+        .chain(csv::cells(
+            csv::LATENCIES,
+            figures.tally.latency_ns.as_ref(),
+        ))
+        .chain(csv::cells(ESTIMATED, figures.estimated.as_ref()))
 }

@@ -9,7 +9,10 @@ use crate::{
     },
 };
 
-const fn column(title: &'static str, drop: u8) -> Column {
+/// A column, and its cell for some faults out of all.
+type Figure = (Column, fn(&Figures, &Figures) -> Cell);
+
+const fn number(title: &'static str, drop: u8) -> Column {
     Column {
         title,
         left: false,
@@ -17,51 +20,67 @@ const fn column(title: &'static str, drop: u8) -> Column {
     }
 }
 
-pub(super) const COLUMNS: [Column; 12] = [
-    column("faults", 0),
-    column("of the run's", 1),
-    column("share", 4),
-    column("major", 3),
-    Column {
-        title: "mostly",
-        left: true,
-        drop: 7,
-    },
-    column("resident", 1),
-    column("time", 0),
-    column("share", 9),
-    column("mean", 10),
-    column("p50", 6),
-    column("p99", 2),
-    column("max", 5),
+const FIGURES: [Figure; 12] = [
+    (number("faults", 0), |some, _| {
+        Cell::new(count(some.tally.count))
+    }),
+    (number("of the run's", 1), |some, _| {
+        some.estimated.map_or_else(Cell::none, estimate)
+    }),
+    (number("share", 4), |some, all| {
+        Cell::new(share(some.tally.count, all.tally.count))
+    }),
+    (number("major", 3), |some, _| {
+        unless_zero(some.tally.major, count)
+    }),
+    (
+        Column {
+            title: "mostly",
+            left: true,
+            drop: 7,
+        },
+        |some, _| mostly(some),
+    ),
+    (number("resident", 1), |some, _| Cell::new(resident(some))),
+    (number("time", 0), |some, _| {
+        latency(some.tally.latency_ns.map(|ns| ns.sum))
+    }),
+    (number("share", 9), |some, all| {
+        unless_zero(some.tally.time_ns(), |time_ns| {
+            share(time_ns, all.tally.time_ns())
+        })
+    }),
+    (number("mean", 10), |some, _| {
+        latency(some.tally.latency_ns.map(|ns| ns.mean.round() as u64))
+    }),
+    (number("p50", 6), |some, _| {
+        latency(some.tally.latency_ns.map(|ns| ns.p50))
+    }),
+    (number("p99", 2), |some, _| {
+        latency(some.tally.latency_ns.map(|ns| ns.p99))
+    }),
+    (number("max", 5), |some, _| {
+        latency(some.tally.latency_ns.map(|ns| ns.max))
+    }),
 ];
 
-pub(super) fn cells(figures: &Figures, total: &Figures) -> Vec<Cell> {
-    let tally = &figures.tally;
-    let number = |number: u64, text: String| match number {
+pub(super) fn columns() -> impl Iterator<Item = Column> {
+    FIGURES.into_iter().map(|(column, _)| column)
+}
+
+pub(super) fn cells<'a>(some: &'a Figures, all: &'a Figures) -> impl Iterator<Item = Cell> {
+    FIGURES.into_iter().map(|(_, cell)| cell(some, all))
+}
+
+fn unless_zero(number: u64, text: impl Fn(u64) -> String) -> Cell {
+    match number {
         0 => Cell::none(),
-        _ => Cell::new(text),
-    };
-    let latency =
-        |ns: Option<u64>| ns.map_or_else(Cell::none, |ns| Cell::new(duration_aligned(ns)));
-    let latency_ns = tally.latency_ns;
-    vec![
-        Cell::new(count(tally.count)),
-        figures.estimated.map_or_else(Cell::none, estimate),
-        Cell::new(share(tally.count, total.tally.count)),
-        number(tally.major, count(tally.major)),
-        mostly(figures),
-        Cell::new(resident(figures)),
-        latency(latency_ns.map(|latency| latency.sum)),
-        number(
-            tally.time_ns(),
-            share(tally.time_ns(), total.tally.time_ns()),
-        ),
-        latency(latency_ns.map(|latency| latency.mean.round() as u64)),
-        latency(latency_ns.map(|latency| latency.p50)),
-        latency(latency_ns.map(|latency| latency.p99)),
-        latency(latency_ns.map(|latency| latency.max)),
-    ]
+        _ => Cell::new(text(number)),
+    }
+}
+
+fn latency(ns: Option<u64>) -> Cell {
+    ns.map_or_else(Cell::none, |ns| Cell::new(duration_aligned(ns)))
 }
 
 /// How many faults the recorded ones stand for, and how far off that may be.

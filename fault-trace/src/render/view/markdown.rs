@@ -17,7 +17,7 @@ pub fn view(view: &View) -> String {
     let keys = columns::columns(view.by);
     let mut out = String::from("|");
     let mut rule = String::from("|");
-    for column in keys.iter().chain(&figures::COLUMNS) {
+    for column in keys.iter().copied().chain(figures::columns()) {
         // Writing to a String cannot fail.
         let _ = write!(out, " {} |", column.title);
         rule += if column.left { ":--|" } else { "--:|" };
@@ -46,7 +46,7 @@ pub fn view(view: &View) -> String {
 
 fn line(out: &mut String, keys: Vec<Cell>, figures: &Figures, view: &View) {
     out.push('|');
-    for cell in keys.iter().chain(&figures::cells(figures, &view.total)) {
+    for cell in keys.into_iter().chain(figures::cells(figures, &view.total)) {
         let text = escape(cell.text.trim());
         let _ = write!(out, " {text} |");
     }

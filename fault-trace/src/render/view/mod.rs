@@ -15,7 +15,7 @@ use super::{
 };
 use crate::analysis::{
     Report, View,
-    view::{FrameRow, Subject},
+    view::{Figures, FrameRow, Value},
 };
 
 /// As in the summary.
@@ -39,7 +39,7 @@ pub fn view(report: &Report, view: &View, options: SummaryOptions) -> String {
 
 fn rows(view: &View, options: SummaryOptions) -> String {
     let keys = columns::columns(view.by);
-    let mut columns: Vec<table::Column> = keys.iter().chain(&figures::COLUMNS).copied().collect();
+    let mut columns: Vec<table::Column> = keys.iter().copied().chain(figures::columns()).collect();
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     for row in &view.rows {
         let mut cells = columns::cells(&row.subject, options.width);
@@ -67,8 +67,10 @@ fn rows(view: &View, options: SummaryOptions) -> String {
     push(&mut out, lines.next());
     for row in &view.rows {
         push(&mut out, lines.next());
-        if let Subject::Stack { frames, .. } = &row.subject {
-            out += &frames_below(frames, options);
+        for (_, value) in row.subject.values() {
+            if let Value::Frames(frames) = value {
+                out += &frames_below(frames, options);
+            }
         }
     }
     for line in lines {
@@ -91,12 +93,7 @@ fn leave_out_empty(columns: &mut Vec<table::Column>, rows: &mut [Vec<Cell>], fir
 }
 
 /// A row that stands for several: what they are, in the first text column.
-fn footer(
-    name: String,
-    keys: usize,
-    figures: &crate::analysis::view::Figures,
-    view: &View,
-) -> Vec<Cell> {
+fn footer(name: String, keys: usize, figures: &Figures, view: &View) -> Vec<Cell> {
     let mut cells = vec![Cell::default(); keys];
     let columns = columns::columns(view.by);
     let first = columns.iter().position(|column| column.left).unwrap_or(0);
@@ -119,19 +116,7 @@ fn frames_below(frames: &[FrameRow], options: SummaryOptions) -> String {
 
 /// `5 processes`, `1 page`.
 fn groups(view: &View, groups: u64) -> String {
-    use crate::analysis::view::By;
-    let (one, many) = match view.by {
-        By::Class => ("class", "classes"),
-        By::Process => ("process", "processes"),
-        By::Thread => ("thread", "threads"),
-        By::Function => ("function", "functions"),
-        By::Stack => ("stack", "stacks"),
-        By::File => ("file", "files"),
-        By::Mapping => ("mapping", "mappings"),
-        By::Page => ("page", "pages"),
-        By::Cgroup => ("cgroup", "cgroups"),
-        By::Time => ("slot of time", "slots of time"),
-    };
+    let [one, many] = view.by.definition().groups;
     counted(groups, one, many)
 }
 

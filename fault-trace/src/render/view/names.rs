@@ -28,7 +28,7 @@ pub(super) fn frame(frame: &FrameRow) -> String {
 }
 
 /// `file.c:12`, without the folders.
-pub(super) fn source(frame: &FrameRow) -> Option<String> {
+fn source(frame: &FrameRow) -> Option<String> {
     let path = frame.source_file.as_ref()?;
     let file = path.rsplit('/').next().unwrap_or_default();
     let file = sanitize(file.as_bytes());
@@ -49,20 +49,8 @@ pub(super) fn seconds(ns: u64, step_ns: u64) -> String {
     format!("{:.decimals$} s", ns as f64 / 1e9)
 }
 
-pub(super) fn task(pid: Option<u32>, comm: Option<&Name>) -> String {
-    let pid = pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
-    comm.map_or_else(
-        || pid.clone(),
-        |comm| format!("{}/{pid}", sanitize(&comm.0)),
-    )
-}
-
-pub(super) fn shown(name: Option<&Name>) -> String {
-    name.map_or_else(|| UNKNOWN.to_owned(), |name| sanitize(&name.0).into_owned())
-}
-
 /// The last part of a path.
-pub(super) fn base(name: &Name) -> String {
+fn base(name: &Name) -> String {
     let last = name.0.rsplit(|&byte| byte == b'/').next();
     sanitize(last.unwrap_or_default()).into_owned()
 }

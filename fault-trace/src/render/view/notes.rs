@@ -7,7 +7,7 @@ use crate::{
     analysis::{
         Report, View,
         resident::Bound,
-        view::{By, Figures, SortBy},
+        view::{Figures, SortBy},
     },
     render::{
         SummaryOptions,
@@ -157,7 +157,7 @@ pub(super) fn marks(report: &Report, view: &View, options: SummaryOptions) -> St
             "{faults} without a latency: the end was not seen in time"
         ));
     }
-    if view.by == By::Function && view.without_stack.is_some() {
+    if view.by.definition().has_inclusive && view.without_stack.is_some() {
         dim(
             "inclusive: faults of the function and of all it called, as far as stacks tell"
                 .to_owned(),

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     analysis::{
         Sampling, sample,
-        view::{By, FileRow, Name, SortBy, made_up},
+        view::{By, Keep, Label, Name, SortBy, made_up},
     },
     model::ClassTotals,
     render::Style,
@@ -116,14 +116,11 @@ fn nothing_to_show_is_said() {
 #[test]
 fn hostile_names_are_shown_as_escapes() {
     let mut made = made_up::view(By::File);
-    made.rows[0].subject = Subject::File(FileRow {
-        file: Some(Name(b"/tmp/\x1b[2J|\n".to_vec())),
-        kind: None,
-        deleted: true,
-        first_offset_bytes: None,
-        last_offset_bytes: None,
-        cached: 0,
-        read: 0,
+    let file = made.rows[0].subject.get_mut("file").expect("it has one");
+    *file = Value::Label(Label {
+        name: Name(b"/tmp/\x1b[2J|\n".to_vec()),
+        mark: " (deleted)".into(),
+        keep: Keep::End,
     });
     let options = SummaryOptions {
         width: 100,

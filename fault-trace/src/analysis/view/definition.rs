@@ -1,0 +1,133 @@
+//! What makes a view.
+
+use serde::{Serialize, Serializer};
+
+use super::{field::Field, groups::Key, keys::Keys};
+use crate::{
+    analysis::Tables,
+    model::{Fault, Fields},
+};
+
+/// A way to group faults, and what is shown of a group.
+#[derive(Debug)]
+pub struct Definition {
+    /// The name used in every output.
+    pub name: &'static str,
+    /// A group and several, in words.
+    pub groups: [&'static str; 2],
+    /// The order of the rows unless another is asked for.
+    pub sort: SortBy,
+    /// Whether stacks are looked at, so that it matters which faults have none.
+    pub looks_at_stacks: bool,
+    /// Whether groups are functions, of which stacks tell what they called.
+    pub has_inclusive: bool,
+    /// The fields of a row, in the order of every format.
+    pub fields: &'static [Field],
+    /// What `key` looks at, and what else tells one group from another.
+    pub(in crate::analysis) reads: Fields,
+    /// The group of a fault, and the fault's position in a file: what the group's range is taken over.
+    pub(in crate::analysis) key: fn(&mut Keys<'_>, &Fault) -> (Key, Option<u64>),
+    /// Whether a recording has what the view needs, and what is missing otherwise.
+    pub(in crate::analysis) needs: Option<(fn(&Tables) -> bool, Missing)>,
+}
+
+impl Definition {
+    /// A view that needs nothing of a recording but its faults.
+    pub(in crate::analysis) const fn new(
+        name: &'static str,
+        groups: [&'static str; 2],
+        reads: Fields,
+        key: fn(&mut Keys<'_>, &Fault) -> (Key, Option<u64>),
+        fields: &'static [Field],
+    ) -> Self {
+        Self {
+            name,
+            groups,
+            sort: SortBy::Count,
+            looks_at_stacks: false,
+            has_inclusive: false,
+            fields,
+            reads,
+            key,
+            needs: None,
+        }
+    }
+    /// Returns whether `tables` have what the view needs. Pages and mappings alone stay unknown where single
+    /// faults lack them.
+    ///
+    /// # Errors
+    /// What is missing altogether.
+    pub fn require(&self, tables: &Tables) -> Result<(), Missing> {
+        match self.needs {
+            Some((has, missing)) if !has(tables) => Err(missing),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What comes first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SortBy {
+    Count,
+    /// The sum of the latencies.
+    Time,
+    P99,
+    /// Pages made resident.
+    Pages,
+    /// Faults of a function and all it called.
+    Inclusive,
+    /// What happened first.
+    Start,
+}
+
+impl SortBy {
+    /// Every order.
+    pub const ALL: [Self; 6] = [
+        Self::Count,
+        Self::Time,
+        Self::P99,
+        Self::Pages,
+        Self::Inclusive,
+        Self::Start,
+    ];
+
+    /// The name used in every output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Time => "time",
+            Self::P99 => "p99",
+            Self::Pages => "pages",
+            Self::Inclusive => "inclusive",
+            Self::Start => "start",
+        }
+    }
+}
+
+impl Serialize for SortBy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// A recording lacks what a view shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Missing {
+    #[error("the recording holds no stacks; record with -g to get them")]
+    Stacks,
+    #[error(
+        "the recording does not tell where the faulting instructions are: it was made by an older \
+         version of fault-trace; record again"
+    )]
+    Locations,
+    #[error(
+        "the recording holds no mappings: it was made by an older version of fault-trace; record again"
+    )]
+    Mappings,
+    #[error(
+        "the recording does not tell the cgroups of threads: it was made by an older version of \
+         fault-trace; record again"
+    )]
+    Cgroups,
+}
