@@ -10,7 +10,7 @@ use std::{
 
 use fault_trace::{
     analysis::{
-        FaultFilter, Folder, Report, SlowFault, Tables, ViewBuilder, Weight,
+        Content, FaultFilter, Folder, Report, SlowFault, Tables, ViewBuilder, Weight,
         slowest::{Surroundings, Worst},
         view::{By, SortBy, ViewOptions},
     },
@@ -179,7 +179,7 @@ fn show(recording: &Recording, tables: &Tables, faults: &[Fault], by: By) {
     };
     let shown = render::view(&report, &view, summary) + &render::summary(&report, summary);
     assert!(!shown.is_empty());
-    report.view = Some(view);
+    report.content = Content::View(view);
     render::json(&report, false).expect("JSON");
 }
 

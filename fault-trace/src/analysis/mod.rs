@@ -26,7 +26,7 @@ pub use estimate::Estimate;
 pub use filter::FaultFilter;
 pub use folded::{Folded, FoldedSummary, Folder};
 pub use latency::Latency;
-pub use report::Report;
+pub use report::{Content, Report};
 pub use sampling::Sampling;
 pub use slowest::SlowFault;
 pub use tables::Tables;

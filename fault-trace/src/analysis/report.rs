@@ -64,12 +64,30 @@ pub struct Report {
     pub processes: Vec<ProcessRow>,
     /// Threads that were alive at the stop, most fault time first.
     pub threads: Vec<ThreadRow>,
-    /// The recorded faults grouped by something, where that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub view: Option<View>,
-    /// The slowest recorded faults, where that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub slowest: Option<Vec<SlowFault>>,
+    #[serde(flatten)]
+    pub content: Content,
+}
+
+/// What is shown of a run.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub enum Content {
+    /// The totals alone.
+    #[default]
+    Summary,
+    /// The recorded faults grouped by something.
+    View(View),
+    /// The slowest recorded faults.
+    Slowest(Vec<SlowFault>),
+}
+
+impl Serialize for Content {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Summary => serializer.collect_map::<&str, (), _>([]),
+            Self::View(view) => serializer.collect_map([("view", view)]),
+            Self::Slowest(faults) => serializer.collect_map([("slowest", faults)]),
+        }
+    }
 }
 
 /// One family's totals.
@@ -164,8 +182,7 @@ impl Report {
             classes: class_rows(run),
             processes: process_rows(run),
             threads: thread_rows(run),
-            view: None,
-            slowest: None,
+            content: Content::Summary,
         }
     }
 }

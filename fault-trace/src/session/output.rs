@@ -12,7 +12,7 @@ use super::{
     stdout::PatientStdout,
 };
 use crate::{
-    analysis::Report,
+    analysis::{Content, Report},
     exit::{self, Exit, is_closed_pipe},
     messages,
     model::Run,
@@ -66,8 +66,8 @@ pub(super) fn report_scaled(
     scale: Option<Scale>,
     format: Format,
 ) -> anyhow::Result<()> {
-    print(&match format {
-        Format::Text if report.view.is_none() && report.slowest.is_none() => {
+    print(&match (format, &report.content) {
+        (Format::Text, Content::Summary) => {
             render::summary_scaled(report, scale, on_terminal(false))
         }
         _ => text(report, format, false)?,
@@ -146,22 +146,19 @@ fn on_terminal(live: bool) -> SummaryOptions {
 
 fn text(report: &Report, format: Format, live: bool) -> anyhow::Result<String> {
     let options = on_terminal(live);
-    if let Some(slowest) = &report.slowest {
-        match format {
-            Format::Text => return Ok(render::slowest(report, slowest, options)),
-            Format::Csv => return Ok(String::from_utf8(render::slowest::csv(slowest)?)?),
-            Format::Markdown => return Ok(render::slowest::markdown(slowest)),
-            Format::Json => {}
-        }
-    }
-    Ok(match (format, &report.view) {
-        (Format::Text, None) => render::summary(report, options),
-        (Format::Text, Some(view)) => render::view(report, view, options),
+    Ok(match (format, &report.content) {
         (Format::Json, _) => render::json(report, true)? + "\n",
-        (Format::Csv, None) => String::from_utf8(render::csv::classes(report)?)?,
-        (Format::Csv, Some(view)) => String::from_utf8(render::view::csv::view(view)?)?,
-        (Format::Markdown, None) => render::markdown::classes(report),
-        (Format::Markdown, Some(view)) => render::view::markdown::view(view),
+        (Format::Text, Content::Summary) => render::summary(report, options),
+        (Format::Text, Content::View(view)) => render::view(report, view, options),
+        (Format::Text, Content::Slowest(faults)) => render::slowest(report, faults, options),
+        (Format::Csv, Content::Summary) => String::from_utf8(render::csv::classes(report)?)?,
+        (Format::Csv, Content::View(view)) => String::from_utf8(render::view::csv::view(view)?)?,
+        (Format::Csv, Content::Slowest(faults)) => {
+            String::from_utf8(render::slowest::csv(faults)?)?
+        }
+        (Format::Markdown, Content::Summary) => render::markdown::classes(report),
+        (Format::Markdown, Content::View(view)) => render::view::markdown::view(view),
+        (Format::Markdown, Content::Slowest(faults)) => render::slowest::markdown(faults),
     })
 }
 

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use super::{output, progress::Output};
 use crate::{
     analysis::{
-        Report, View, ViewBuilder,
+        Content, Report, View, ViewBuilder,
         view::{By, ViewOptions},
     },
     exit::Exit,
@@ -45,9 +45,9 @@ fn single(path: &Path, options: &ReportOptions) -> anyhow::Result<Report> {
     if let Some(limit) = options.slowest {
         let filter = selection::filter(&options.selection, &recording.run)?;
         let tables = tables::read(&recording, &options.debug_directories);
-        report.slowest = Some(slowest::slowest(&recording, &tables, limit, filter)?);
+        report.content = Content::Slowest(slowest::slowest(&recording, &tables, limit, filter)?);
     } else if let Some(wanted) = view_options(options, &recording.run)? {
-        report.view = Some(view(wanted, &options.debug_directories, &recording)?);
+        report.content = Content::View(view(wanted, &options.debug_directories, &recording)?);
     }
     report.damaged = recording.damage();
     Ok(report)
