@@ -9,10 +9,12 @@
 
 pub mod analysis;
 pub mod capture;
+pub mod choice;
 pub mod cli;
 pub mod exit;
 pub mod explain;
 pub mod export;
+pub mod filter;
 pub mod folder;
 pub mod guarded;
 pub mod host;

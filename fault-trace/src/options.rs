@@ -2,12 +2,11 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use fault_trace_common::{Class, Family};
-
 use crate::analysis::{
     Weight,
     view::{By, SortBy},
 };
+use crate::filter::Filter;
 use crate::render::histogram::Scale;
 
 /// A command of fault-trace with its options.
@@ -41,29 +40,6 @@ pub enum Target {
     Comm(String),
     /// The whole machine.
     All,
-}
-
-/// Which faults count.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Filter {
-    /// Empty: every class.
-    pub classes: Vec<Class>,
-    /// Empty: every family.
-    pub families: Vec<Family>,
-    /// First and last address.
-    pub addresses: Option<(u64, u64)>,
-    pub mode: Option<Mode>,
-    /// Record only faults that took at least so long.
-    pub min_latency: Option<Duration>,
-    /// Record one in so many faults.
-    pub sample: Option<u32>,
-}
-
-/// Where an access was made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mode {
-    User,
-    Kernel,
 }
 
 /// What every capturing command needs to know.
@@ -136,7 +112,7 @@ pub struct ReportOptions {
     pub sort: Option<SortBy>,
     /// Rows at most; 0 for all.
     pub limit: Option<usize>,
-    pub selection: Selection,
+    pub filter: Filter,
     /// List so many of the slowest faults instead.
     pub slowest: Option<usize>,
     /// How the latencies of the summary are drawn, if they are.
@@ -144,32 +120,6 @@ pub struct ReportOptions {
     /// Where to look for names beside the usual folders.
     pub debug_directories: Vec<PathBuf>,
     pub format: Format,
-}
-
-/// Which recorded faults to take.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Selection {
-    /// Empty: every class.
-    pub classes: Vec<Class>,
-    /// Empty: every family.
-    pub families: Vec<Family>,
-    /// Empty: every process.
-    pub processes: Vec<ProcessName>,
-    pub mode: Option<Mode>,
-    pub min_latency: Option<Duration>,
-    /// First and last address.
-    pub addresses: Option<(u64, u64)>,
-    /// From the start of the run.
-    pub from: Option<Duration>,
-    /// The first moment beyond, from the start of the run.
-    pub until: Option<Duration>,
-}
-
-/// A process by its id, or processes by their newest name.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ProcessName {
-    Pid(u32),
-    Comm(String),
 }
 
 /// The form of a report.
@@ -188,7 +138,7 @@ pub struct ExportOptions {
     pub format: ExportFormat,
     /// Of folded stacks and flame graphs.
     pub weight: Weight,
-    pub selection: Selection,
+    pub filter: Filter,
     /// Where to look for names beside the usual folders.
     pub debug_directories: Vec<PathBuf>,
     /// `None`: standard output.

@@ -32,6 +32,15 @@ fn refusal(arguments: &[&str], status: i32) -> String {
 }
 
 #[test]
+fn a_class_that_only_a_mapping_tells_is_no_filter_of_stat() {
+    for class in ["stack-growth", "hugetlb", "write-notify", "segv-guard"] {
+        let message = refusal(&["stat", "-a", "--class", class], 2);
+        assert!(message.contains(class), "{message}");
+        assert!(message.contains("record or trace"), "{message}");
+    }
+}
+
+#[test]
 fn usage_errors_say_what_is_wrong_and_end_with_2() {
     let cases: [(&[&str], &str); 37] = [
         (&["frobnicate"], "frobnicate"),

@@ -58,6 +58,36 @@ fn each_view_holds_every_recorded_fault() {
 }
 
 #[test]
+fn by_class_is_a_view_of_the_recorded_faults_and_without_it_the_totals_are_shown() {
+    let folder = TempDir::new().expect("a folder");
+    let path = recording(&folder, true);
+    assert_eq!(view(&["report", &path]), Value::Null);
+    let view = view(&["report", &path, "--by", "class"]);
+    assert_eq!(
+        (&view["by"], &view["faults"]),
+        (&json!("class"), &json!(FAULTS))
+    );
+    assert!(shown(&["report", &path, "--by", "class"]).contains("all 30 recorded faults by class"));
+}
+
+#[test]
+fn a_class_and_a_family_are_united() {
+    let folder = TempDir::new().expect("a folder");
+    let path = recording(&folder, true);
+    for (filter, faults) in [
+        (&["--family", "cow"][..], 0),
+        (&["--family", "cow", "--class", "anon-alloc"], FAULTS),
+        (
+            &["--class", "anon-alloc", "--family", "cow", "--process", "8"],
+            10,
+        ),
+    ] {
+        let view = view(&[&["report", &path], filter].concat());
+        assert_eq!(view["faults"], json!(faults), "{filter:?}");
+    }
+}
+
+#[test]
 fn filters_choose_by_name_time_and_address() {
     let folder = TempDir::new().expect("a folder");
     let path = recording(&folder, true);
@@ -83,7 +113,7 @@ fn filters_choose_by_name_time_and_address() {
 fn a_name_that_no_process_has_is_refused_with_those_there_are() {
     let folder = TempDir::new().expect("a folder");
     let output = fault_trace(&["report", &recording(&folder, true), "--process", "nginx"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         message.contains("nginx") && message.contains("db"),
@@ -104,7 +134,7 @@ fn a_recording_without_the_tables_says_how_to_get_them() {
         ("cgroup", "record again"),
     ] {
         let output = fault_trace(&["report", &path, "--by", by]);
-        assert_eq!(output.status.code(), Some(1), "{by}: {output:?}");
+        assert_eq!(output.status.code(), Some(2), "{by}: {output:?}");
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(message.contains(remedy), "{by}: {message}");
     }
@@ -190,7 +220,7 @@ fn a_process_goes_by_the_15_bytes_that_the_kernel_keeps() {
     let note = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(note.contains("matches abcdefghijklmno\n"), "{note}");
     let wrong = fault_trace(&["report", &path, "--process", "abcdefghijklmnX"]);
-    assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
 }
 
 /// A recording of these tables.

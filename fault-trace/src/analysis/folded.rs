@@ -244,7 +244,10 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{sample, view::made_up};
+    use crate::{
+        analysis::{sample, view::made_up},
+        filter::Values,
+    };
 
     fn folded(weight: Weight, filter: FaultFilter) -> Folded {
         let (tables, run) = (made_up::tables(), sample::database());
@@ -306,10 +309,8 @@ mod tests {
 
     #[test]
     fn a_filter_leaves_its_faults_out() {
-        let filter = FaultFilter {
-            class_mask: FaultFilter::class_mask(&[Class::CowAnon], &[]),
-            ..FaultFilter::default()
-        };
+        let cow = Values::Bits(Class::CowAnon.bit());
+        let filter = FaultFilter::default().and(Field::Class, cow);
         let folded = folded(Weight::Count, filter);
         assert_eq!((folded.summary.faults, folded.summary.of), (3, 69));
         assert_eq!(folded.stacks.len(), 1);

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::filter::Values;
 
 fn fault((time_ns, tid, latency_ns): (u64, u32, Option<u64>)) -> Fault {
     Fault {
@@ -25,10 +26,8 @@ fn slowest(faults: &[Fault], limit: usize) -> Vec<SlowFault> {
         worst
     };
     let least_ns = find(FaultFilter::default(), Worst::FIELDS).least_ns();
-    let filter = FaultFilter {
-        min_latency_ns: least_ns.unwrap_or(0),
-        ..FaultFilter::default()
-    };
+    let least_ns = Values::Within(least_ns.unwrap_or(0), u64::MAX);
+    let filter = FaultFilter::default().and(Field::Latency, least_ns);
     let mut surroundings = find(filter, Fields::ALL).surroundings();
     for fault in faults {
         surroundings.fault(&Surroundings::FIELDS.of_fault(fault));
@@ -94,10 +93,7 @@ fn of_equally_slow_faults_the_earliest_come_first() {
 
 #[test]
 fn a_filter_chooses_the_slow_ones_but_not_what_happened_around_them() {
-    let filter = FaultFilter {
-        min_latency_ns: 100,
-        ..FaultFilter::default()
-    };
+    let filter = FaultFilter::default().and(Field::Latency, Values::Within(100, u64::MAX));
     let faults = [(10, 1, Some(5)), (20, 1, Some(500)), (30, 2, Some(7))].map(fault);
     let mut worst = Worst::new(9, filter);
     faults.iter().for_each(|fault| worst.fault(fault));

@@ -26,7 +26,7 @@ use fault_trace_common::{
 pub use error::CaptureError;
 pub use ring::Ring;
 
-use crate::options::CallGraph;
+use crate::{filter::KernelFilter, options::CallGraph};
 pub use totals::{LiveThread, Snapshot};
 
 /// Whose faults are captured.
@@ -53,34 +53,6 @@ pub enum TargetKind {
     Comm([u8; COMM_LEN]),
 }
 
-/// Which faults count, and which of those are recorded one by one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Selection {
-    /// Classes that count, see `Class::bit`.
-    pub class_mask: u64,
-    /// Addresses that count, first and last.
-    pub addresses: (u64, u64),
-    pub user_mode: bool,
-    pub kernel_mode: bool,
-    /// Record one in so many faults; at least 1.
-    pub sample: u32,
-    /// Record only faults that took at least so long, or unknown.
-    pub min_latency_ns: u64,
-}
-
-impl Default for Selection {
-    fn default() -> Self {
-        Self {
-            class_mask: fault_trace_common::wire::ALL_CLASSES,
-            addresses: (0, u64::MAX),
-            user_mode: true,
-            kernel_mode: true,
-            sample: 1,
-            min_latency_ns: 0,
-        }
-    }
-}
-
 /// Byte offsets in the kernel's `struct task_struct`; those of counters and cgroups 0 where unknown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TaskOffsets {
@@ -100,7 +72,8 @@ pub struct TaskOffsets {
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     pub target: TargetKind,
-    pub selection: Selection,
+    /// Which faults count, and which of those are recorded one by one.
+    pub selection: KernelFilter,
     /// The size of the ring buffer, bytes (a power of two, at least a page); `None` only counts.
     pub ring_bytes: Option<u32>,
     pub regions: Regions,

@@ -6,12 +6,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{
     capture::{Capture, Events},
-    selection::{
-        ExportName, GraphName, HistogramName, SelectionArguments, SymbolArguments, ViewArguments,
-        WeightName,
-    },
+    filter::{CHOOSING, FilterArguments},
+    selection::{ExportName, GraphName, HistogramName, SymbolArguments, ViewArguments, WeightName},
     values,
 };
+use crate::filter::duration;
 use crate::options::{
     Command, DiffOptions, ExportOptions, Format, RecordOptions, ReportOptions, StatOptions,
 };
@@ -57,7 +56,7 @@ enum Subcommands {
         #[command(flatten)]
         capture: Capture,
         /// Print the totals so far every T
-        #[arg(short, long, value_name = "T", value_parser = values::duration)]
+        #[arg(short, long, value_name = "T", value_parser = duration)]
         interval: Option<Duration>,
         /// The file to write the totals to [default: standard output]
         #[arg(short, long, value_name = "FILE")]
@@ -98,7 +97,7 @@ enum Subcommands {
         #[command(flatten)]
         view: ViewArguments,
         #[command(flatten)]
-        selection: SelectionArguments,
+        filter: FilterArguments<CHOOSING>,
         #[command(flatten)]
         symbols: SymbolArguments,
         /// The form of the report
@@ -124,7 +123,7 @@ enum Subcommands {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
         #[command(flatten)]
-        selection: SelectionArguments,
+        filter: FilterArguments<CHOOSING>,
         #[command(flatten)]
         symbols: SymbolArguments,
     },
@@ -225,7 +224,7 @@ impl Arguments {
                 slowest,
                 histogram,
                 view,
-                selection,
+                filter,
                 symbols,
                 format,
             } => Command::Report(ReportOptions {
@@ -235,7 +234,7 @@ impl Arguments {
                 by: view.by.map(Into::into),
                 sort: view.sort.map(Into::into),
                 limit: view.limit,
-                selection: selection.into(),
+                filter: filter.into_filter(),
                 debug_directories: symbols.debug_dir,
                 format: format.into(),
             }),
@@ -244,13 +243,13 @@ impl Arguments {
                 to,
                 weight,
                 output,
-                selection,
+                filter,
                 symbols,
             } => Command::Export(ExportOptions {
                 recording,
                 format: to.into(),
                 weight: weight.into(),
-                selection: selection.into(),
+                filter: filter.into_filter(),
                 debug_directories: symbols.debug_dir,
                 output,
             }),
@@ -296,7 +295,7 @@ mod tests {
     use fault_trace_common::{Class, Family};
 
     use super::*;
-    use crate::options::Target;
+    use crate::{filter::Condition, options::Target};
 
     fn parse(line: &str) -> Result<Command, clap::Error> {
         super::super::parse(line.split_whitespace().map(OsString::from))
@@ -361,7 +360,11 @@ mod tests {
             panic!("not a stat command");
         };
         assert_eq!(capture.target, Target::Processes(vec![1, 2, 3]));
-        assert_eq!(capture.filter.classes, vec![Class::CowAnon, Class::SwapIn]);
-        assert_eq!(capture.filter.families, vec![Family::Cow]);
+        let filter = [
+            Condition::Class(Class::CowAnon),
+            Condition::Class(Class::SwapIn),
+            Condition::Family(Family::Cow),
+        ];
+        assert_eq!(capture.filter, filter.into_iter().collect());
     }
 }

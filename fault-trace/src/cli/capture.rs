@@ -3,17 +3,22 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
-use fault_trace_common::{Class, Family};
 
-use super::values;
-use crate::options::{CallGraph, CaptureOptions, Evidence, Filter, Mode, Target};
+use super::{
+    filter::{COUNTING, FilterArguments, RECORDING},
+    values,
+};
+use crate::{
+    filter::duration,
+    options::{CallGraph, CaptureOptions, Evidence, Target},
+};
 
 #[derive(Args)]
 pub(super) struct Capture {
     #[command(flatten)]
     target: TargetArguments,
     #[command(flatten)]
-    filter: FilterArguments,
+    filter: FilterArguments<COUNTING>,
     /// Leave out the descendants of the processes of --pid, living ones and those to come
     #[arg(long, conflicts_with_all = ["tid", "cgroup", "user", "comm", "all", "command"],
         help_heading = "Capture")]
@@ -24,7 +29,7 @@ pub(super) struct Capture {
         help_heading = "Capture")]
     wait: bool,
     /// Stop after T; until then, trace on while descendants of the command or the processes live
-    #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Capture")]
+    #[arg(long, value_name = "T", value_parser = duration, help_heading = "Capture")]
     duration: Option<Duration>,
     /// How much evidence to gather: core leaves out sleep, I/O, locks and reclaim, and costs less
     #[arg(long, value_enum, default_value_t = EvidenceName::Full, help_heading = "Capture")]
@@ -34,12 +39,8 @@ pub(super) struct Capture {
 /// What only commands that record single faults take.
 #[derive(Args)]
 pub(super) struct Events {
-    /// Record only faults that took at least T; totals still hold all
-    #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Filter")]
-    min_latency: Option<Duration>,
-    /// Record only one in N faults; totals still hold all
-    #[arg(long, value_name = "1/N", value_parser = values::fraction, help_heading = "Filter")]
-    sample: Option<u32>,
+    #[command(flatten)]
+    filter: FilterArguments<RECORDING>,
     /// Take the stack of each recorded fault: the same as --call-graph fp
     #[arg(short = 'g', long, help_heading = "Capture")]
     stacks: bool,
@@ -93,31 +94,6 @@ struct TargetArguments {
     command: Vec<OsString>,
 }
 
-/// Which faults are meant, by what can be told of each.
-#[derive(Args)]
-pub(super) struct FilterArguments {
-    /// Only faults of these classes
-    #[arg(long, value_name = "CLASS,…", value_delimiter = ',', value_parser = values::class,
-        help_heading = "Filter")]
-    pub(super) class: Vec<Class>,
-    /// Only faults of these families
-    #[arg(long, value_name = "FAMILY,…", value_delimiter = ',', value_parser = values::family,
-        help_heading = "Filter")]
-    pub(super) family: Vec<Family>,
-    /// Only faults at addresses from LO to below HI
-    #[arg(long, value_name = "LO-HI", value_parser = values::addresses, help_heading = "Filter")]
-    pub(super) address: Option<(u64, u64)>,
-    /// Only accesses made in this mode
-    #[arg(long, value_enum, help_heading = "Filter")]
-    pub(super) mode: Option<ModeName>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum ModeName {
-    User,
-    Kernel,
-}
-
 impl Events {
     fn ring_bytes(&self) -> u32 {
         const FOR_RECORDS: u32 = 16 << 20;
@@ -142,11 +118,16 @@ impl Capture {
     pub(super) fn into_options(self, events: Option<&Events>) -> CaptureOptions {
         CaptureOptions {
             target: self.target.into(),
-            filter: Filter {
-                min_latency: events.and_then(|events| events.min_latency),
-                sample: events.and_then(|events| events.sample),
-                ..self.filter.into()
-            },
+            filter: self
+                .filter
+                .conditions()
+                .chain(
+                    events
+                        .into_iter()
+                        .flat_map(|events| events.filter.conditions()),
+                )
+                .cloned()
+                .collect(),
             children: !self.no_children,
             wait: self.wait,
             duration: self.duration,
@@ -177,28 +158,6 @@ impl From<TargetArguments> for Target {
             Self::Comm(comm)
         } else {
             Self::All
-        }
-    }
-}
-
-impl From<FilterArguments> for Filter {
-    fn from(filter: FilterArguments) -> Self {
-        Self {
-            classes: filter.class,
-            families: filter.family,
-            addresses: filter.address,
-            mode: filter.mode.map(Into::into),
-            min_latency: None,
-            sample: None,
-        }
-    }
-}
-
-impl From<ModeName> for Mode {
-    fn from(mode: ModeName) -> Self {
-        match mode {
-            ModeName::User => Self::User,
-            ModeName::Kernel => Self::Kernel,
         }
     }
 }

@@ -4,8 +4,8 @@ use fault_trace_common::wire::STACK_COPY_BYTES;
 
 use crate::{
     analysis::view::{By, SortBy},
-    options::{CallGraph, CaptureOptions, Command, ReportOptions, Selection},
-    render::units::span,
+    filter::{Condition, Filter, write_duration},
+    options::{CallGraph, CaptureOptions, Command, ReportOptions},
 };
 
 /// Room for a few copies of stacks, bytes: the kernel takes no record that is as long as the buffer.
@@ -20,8 +20,8 @@ pub(super) fn check(command: &Command) -> Result<(), String> {
         Command::Record(capture, _) | Command::Stat(capture, _) | Command::Trace(capture) => {
             room(capture)
         }
-        Command::Report(options) => order(options).and_then(|()| window(&options.selection)),
-        Command::Export(options) => window(&options.selection),
+        Command::Report(options) => order(options).and_then(|()| window(&options.filter)),
+        Command::Export(options) => window(&options.filter),
         Command::Diff(_) | Command::Explain { .. } | Command::Doctor { .. } => Ok(()),
     }
 }
@@ -55,12 +55,20 @@ fn order(options: &ReportOptions) -> Result<(), String> {
     }
 }
 
-fn window(selection: &Selection) -> Result<(), String> {
-    match (selection.from, selection.until) {
+fn window(filter: &Filter) -> Result<(), String> {
+    let (mut from, mut until) = (None, None);
+    for condition in filter.conditions() {
+        match condition {
+            Condition::From(moment) => from = Some(*moment),
+            Condition::Until(moment) => until = Some(*moment),
+            _ => {}
+        }
+    }
+    match (from, until) {
         (Some(from), Some(until)) if from >= until => Err(format!(
             "no fault lies between --from {} and --until {}: --from must be the earlier",
-            span(from),
-            span(until)
+            write_duration(&from),
+            write_duration(&until)
         )),
         (_, Some(until)) if until.is_zero() => {
             Err("no fault lies before --until 0s, the start of the run".to_owned())

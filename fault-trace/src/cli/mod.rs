@@ -3,6 +3,7 @@
 mod arguments;
 mod capture;
 mod check;
+mod filter;
 mod hints;
 mod selection;
 mod values;

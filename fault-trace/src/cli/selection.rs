@@ -1,16 +1,15 @@
 //! The arguments that choose among recorded faults, and how they are grouped.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{capture::FilterArguments, values};
 use crate::{
     analysis::{
         Weight,
         view::{By, SortBy},
     },
-    options::{ExportFormat, GraphFormat, ProcessName, Selection},
+    options::{ExportFormat, GraphFormat},
     render::histogram::Scale,
 };
 
@@ -27,25 +26,6 @@ pub(super) struct ViewArguments {
     pub(super) limit: Option<usize>,
 }
 
-#[derive(Args)]
-pub(super) struct SelectionArguments {
-    #[command(flatten)]
-    filter: FilterArguments,
-    /// Only faults of these processes, by id or name
-    #[arg(long, value_name = "PID|NAME,…", value_delimiter = ',', value_parser = values::process,
-        help_heading = "Filter")]
-    process: Vec<ProcessName>,
-    /// Only faults that took at least T
-    #[arg(long, value_name = "T", value_parser = values::duration, help_heading = "Filter")]
-    min_latency: Option<Duration>,
-    /// Only faults that started T after the start of the run, or later
-    #[arg(long, value_name = "T", value_parser = values::moment, help_heading = "Filter")]
-    from: Option<Duration>,
-    /// Only faults that started less than T after the start of the run
-    #[arg(long, value_name = "T", value_parser = values::moment, help_heading = "Filter")]
-    until: Option<Duration>,
-}
-
 /// Where else to look for names.
 #[derive(Args)]
 pub(super) struct SymbolArguments {
@@ -53,22 +33,6 @@ pub(super) struct SymbolArguments {
     /// several times
     #[arg(long, value_name = "DIR", help_heading = "Symbols")]
     pub(super) debug_dir: Vec<PathBuf>,
-}
-
-impl From<SelectionArguments> for Selection {
-    fn from(arguments: SelectionArguments) -> Self {
-        let filter = arguments.filter;
-        Self {
-            classes: filter.class,
-            families: filter.family,
-            processes: arguments.process,
-            mode: filter.mode.map(Into::into),
-            min_latency: arguments.min_latency,
-            addresses: filter.address,
-            from: arguments.from,
-            until: arguments.until,
-        }
-    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -56,6 +56,33 @@ impl Fields {
     }
 }
 
+impl super::Fault {
+    /// The number in a field; `None` if it is not known, or is more than one number.
+    #[must_use]
+    #[inline]
+    pub fn value(&self, field: Field) -> Option<u64> {
+        Some(match field {
+            Field::Time => self.time_ns,
+            Field::Latency => return self.latency_ns,
+            Field::Address => self.address,
+            Field::Ip => self.ip,
+            Field::Evidence => self.evidence.0,
+            Field::ErrorCode => self.error_code.0.into(),
+            Field::Pid => self.pid.into(),
+            Field::Tid => self.tid.into(),
+            Field::Cpu => self.cpu.into(),
+            Field::Pages => self.pages.into(),
+            Field::Class => self.class as u64,
+            Field::Confidence => self.confidence as u64,
+            Field::Phases => return None,
+            Field::AroundPages => self.around_pages.into(),
+            Field::Mapping => return self.mapping_id.map(u64::from),
+            Field::Location => return self.location_id.map(u64::from),
+            Field::Stack => return self.stack_id.map(u64::from),
+        })
+    }
+}
+
 #[cfg(test)]
 impl Fields {
     /// The fault as it is when only these are known.

@@ -1,7 +1,5 @@
 //! Numbers with their units, in fixed widths. Every text output takes them from here.
 
-use std::time::Duration;
-
 /// The widest [`duration`] below 1,000 s.
 pub const DURATION_WIDTH: usize = 7;
 
@@ -35,20 +33,6 @@ fn three_digits(value: f64) -> Option<String> {
         ..99.95 => Some(format!("{value:.1}")),
         ..999.5 => Some(format!("{value:.0}")),
         _ => None,
-    }
-}
-
-/// A duration as one types it, in no unit above hours: `99h`, `1m 30s`, `50us`.
-#[must_use]
-pub fn span(duration: Duration) -> String {
-    const HOUR: u64 = 3600;
-    let hours = duration.as_secs() / HOUR;
-    let rest = duration.saturating_sub(Duration::from_secs(hours * HOUR));
-    let rest_text = humantime::format_duration(rest);
-    match (hours, rest.is_zero()) {
-        (0, _) => rest_text.to_string(),
-        (_, true) => format!("{hours}h"),
-        (_, false) => format!("{hours}h {rest_text}"),
     }
 }
 
@@ -111,14 +95,6 @@ pub fn bytes(bytes: u64) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn a_span_is_shown_as_it_may_be_typed() {
-        for text in ["99h", "1h 2m", "1m 30s", "50us", "0s", "8760h 1ns"] {
-            let span = |text: &str| super::span(humantime::parse_duration(text).expect("is one"));
-            assert_eq!(span(text), text);
-        }
-    }
 
     #[test]
     fn durations_have_three_digits() {

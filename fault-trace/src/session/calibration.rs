@@ -12,13 +12,14 @@ use super::{
 use crate::{
     analysis::estimate::interpolated_median,
     exit::Interrupted,
+    filter::{Condition, Filter},
     host::signals,
     messages,
     model::{
         Batch, Calibration,
         calibration::{ModeCost, Spread},
     },
-    options::{CallGraph, CaptureOptions, Evidence, Filter, Target},
+    options::{CallGraph, CaptureOptions, Evidence, Target},
 };
 use toucher::{Round, Toucher};
 
@@ -144,19 +145,22 @@ fn untraced() -> anyhow::Result<Round> {
     toucher.finish()
 }
 
+/// What is recorded of the faults at these addresses, as `filter` has it.
+fn own_pages(filter: &Filter, addresses: (u64, u64)) -> Filter {
+    let recording = filter
+        .conditions()
+        .filter(|condition| matches!(condition, Condition::MinLatency(_) | Condition::Sample(_)));
+    let addresses = [Condition::Address(addresses)];
+    recording.cloned().chain(addresses).collect()
+}
+
 /// The whole fault and the reported latency, medians in ns.
 fn traced(options: &CaptureOptions) -> anyhow::Result<(i64, i64)> {
     let toucher = Toucher::start()?;
     let (start, end) = toucher.addresses();
     let options = CaptureOptions {
         target: Target::Threads(vec![toucher.tid()]),
-        filter: Filter {
-            classes: Vec::new(),
-            families: Vec::new(),
-            addresses: Some((start, end - 1)),
-            mode: None,
-            ..options.filter.clone()
-        },
+        filter: own_pages(&options.filter, (start, end - 1)),
         children: true,
         wait: false,
         duration: None,

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use fault_trace_common::{
     Class, Hooks,
-    wire::{ALL_CLASSES, COMM_LEN, comm, comm_bytes},
+    wire::{COMM_LEN, comm, comm_bytes},
 };
 
 use super::{
@@ -14,8 +14,9 @@ use super::{
     trial::{self, Trial},
 };
 use crate::{
-    capture::{Capture, CaptureError, Selection, Settings, TargetKind, sideband::OpenError},
-    exit::{self, NotAllowed},
+    capture::{Capture, CaptureError, Settings, TargetKind, sideband::OpenError},
+    exit::{self, NotAllowed, Unusable},
+    filter::{Condition, Filter, KernelFilter},
     host::{
         cgroups::Hierarchy,
         checks,
@@ -33,7 +34,7 @@ use crate::{
         run::{ClockBase, HookSet, Run, RunOptions, Unread},
         spaces::SpaceCounts,
     },
-    options::{CallGraph, CaptureOptions, Evidence, Filter, Mode, Target},
+    options::{CallGraph, CaptureOptions, Evidence, Target},
 };
 
 /// Loaded programs, their target, and what is known of the run already.
@@ -53,10 +54,10 @@ pub(super) struct Prepared {
 /// the rights that are no longer needed.
 pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
     let records_faults = options.ring_bytes.is_some();
+    let wanted = wanted(&options.filter, records_faults)?;
     let system = System::read(&Roots::default());
     let findings = checks::evaluate(&system.facts);
     refuse(&findings)?;
-    let wanted = wanted(&options.filter, records_faults)?;
     let offsets = system.facts.task_offsets;
     let settings = Settings {
         target: target_kind(&options.target, options.children)?,
@@ -94,7 +95,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         options: RunOptions {
             sample: settings.selection.sample,
             min_latency_ns: settings.selection.min_latency_ns,
-            filters: words(&options.filter),
+            filters: options.filter.counting_words(),
             records_faults,
             call_graph: options.stacks.map(|how| {
                 let name = match how {
@@ -220,24 +221,19 @@ pub(super) fn explained(error: CaptureError, settings: Option<&Settings>) -> any
 }
 
 /// The classes that count, by `--class` and `--family`.
-fn wanted(filter: &Filter, records_faults: bool) -> anyhow::Result<u64> {
-    let classes = filter.classes.iter().copied();
-    let families = Class::ALL
-        .into_iter()
-        .filter(|class| filter.families.contains(&class.family()));
-    let wanted: Vec<Class> = classes.chain(families).collect();
-    if wanted.is_empty() {
-        return Ok(ALL_CLASSES);
-    }
-    let by_mapping = filter.classes.iter().find(|class| is_by_mapping(**class));
-    if let Some(class) = by_mapping.filter(|_| !records_faults) {
-        bail!(
+fn wanted(filter: &Filter, records_faults: bool) -> Result<u64, Unusable> {
+    let mut by_mapping = filter.conditions().filter_map(|condition| match condition {
+        Condition::Class(class) if is_by_mapping(*class) => Some(class),
+        _ => None,
+    });
+    if let Some(class) = by_mapping.next().filter(|_| !records_faults) {
+        return Err(Unusable(format!(
             "`stat` cannot filter by {}: that class is only known from the mapping, in user space; \
              use record or trace",
             class.name()
-        );
+        )));
     }
-    Ok(wanted.into_iter().fold(0, |mask, class| mask | class.bit()))
+    Ok(filter.for_kernel().class_mask)
 }
 
 /// Whether only the mapping tells the class from others of its family.
@@ -248,21 +244,14 @@ const fn is_by_mapping(class: Class) -> bool {
     )
 }
 
-fn selection(filter: &Filter, wanted: u64, records_faults: bool) -> Selection {
-    let default = Selection::default();
-    Selection {
+fn selection(filter: &Filter, wanted: u64, records_faults: bool) -> KernelFilter {
+    KernelFilter {
         class_mask: if records_faults {
             before_refining(wanted)
         } else {
             wanted
         },
-        addresses: filter.addresses.unwrap_or(default.addresses),
-        user_mode: filter.mode != Some(Mode::Kernel),
-        kernel_mode: filter.mode != Some(Mode::User),
-        sample: filter.sample.unwrap_or(default.sample),
-        min_latency_ns: filter.min_latency.map_or(0, |latency| {
-            u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX - 1)
-        }),
+        ..filter.for_kernel()
     }
 }
 
@@ -281,34 +270,6 @@ fn before_refining(wanted: u64) -> u64 {
                 || (*class == Class::AnonAlloc && is_wanted(Class::CowFile))
         })
         .fold(0, |mask, class| mask | class.bit())
-}
-
-/// The filters as they would be written on the command line.
-fn words(filter: &Filter) -> Vec<String> {
-    let mut words = Vec::new();
-    let names = |names: Vec<&str>| names.join(",");
-    if !filter.classes.is_empty() {
-        let classes = filter.classes.iter().map(|class| class.name()).collect();
-        words.push(format!("--class {}", names(classes)));
-    }
-    if !filter.families.is_empty() {
-        let families = filter.families.iter().map(|family| family.name()).collect();
-        words.push(format!("--family {}", names(families)));
-    }
-    if let Some((first, last)) = filter.addresses {
-        words.push(format!(
-            "--address {first:#x}-{:#x}",
-            last.saturating_add(1)
-        ));
-    }
-    if let Some(mode) = filter.mode {
-        let mode = match mode {
-            Mode::User => "user",
-            Mode::Kernel => "kernel",
-        };
-        words.push(format!("--mode {mode}"));
-    }
-    words
 }
 
 fn command(target: &Target) -> Vec<String> {

@@ -20,7 +20,7 @@ use crate::{
         Content, Report, View, ViewBuilder,
         view::{By, ViewOptions},
     },
-    exit::Exit,
+    exit::{Exit, Unusable},
     model::Run,
     options::ReportOptions,
     recording::{Recording, RecordingError},
@@ -43,7 +43,7 @@ fn single(path: &Path, options: &ReportOptions) -> anyhow::Result<Report> {
     let recording = open(path)?;
     let mut report = Report::new(&recording.run);
     if let Some(limit) = options.slowest {
-        let filter = selection::filter(&options.selection, &recording.run)?;
+        let filter = selection::filter(&options.filter, &recording.run)?;
         let tables = tables::read(&recording, &options.debug_directories);
         report.content = Content::Slowest(slowest::slowest(&recording, &tables, limit, filter)?);
     } else if let Some(wanted) = view_options(options, &recording.run)? {
@@ -68,17 +68,17 @@ fn view_options(options: &ReportOptions, run: &Run) -> anyhow::Result<Option<Vie
         by,
         sort,
         limit,
-        selection,
+        filter,
         slowest: _,
         histogram: _,
         debug_directories: _,
         format: _,
     } = options;
-    let by = by.unwrap_or(By::Class);
-    let filter = selection::filter(selection, run)?;
-    if by == By::Class && filter.is_empty() && sort.is_none() && limit.is_none() {
+    let filter = selection::filter(filter, run)?;
+    if by.is_none() && filter.is_empty() && sort.is_none() && limit.is_none() {
         return Ok(None);
     }
+    let by = by.unwrap_or(By::Class);
     Ok(Some(ViewOptions {
         by,
         sort: sort.unwrap_or(by.definition().sort),
@@ -99,7 +99,9 @@ fn view(
     let tables = tables::read(recording, debug_directories);
     // What is damaged is said so; else an older version has not written it.
     if recording.completeness.fault_rows > 0 && recording.damage().is_empty() {
-        options.by.definition().require(&tables)?;
+        let view = options.by.definition();
+        view.require(&tables)
+            .map_err(|missing| Unusable(missing.to_string()))?;
     }
     let (fields, filter) = (ViewBuilder::fields(options.by), options.filter.clone());
     let mut builder = ViewBuilder::new(options, &tables, &recording.run);

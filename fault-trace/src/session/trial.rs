@@ -8,7 +8,8 @@ use super::{
     shortage,
 };
 use crate::{
-    capture::{self, Capture, Selection, Settings, TargetKind},
+    capture::{self, Capture, Settings, TargetKind},
+    filter::KernelFilter,
     host::{
         checks::{self, Facts},
         doctor::System,
@@ -37,7 +38,7 @@ pub(super) fn settings(system: &System) -> anyhow::Result<Settings> {
     };
     Ok(Settings {
         target: TargetKind::Threads,
-        selection: Selection::default(),
+        selection: KernelFilter::default(),
         ring_bytes: None,
         regions: system.layout.regions,
         task_offsets: capture::TaskOffsets {

@@ -61,8 +61,7 @@ impl<'a> ViewBuilder<'a> {
         run: &'a Run,
         capacity: usize,
     ) -> Self {
-        let whole = (run.started_ns, run.stopped_ns);
-        let (from_ns, to_ns) = options.filter.window_ns.unwrap_or(whole);
+        let (from_ns, to_ns) = options.filter.window_ns();
         let window = Window::new(
             from_ns.max(run.started_ns),
             to_ns.min(run.stopped_ns),

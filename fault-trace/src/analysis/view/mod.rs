@@ -24,7 +24,8 @@ pub use window::Window;
 
 use serde::Serialize;
 
-use super::{filter::FaultFilter, sampling::Sampling};
+use super::sampling::Sampling;
+use crate::filter::FaultFilter;
 
 /// What a view is to show.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     analysis::{Latency, Tables, Tally},
-    model::{ClassTotals, Fault, attribution::MappingKind},
+    filter::Values,
+    model::{self, ClassTotals, Fault, attribution::MappingKind},
 };
 
 fn counts(view: &View) -> Vec<u64> {
@@ -158,7 +159,8 @@ fn rows_come_in_the_order_that_is_asked_for() {
 #[test]
 fn a_filter_leaves_out_what_it_does_not_admit_and_says_of_how_many() {
     let mut options = options(By::Process, SortBy::Count, 20);
-    options.filter.class_mask = FaultFilter::class_mask(&[Class::FileRead], &[]);
+    let read = Values::Bits(Class::FileRead.bit());
+    options.filter = options.filter.and(model::Field::Class, read);
     let view = view_of(options, &faults());
     assert_eq!((view.faults, view.of, counts(&view)), (5, 69, vec![5]));
 }

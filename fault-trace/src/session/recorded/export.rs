@@ -31,7 +31,7 @@ pub(in crate::session) fn export(options: &ExportOptions) -> anyhow::Result<Exit
     tables::check_folders(&options.debug_directories)?;
     say_notes(&recording);
     say_thinned(&recording);
-    let filter = selection::filter(&options.selection, &recording.run)?;
+    let filter = selection::filter(&options.filter, &recording.run)?;
     if let Some(folder) = options.output.as_deref().filter(|path| is_folder(path))
         && options.format == ExportFormat::Hgrm
     {

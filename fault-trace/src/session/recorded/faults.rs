@@ -2,7 +2,7 @@
 
 use crate::{
     analysis::FaultFilter,
-    model::{Fault, Field, Fields},
+    model::{Fault, Fields},
     recording::{Recording, Wanted},
     session::progress::{Output, ReadingBar},
 };
@@ -36,20 +36,10 @@ pub(super) fn batches(
 }
 
 fn wanted(fields: Fields, filter: &FaultFilter) -> Wanted {
-    let mut wanted = Wanted::fields(fields.and(filter.fields()));
-    if let Some((from_ns, to_ns)) = filter.window_ns {
-        wanted = wanted.within(Field::Time, from_ns, to_ns.saturating_sub(1));
-    }
-    if let Some((first, last)) = filter.addresses {
-        wanted = wanted.within(Field::Address, first, last);
-    }
-    if let Some(pids) = &filter.pids
-        && let (Some(&first), Some(&last)) = (pids.first(), pids.last())
-    {
-        wanted = wanted.within(Field::Pid, first.into(), last.into());
-    }
-    if filter.min_latency_ns > 0 {
-        wanted = wanted.within(Field::Latency, filter.min_latency_ns, u64::MAX);
-    }
-    wanted
+    let wanted = Wanted::fields(fields.and(filter.fields()));
+    filter
+        .bounds()
+        .fold(wanted, |wanted, (field, first, last)| {
+            wanted.within(field, first, last)
+        })
 }

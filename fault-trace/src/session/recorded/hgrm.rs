@@ -31,17 +31,9 @@ pub(super) fn tallies(
     recording: &Recording,
     filter: &FaultFilter,
 ) -> anyhow::Result<Vec<ClassTotals>> {
-    let only_classes = FaultFilter {
-        class_mask: None,
-        ..filter.clone()
-    };
-    if only_classes.is_empty() {
+    if let Some(mask) = filter.classes_alone() {
         let mut classes = recording.run.totals.classes.clone();
-        classes.retain(|totals| {
-            filter
-                .class_mask
-                .is_none_or(|mask| mask & totals.class.bit() != 0)
-        });
+        classes.retain(|totals| mask & totals.class.bit() != 0);
         return Ok(classes);
     }
     let mut classes: Vec<ClassTotals> = Vec::new();

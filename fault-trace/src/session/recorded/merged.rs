@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{open, selection, view_options};
+use super::{open, view_options};
 use crate::{
     analysis::Report, exit::Unusable, folder::FileId, model::merge::merge, options::ReportOptions,
 };
@@ -30,11 +30,11 @@ pub(super) fn report(paths: &[PathBuf], options: &ReportOptions) -> anyhow::Resu
     let run = merge(runs)?;
     let is_of_single_faults = options.slowest.is_some()
         || view_options(options, &run)?.is_some()
-        || !selection::filter(&options.selection, &run)?.is_empty();
-    anyhow::ensure!(
-        !is_of_single_faults,
-        "--by, --slowest and filters need one recording; of several, only the totals are added up"
-    );
+        || !options.filter.is_empty();
+    if is_of_single_faults {
+        let why = "--by, --slowest and filters need one recording; of several, only the totals are added up";
+        return Err(Unusable(why.to_owned()).into());
+    }
     let mut report = Report::new(&run);
     report.damaged = damaged;
     Ok(report)

@@ -6,7 +6,8 @@ use crate::{
         FaultFilter, SlowFault, Tables,
         slowest::{Surroundings, Worst},
     },
-    model::Fields,
+    filter::Values,
+    model::{Field, Fields},
     recording::Recording,
     session::progress::Output,
 };
@@ -28,10 +29,7 @@ pub(super) fn slowest(
     };
     // Whole faults are read only where there are some as slow as that.
     let least_ns = find(Worst::FIELDS, &filter)?.least_ns().unwrap_or(0);
-    let filter = FaultFilter {
-        min_latency_ns: filter.min_latency_ns.max(least_ns),
-        ..filter
-    };
+    let filter = filter.and(Field::Latency, Values::Within(least_ns, u64::MAX));
     let worst = find(Fields::ALL, &filter)?;
     let mut surroundings = worst.surroundings();
     let everything = FaultFilter::default();

@@ -1,0 +1,45 @@
+//! Values that are chosen from a list by their names.
+
+/// A value of a list.
+pub trait Choice: Copy + Send + Sync + 'static {
+    const ALL: &'static [Self];
+
+    /// The name on the command line and in every output.
+    fn name(self) -> &'static str;
+
+    /// One line about it; empty where the name says all.
+    fn meaning(self) -> &'static str;
+
+    /// The value of that name.
+    fn from_name(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|value| value.name() == name)
+    }
+}
+
+/// Declares an enum whose values are chosen by name: each has its name and a line about it.
+macro_rules! choices {
+    ($(#[$attribute:meta])* pub enum $type:ident {
+        $($value:ident $name:literal $meaning:literal,)*
+    }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum $type {
+            $(#[doc = $meaning] $value),*
+        }
+
+        impl $crate::choice::Choice for $type {
+            const ALL: &'static [Self] = &[$(Self::$value),*];
+
+            fn name(self) -> &'static str {
+                match self { $(Self::$value => $name),* }
+            }
+
+            fn meaning(self) -> &'static str {
+                match self { $(Self::$value => $meaning),* }
+            }
+        }
+    };
+}
+
+pub(crate) use choices;
