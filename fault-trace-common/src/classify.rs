@@ -1,11 +1,12 @@
 //! From evidence to class: pure, and the same in the kernel and in user space.
 
 use crate::{
-    class::{Class, Confidence},
+    class::Class,
     error_code::ErrorCode,
     evidence::{Closer, Evidence},
     hooks::{Hook, Hooks},
     region::Region,
+    verdict::{Verdict, exact, exact_if, inferred},
 };
 
 /// What is known of a closed fault without its mapping.
@@ -15,31 +16,6 @@ pub struct Facts {
     pub error_code: ErrorCode,
     /// The hooks the run had: evidence that could not come proves nothing by its absence.
     pub hooks: Hooks,
-}
-
-/// A class and how sure it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Verdict {
-    pub class: Class,
-    pub confidence: Confidence,
-}
-
-const fn exact(class: Class) -> Verdict {
-    Verdict {
-        class,
-        confidence: Confidence::Exact,
-    }
-}
-
-const fn inferred(class: Class) -> Verdict {
-    Verdict {
-        class,
-        confidence: Confidence::Inferred,
-    }
-}
-
-const fn exact_if(sure: bool, class: Class) -> Verdict {
-    if sure { exact(class) } else { inferred(class) }
 }
 
 const SIGBUS: u8 = 7;

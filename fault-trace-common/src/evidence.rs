@@ -14,68 +14,7 @@
 
 use crate::region::Region;
 
-/// What ended the fault.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Closer {
-    /// Nothing yet.
-    None = 0,
-    /// `handle_mm_fault` completed it (perf software event).
-    End = 1,
-    /// The kernel raised a signal for it.
-    Signal = 2,
-    /// The thread took another fault: it had gone on.
-    NextStart = 3,
-    /// A signal was delivered: the thread was on its way back to user mode.
-    SignalDelivery = 4,
-    /// The thread exited.
-    Exit = 5,
-    /// A legacy vsyscall was emulated.
-    Vsyscall = 6,
-    /// A fault that this one was nested in ended.
-    OuterEnd = 7,
-    /// Too many faults were nested; the oldest was given up.
-    Overflow = 8,
-}
-
-impl Closer {
-    /// Every closer; the index is its number.
-    pub const ALL: [Self; 9] = [
-        Self::None,
-        Self::End,
-        Self::Signal,
-        Self::NextStart,
-        Self::SignalDelivery,
-        Self::Exit,
-        Self::Vsyscall,
-        Self::OuterEnd,
-        Self::Overflow,
-    ];
-
-    /// Whether the moment of closing is the moment the fault was over. Other closers come later, so
-    /// the latency of what they close is unknown.
-    #[inline(always)]
-    #[must_use]
-    pub const fn is_timely(self) -> bool {
-        matches!(self, Self::End | Self::Signal | Self::Vsyscall)
-    }
-
-    /// The name used in outputs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::End => "end",
-            Self::Signal => "signal",
-            Self::NextStart => "next-start",
-            Self::SignalDelivery => "signal-delivery",
-            Self::Exit => "exit",
-            Self::Vsyscall => "vsyscall",
-            Self::OuterEnd => "outer-end",
-            Self::Overflow => "overflow",
-        }
-    }
-}
+pub use crate::catalogue::closer::Closer;
 
 const CLOSER_SHIFT: u32 = 32;
 const SI_CODE_SHIFT: u32 = 40;
@@ -87,99 +26,41 @@ const SIGNAL_SHIFT: u32 = 56;
 #[repr(transparent)]
 pub struct Evidence(pub u64);
 
+bits! {
+    Evidence: u64, FLAGS {
+        ENDED = 0 "ended" "`handle_mm_fault` completed it",
+        MAJOR = 1 "major" "the kernel counted it as major",
+        CONFIRMED = 2 "confirmed" "from kernel mode, and the handler accepts a user address: page faults are not disabled",
+        KERNEL_MODE = 3 "kernel-mode" "taken in kernel mode (`page_fault_kernel`)",
+        RSS_FILE = 4 "rss-file" "`rss_stat` moved `MM_FILEPAGES`",
+        RSS_ANON = 5 "rss-anon" "`rss_stat` moved `MM_ANONPAGES`",
+        RSS_SWAP = 6 "rss-swap" "`rss_stat` moved `MM_SWAPENTS`",
+        RSS_SHMEM = 7 "rss-shmem" "`rss_stat` moved `MM_SHMEMPAGES`",
+        ALLOC_PAGE = 8 "alloc-page" "a user (movable) page of order 0 was allocated",
+        ALLOC_LARGE = 9 "alloc-large" "a user folio of order 1 to 8 was allocated",
+        ALLOC_HUGE = 10 "alloc-huge" "a user folio of order 9 or more was allocated",
+        ALLOC_ZEROED = 11 "alloc-zeroed" "the allocation asked for zeroed memory",
+        PAGE_FREED = 12 "page-freed" "the page last allocated was freed again",
+        CACHE_ADD = 13 "cache-add" "a page entered the page cache",
+        FILEMAP_FAULT = 14 "filemap-fault" "the fault went through `filemap_fault`",
+        BIO_QUEUED = 15 "bio-queued" "the thread issued block I/O",
+        SLEPT_D = 16 "slept-d" "the thread slept uninterruptibly (D)",
+        SLEPT_S = 17 "slept-s" "the thread slept interruptibly (S)",
+        PREEMPTED = 18 "preempted" "the thread was preempted (R)",
+        MIGRATED = 19 "migrated" "pages were migrated to a closer NUMA node by the fault",
+        OOM_VICTIM = 20 "oom-victim" "the thread's process was chosen by the OOM killer",
+        NESTED = 21 "nested" "taken while another fault of the thread was open",
+        TRIED_AGAIN = 22 "tried-again" "the fault that closed this one was at the same page: the access was tried again",
+        RECLAIMED = 23 "reclaimed" "the thread reclaimed memory",
+        LOCK_WAITED = 24 "lock-waited" "the thread waited for a contended lock",
+        IN_RECLAIM = 25 "in-reclaim" "set while the thread reclaims memory: what it does then is no evidence about this fault",
+        IN_LOCK_WAIT = 26 "in-lock-wait" "set while the thread waits for a contended lock: a sleep then is no evidence of I/O",
+        COMPACTED = 27 "compacted" "the thread compacted memory",
+        IN_COMPACTION = 28 "in-compaction" "set while the thread compacts memory, as `in-reclaim`",
+    }
+}
+
 impl Evidence {
-    /// `handle_mm_fault` completed it.
-    pub const ENDED: u64 = 1 << 0;
-    /// The kernel counted it as major.
-    pub const MAJOR: u64 = 1 << 1;
-    /// From kernel mode, and the handler accepts a user address: page faults are not disabled.
-    pub const CONFIRMED: u64 = 1 << 2;
-    /// Taken in kernel mode (`page_fault_kernel`).
-    pub const KERNEL_MODE: u64 = 1 << 3;
-    /// `rss_stat` moved `MM_FILEPAGES`.
-    pub const RSS_FILE: u64 = 1 << 4;
-    /// `rss_stat` moved `MM_ANONPAGES`.
-    pub const RSS_ANON: u64 = 1 << 5;
-    /// `rss_stat` moved `MM_SWAPENTS`.
-    pub const RSS_SWAP: u64 = 1 << 6;
-    /// `rss_stat` moved `MM_SHMEMPAGES`.
-    pub const RSS_SHMEM: u64 = 1 << 7;
-    /// A user (movable) page of order 0 was allocated.
-    pub const ALLOC_PAGE: u64 = 1 << 8;
-    /// A user folio of order 1 to 8 was allocated.
-    pub const ALLOC_LARGE: u64 = 1 << 9;
-    /// A user folio of order 9 or more was allocated.
-    pub const ALLOC_HUGE: u64 = 1 << 10;
-    /// The allocation asked for zeroed memory.
-    pub const ALLOC_ZEROED: u64 = 1 << 11;
-    /// The page last allocated was freed again.
-    pub const PAGE_FREED: u64 = 1 << 12;
-    /// A page entered the page cache.
-    pub const CACHE_ADD: u64 = 1 << 13;
-    /// The fault went through `filemap_fault`.
-    pub const FILEMAP_FAULT: u64 = 1 << 14;
-    /// The thread issued block I/O.
-    pub const BIO_QUEUED: u64 = 1 << 15;
-    /// The thread slept uninterruptibly (D).
-    pub const SLEPT_D: u64 = 1 << 16;
-    /// The thread slept interruptibly (S).
-    pub const SLEPT_S: u64 = 1 << 17;
-    /// The thread was preempted (R).
-    pub const PREEMPTED: u64 = 1 << 18;
-    /// Pages were migrated to a closer NUMA node by the fault.
-    pub const MIGRATED: u64 = 1 << 19;
-    /// The thread's process was chosen by the OOM killer.
-    pub const OOM_VICTIM: u64 = 1 << 20;
-    /// Taken while another fault of the thread was open.
-    pub const NESTED: u64 = 1 << 21;
-    /// The fault that closed this one was at the same page: the access was tried again.
-    pub const TRIED_AGAIN: u64 = 1 << 22;
-    /// The thread reclaimed memory.
-    pub const RECLAIMED: u64 = 1 << 23;
-    /// The thread waited for a contended lock.
-    pub const LOCK_WAITED: u64 = 1 << 24;
-    /// Set while the thread reclaims memory: what it does then is no evidence about this fault.
-    pub const IN_RECLAIM: u64 = 1 << 25;
-    /// Set while the thread waits for a contended lock: a sleep then is no evidence of I/O.
-    pub const IN_LOCK_WAIT: u64 = 1 << 26;
-    /// The thread compacted memory.
-    pub const COMPACTED: u64 = 1 << 27;
-    /// Set while the thread compacts memory, as [`Self::IN_RECLAIM`].
-    pub const IN_COMPACTION: u64 = 1 << 28;
-
-    /// Every flag with the name used in outputs.
-    pub const FLAGS: [(u64, &'static str); 29] = [
-        (Self::ENDED, "ended"),
-        (Self::MAJOR, "major"),
-        (Self::CONFIRMED, "confirmed"),
-        (Self::KERNEL_MODE, "kernel-mode"),
-        (Self::RSS_FILE, "rss-file"),
-        (Self::RSS_ANON, "rss-anon"),
-        (Self::RSS_SWAP, "rss-swap"),
-        (Self::RSS_SHMEM, "rss-shmem"),
-        (Self::ALLOC_PAGE, "alloc-page"),
-        (Self::ALLOC_LARGE, "alloc-large"),
-        (Self::ALLOC_HUGE, "alloc-huge"),
-        (Self::ALLOC_ZEROED, "alloc-zeroed"),
-        (Self::PAGE_FREED, "page-freed"),
-        (Self::CACHE_ADD, "cache-add"),
-        (Self::FILEMAP_FAULT, "filemap-fault"),
-        (Self::BIO_QUEUED, "bio-queued"),
-        (Self::SLEPT_D, "slept-d"),
-        (Self::SLEPT_S, "slept-s"),
-        (Self::PREEMPTED, "preempted"),
-        (Self::MIGRATED, "migrated"),
-        (Self::OOM_VICTIM, "oom-victim"),
-        (Self::NESTED, "nested"),
-        (Self::TRIED_AGAIN, "tried-again"),
-        (Self::RECLAIMED, "reclaimed"),
-        (Self::LOCK_WAITED, "lock-waited"),
-        (Self::IN_RECLAIM, "in-reclaim"),
-        (Self::IN_LOCK_WAIT, "in-lock-wait"),
-        (Self::COMPACTED, "compacted"),
-        (Self::IN_COMPACTION, "in-compaction"),
-    ];
-
     /// Any `rss_stat` movement.
     pub const RSS_ANY: u64 = Self::RSS_FILE | Self::RSS_ANON | Self::RSS_SWAP | Self::RSS_SHMEM;
     /// Any allocation of a user page.
@@ -227,10 +108,7 @@ impl Evidence {
     /// What closed the fault; an unknown number reads as [`Closer::None`].
     #[must_use]
     pub fn closer(self) -> Closer {
-        Closer::ALL
-            .get(self.closer_number() as usize)
-            .copied()
-            .unwrap_or(Closer::None)
+        Closer::from_number(self.closer_number()).unwrap_or(Closer::None)
     }
 
     /// The `si_code` of the signal that closed the fault.
@@ -264,10 +142,7 @@ impl Evidence {
     /// The address region; an unknown number reads as [`Region::KernelOther`].
     #[must_use]
     pub fn region(self) -> Region {
-        Region::ALL
-            .get(self.region_number() as usize)
-            .copied()
-            .unwrap_or(Region::KernelOther)
+        Region::from_number(self.region_number()).unwrap_or(Region::KernelOther)
     }
 }
 
@@ -292,19 +167,12 @@ mod tests {
     #[test]
     fn each_flag_has_its_own_bit_among_the_low_32() {
         let mut seen = 0;
-        for (flag, name) in Evidence::FLAGS {
+        for (flag, name, _) in Evidence::FLAGS {
             assert_eq!(flag.count_ones(), 1, "{name}");
             assert_eq!(seen & flag, 0, "{name}");
             assert!(flag < 1 << 32, "{name}");
             seen |= flag;
         }
         assert_eq!(seen.count_ones() as usize, Evidence::FLAGS.len());
-    }
-
-    #[test]
-    fn the_index_is_the_number_of_the_closer() {
-        for (index, closer) in Closer::ALL.into_iter().enumerate() {
-            assert_eq!(closer as usize, index);
-        }
     }
 }

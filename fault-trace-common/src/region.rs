@@ -1,45 +1,6 @@
 //! The parts of the x86-64 address space (Documentation/arch/x86/x86_64/mm.rst).
 
-/// Where an address lies.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Region {
-    User = 0,
-    DirectMap = 1,
-    Vmalloc = 2,
-    Vmemmap = 3,
-    KernelText = 4,
-    Vsyscall = 5,
-    /// Any other kernel address: modules, fixmap, holes.
-    KernelOther = 6,
-}
-
-impl Region {
-    /// Every region; the index is its number on the wire.
-    pub const ALL: [Self; 7] = [
-        Self::User,
-        Self::DirectMap,
-        Self::Vmalloc,
-        Self::Vmemmap,
-        Self::KernelText,
-        Self::Vsyscall,
-        Self::KernelOther,
-    ];
-
-    /// The name used in every output.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::DirectMap => "kernel-direct-map",
-            Self::Vmalloc => "kernel-vmalloc",
-            Self::Vmemmap => "kernel-vmemmap",
-            Self::KernelText => "kernel-text",
-            Self::Vsyscall => "vsyscall",
-            Self::KernelOther => "kernel-other",
-        }
-    }
-}
+pub use crate::catalogue::region::Region;
 
 /// An address range: `start` inclusive, `end` exclusive, empty when equal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -140,13 +101,6 @@ mod tests {
             (u64::MAX, Region::KernelOther),
         ] {
             assert_eq!(regions.of(address), region, "{address:#x}");
-        }
-    }
-
-    #[test]
-    fn the_index_is_the_number() {
-        for (index, region) in Region::ALL.into_iter().enumerate() {
-            assert_eq!(region as usize, index);
         }
     }
 }

@@ -79,7 +79,7 @@ fn a_signal_names_the_bad_access() {
         ("BUS_MCEERR_AO: poisoned", signal(7, 5, User), U, all, Hwpoison, Exact),
         ("an unheard-of SIGBUS", signal(7, 1, User), U, all, Sigbus, Inferred),
         ("a signal no fault raises", signal(5, 1, User), U, all, Unknown, Inferred),
-        ("a code proves it without any hook", signal(11, 1, User), U, Hooks(0), SegvUnmapped, Exact),
+        ("a code proves it without any hook", signal(11, 1, User), U, Hooks::NONE, SegvUnmapped, Exact),
     ]);
 }
 

@@ -4,7 +4,7 @@ use core::hint::black_box;
 
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use fault_trace_common::{
-    Closer, Counter, ErrorCode, Evidence, Facts, Hooks, classify,
+    Closer, Counter, ErrorCode, Evidence, Facts, classify,
     histogram::bucket_of,
     open::{DEPTH, OpenFault, OpenFaults},
     wire::{Counts, LATENCY_UNKNOWN, TaskState},
@@ -196,7 +196,7 @@ extern "C" fn classify_fault(evidence: u64, error_code: u64) -> u32 {
     let verdict = classify(&Facts {
         evidence: Evidence(evidence),
         error_code: ErrorCode(error_code as u32),
-        hooks: Hooks(config::get!(hooks)),
+        hooks: config::get!(hooks),
     });
     u32::from(verdict.class as u8) | u32::from(verdict.confidence as u8) << 8
 }

@@ -9,10 +9,11 @@ use fault_trace_common::{
 #[unsafe(no_mangle)]
 pub(crate) static CONFIG: Config = Config {
     regions: Regions::DEFAULT,
-    hooks: Hooks::ALL.0,
+    hooks: Hooks::ALL,
     target_kind: TARGET_ALL,
     follow_children: 1,
     emit: 1,
+    targets_may_leave: 0,
     class_mask: ALL_CLASSES,
     address_first: 0,
     address_last: u64::MAX,
@@ -31,8 +32,6 @@ pub(crate) static CONFIG: Config = Config {
     task_cgroups_offset: 0,
     has_prev_state: 0,
     stacks: 0,
-    targets_may_leave: 0,
-    padding: 0,
     target_cgroup_id: 0,
     target_cgroup_level: 0,
     target_uid: 0,

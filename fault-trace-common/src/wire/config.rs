@@ -1,6 +1,6 @@
 //! What user space sets before the programs are loaded.
 
-use crate::{class::Class, region::Regions};
+use crate::{class::Class, hooks::Hooks, region::Regions};
 
 use super::record::COMM_LEN;
 
@@ -34,13 +34,15 @@ pub const TARGET_HINTS_LEN: u32 = 1 << 16;
 pub struct Config {
     pub regions: Regions,
     /// The hooks that will be attached, see [`crate::Hooks`].
-    pub hooks: u32,
+    pub hooks: Hooks,
     /// A `TARGET_…` constant.
     pub target_kind: u32,
     /// Whether children of target processes become targets; 0 or 1.
     pub follow_children: u32,
     /// Whether faults are written to the ring buffer; 0 or 1.
     pub emit: u32,
+    /// Whether a thread can stop being a target: by cgroup, user or name; 0 or 1.
+    pub targets_may_leave: u32,
     /// Selection: the classes that count, see [`Class::bit`].
     pub class_mask: u64,
     /// Selection: the addresses that count, first and last.
@@ -68,9 +70,6 @@ pub struct Config {
     pub has_prev_state: u32,
     /// How stacks are taken: a `STACKS_…` constant.
     pub stacks: u32,
-    /// Whether a thread can stop being a target: by cgroup, user or name; 0 or 1.
-    pub targets_may_leave: u32,
-    pub padding: u32,
     /// [`TARGET_CGROUP`]: its id, and how far below the root of the hierarchy it is.
     pub target_cgroup_id: u64,
     pub target_cgroup_level: u32,
@@ -81,4 +80,4 @@ pub struct Config {
 }
 
 /// [`Config::class_mask`] with every class selected.
-pub const ALL_CLASSES: u64 = (1 << Class::COUNT) - 1;
+pub const ALL_CLASSES: u64 = u64::MAX >> (u64::BITS as usize - Class::COUNT);

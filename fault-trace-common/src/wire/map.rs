@@ -1,6 +1,10 @@
 //! Map values.
 
-use crate::{histogram::BUCKETS, open::OpenFaults, phase::Spent};
+use crate::{
+    histogram::BUCKETS,
+    open::OpenFaults,
+    phase::{MEASURED, Spent},
+};
 
 use super::record::COMM_LEN;
 
@@ -97,6 +101,9 @@ impl ProcessStats {
     };
 }
 
+/// Numbers that fill the cache lines of [`ClassStats`] before its buckets.
+const CLASS_PADDING: usize = (7 + MEASURED).next_multiple_of(8) - (7 + MEASURED);
+
 /// A value of the per-CPU map `CLASSES`; the index is the class's number.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -114,7 +121,7 @@ pub struct ClassStats {
     pub max_ns: u64,
     /// Sum over the known latencies, ns.
     pub phases_ns: Spent,
-    pub padding: [u64; 3],
+    pub padding: [u64; CLASS_PADDING],
     /// Faults a latency bucket, see [`crate::histogram`].
     pub buckets: [u64; BUCKETS],
 }

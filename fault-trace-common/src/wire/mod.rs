@@ -12,7 +12,13 @@ pub use record::*;
 const _: () = {
     use core::mem::{offset_of, size_of};
 
-    use crate::{histogram::BUCKETS, phase::Spent};
+    use crate::{
+        histogram::BUCKETS,
+        hooks::Hooks,
+        open::{DEPTH, OpenFault, OpenFaults},
+        phase::{Phases, Spent},
+        region::Regions,
+    };
 
     assert!(size_of::<RecordHeader>() == 8);
     assert!(size_of::<FaultRecord>() == 64);
@@ -27,10 +33,14 @@ const _: () = {
     assert!(size_of::<Counts>() == 128);
     assert!(size_of::<ThreadStats>() == 192);
     assert!(size_of::<ProcessStats>() == 144);
-    assert!(size_of::<ClassStats>() == 128 + 8 * BUCKETS);
+    assert!((size_of::<ClassStats>() - 8 * BUCKETS).is_multiple_of(64));
     assert!(size_of::<PhasesRecord>() == 24 + size_of::<Spent>());
-    assert!(size_of::<TaskState>() == 520 + 104);
-    assert!(size_of::<Config>() == 72 + 16 + 24 + 16 + 16 + 24 + 48);
+    assert!(size_of::<Phases>() == size_of::<Spent>() + 8 + 2 * 4);
+    assert!(size_of::<OpenFault>() == 6 * 8 + 4 * 4 + size_of::<Phases>());
+    assert!(size_of::<OpenFaults>() == DEPTH * size_of::<OpenFault>() + 2 * 4);
+    assert!(size_of::<TaskState>() == size_of::<OpenFaults>() + 8 * 8 + 10 * 4);
+    let numbers = 5 * 8 + 20 * 4 + COMM_LEN;
+    assert!(size_of::<Config>() == size_of::<Regions>() + size_of::<Hooks>() + numbers);
 };
 
 #[cfg(feature = "user")]

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use fault_trace_common::{Hook, Hooks, phase::Phase};
+use fault_trace_common::{
+    Hook,
+    phase::{Nature, Phase, REST},
+};
 
 use super::tally::Tally;
 use crate::model::Run;
@@ -35,12 +38,15 @@ impl Cost {
     /// The cost of `run`, complete or not.
     #[must_use]
     pub(super) fn new(run: &Run, passed: &Tally) -> Self {
-        let measured = Hooks::from(run.hooks).has(Hook::SchedSwitch);
-        let spent_ns = |phases: &[Phase]| {
-            let spent = phases.iter().map(|&phase| passed.phases_ns[phase as usize]);
+        let measured = run.hooks.has(Hook::SchedSwitch);
+        let spent_ns = |wanted: &[Option<Nature>]| {
+            let phases = Phase::ALL
+                .iter()
+                .filter(|phase| wanted.contains(&phase.nature()));
+            let spent = phases.map(|&phase| passed.phases_ns[phase as usize]);
             measured.then(|| spent.sum::<u64>())
         };
-        let on_cpu_ns = spent_ns(&[Phase::Cpu]);
+        let on_cpu_ns = spent_ns(&[REST.nature()]);
         let latency_ns = run.totals.counts.latency_ns;
         let duration_ns = run.stopped_ns.saturating_sub(run.started_ns);
         Self {
@@ -50,8 +56,8 @@ impl Cost {
             mean_threads_in_faults: share(latency_ns, Some(duration_ns)),
             on_cpu_ns,
             on_cpu_share_of_cpu: on_cpu_ns.and_then(|ns| share(ns, run.cpu_ns)),
-            waiting_ns: spent_ns(&[Phase::Lock, Phase::Io, Phase::Sleep, Phase::Preempted]),
-            reclaiming_ns: spent_ns(&[Phase::Reclaim, Phase::Compaction]),
+            waiting_ns: spent_ns(&[Some(Nature::Waits), Some(Nature::Away)]),
+            reclaiming_ns: spent_ns(&[Some(Nature::Works)]),
         }
     }
 }
@@ -67,6 +73,7 @@ pub fn share(part_ns: u64, whole_ns: Option<u64>) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::analysis::sample::database;
+    use fault_trace_common::Hooks;
 
     #[test]
     fn faults_that_wait_can_cost_more_time_than_there_is_cpu_time() {
@@ -96,7 +103,7 @@ mod tests {
     #[test]
     fn without_the_hook_of_sleep_nothing_is_said_of_waiting() {
         let mut run = database();
-        run.hooks = Hooks::CORE.into();
+        run.hooks = Hooks::CORE;
         let cost = Cost::new(&run, &Tally::new(&run.totals.classes));
         assert_eq!((cost.on_cpu_ns, cost.waiting_ns), (None, None));
         assert_eq!(cost.on_cpu_share_of_cpu, None);

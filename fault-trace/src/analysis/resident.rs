@@ -6,7 +6,7 @@
 
 use std::ops::AddAssign;
 
-use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, Hook, Hooks};
+use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, Hook};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::model::{Fault, Field, Fields, Run, attribution::MappingKind, version::Version};
@@ -62,16 +62,12 @@ pub struct Sources {
 
 impl From<&Run> for Sources {
     fn from(run: &Run) -> Self {
-        const WHOLE_FOLIOS: Version = Version {
-            major: 6,
-            minor: 18,
-        };
-        let hooks = Hooks::from(run.hooks);
+        let hooks = run.hooks;
         let version = Version::parse(&run.host.kernel_release);
         Self {
             map_pages: hooks.has(Hook::MapPages),
             map_pages_bounds: hooks.has(Hook::MapPages)
-                && version.is_some_and(|version| version < WHOLE_FOLIOS),
+                && version.is_some_and(|version| version < Version::WHOLE_FOLIOS),
             page_alloc: hooks.has(Hook::PageAlloc),
         }
     }

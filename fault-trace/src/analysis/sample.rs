@@ -110,7 +110,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
             records_faults: true,
             call_graph: None,
         },
-        hooks: Hooks::ALL.into(),
+        hooks: Hooks::ALL,
         support: Support::default(),
         clock: ClockBase {
             monotonic_ns: 0,

@@ -11,6 +11,7 @@ use aya::{
 };
 use fault_trace_common::{
     Hook, Hooks,
+    catalogue::kernel::Version,
     hooks::Attach,
     wire::{
         COMM_LEN, Config, STACKS_COPIED, STACKS_FRAME_POINTERS, STACKS_NONE, TARGET_ALL,
@@ -24,7 +25,8 @@ use crate::options::CallGraph;
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fault-trace-ebpf"));
 
 pub(super) fn load(settings: &Settings) -> Result<Capture, CaptureError> {
-    let hooks = usable(settings);
+    // Less those that this kernel has but that would mislead.
+    let hooks = settings.hooks.usable_on(settings.kernel);
     let config = config(settings, hooks);
     let mut loader = EbpfLoader::new();
     loader
@@ -66,16 +68,6 @@ fn bound_slots(ebpf: &mut Ebpf) -> Result<(), CaptureError> {
     }
     let mut next: Array<_, u64> = totals::map_mut(ebpf, "NEXT_SLOT")?;
     next.set(0, &u64::MAX, 0).map_err(failed("NEXT_SLOT"))
-}
-
-/// The hooks to try, less those that this kernel has but that would mislead.
-fn usable(settings: &Settings) -> Hooks {
-    // Before 6.6 the counters were batched: an event does not belong to the fault it comes in.
-    if settings.kernel < (6, 6) {
-        settings.hooks.without(Hook::RssStat)
-    } else {
-        settings.hooks
-    }
 }
 
 /// Loads the programs of these hooks. The verifier takes most of the time that a start takes; it works
@@ -153,7 +145,7 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
     };
     Config {
         regions: settings.regions,
-        hooks: hooks.0,
+        hooks,
         target_kind,
         follow_children: follow_children.into(),
         emit: settings.ring_bytes.is_some().into(),
@@ -173,7 +165,7 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
         task_min_flt_offset: settings.task_offsets.min_flt,
         task_maj_flt_offset: settings.task_offsets.maj_flt,
         task_cgroups_offset: settings.task_offsets.cgroups,
-        has_prev_state: (settings.kernel >= (5, 18)).into(),
+        has_prev_state: (settings.kernel >= Version::SWITCH_STATE).into(),
         stacks: match settings.stacks {
             None => STACKS_NONE,
             Some(CallGraph::FramePointers) => STACKS_FRAME_POINTERS,
@@ -184,7 +176,6 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
             TargetKind::Cgroup { .. } | TargetKind::User(_) | TargetKind::Comm(_)
         )
         .into(),
-        padding: 0,
         target_cgroup_id,
         target_cgroup_level,
         target_uid: match settings.target {
@@ -195,5 +186,42 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
             TargetKind::Comm(comm) => comm,
             _ => [0; COMM_LEN],
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
+
+    use super::*;
+
+    /// The programs of the object, each with the section that says how it is attached.
+    fn programs() -> BTreeSet<(String, String)> {
+        let object = object::File::parse(OBJECT).expect("an object file");
+        let functions = object.symbols().filter(|symbol| {
+            symbol.kind() == SymbolKind::Text && symbol.is_global() && symbol.size() != 0
+        });
+        functions
+            .filter_map(|symbol| {
+                let section = object.section_by_index(symbol.section_index()?).ok()?;
+                let section = section.name().ok()?.to_owned();
+                // Functions that programs call are in `.text`.
+                (section != ".text").then(|| (symbol.name().expect("a name").to_owned(), section))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_object_has_the_programs_of_the_table_of_hooks_and_no_others() {
+        let named = Hook::ALL.map(|hook| {
+            let section = match hook.info().attach {
+                Attach::RawTracepoint { .. } => "raw_tp",
+                Attach::Software => "perf_event",
+            };
+            (hook.info().program.to_owned(), section.to_owned())
+        });
+        assert_eq!(programs(), BTreeSet::from(named));
     }
 }

@@ -20,6 +20,7 @@ use aya::{
 };
 use fault_trace_common::{
     Hook, Hooks, Regions,
+    catalogue::kernel::Version,
     wire::{COMM_LEN, TARGET_HINTS_LEN},
 };
 
@@ -78,8 +79,8 @@ pub struct Settings {
     pub ring_bytes: Option<u32>,
     pub regions: Regions,
     pub task_offsets: TaskOffsets,
-    /// The running kernel: major and minor version.
-    pub kernel: (u32, u32),
+    /// The running kernel.
+    pub kernel: Version,
     /// The hooks to try.
     pub hooks: Hooks,
     /// How stacks are taken, if they are.

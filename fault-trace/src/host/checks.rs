@@ -216,12 +216,11 @@ fn regions(facts: &Facts) -> Finding {
     }
 }
 
-/// `rss_stat` tells of every change only since Linux 6.6; before, per-CPU batches hide most.
-const RSS_STAT_UNBATCHED: Version = Version { major: 6, minor: 6 };
-
-fn is_batched(facts: &Facts, hook: Hook) -> bool {
-    hook == Hook::RssStat
-        && Version::parse(&facts.kernel_release).is_some_and(|v| v < RSS_STAT_UNBATCHED)
+/// Why a hook would mislead on this kernel, if it would.
+fn misleads(facts: &Facts, hook: Hook) -> Option<String> {
+    let (since, before) = hook.info().usable_since?;
+    let is_before = Version::parse(&facts.kernel_release).is_some_and(|version| version < since);
+    is_before.then(|| format!("{before} before Linux {since}"))
 }
 
 /// The category of a hook's tracepoint in tracefs; `None` if it is none.
@@ -240,11 +239,13 @@ fn tracepoint(facts: &Facts, hook: Hook) -> Finding {
     let subject = format!("{category}:{}", info.name);
     let gives = info.gives;
     match facts.tracepoints.map(|present| present.has(hook)) {
-        Some(true) if is_batched(facts, hook) => {
-            let detail = "reports in batches before Linux 6.6: what rests on it is inferred";
-            Finding::new(subject, State::Degraded, detail)
-        }
-        Some(true) => Finding::new(subject, State::Ok, gives),
+        Some(true) => match misleads(facts, hook) {
+            Some(why) => {
+                let detail = format!("{why}: what rests on it is inferred");
+                Finding::new(subject, State::Degraded, detail)
+            }
+            None => Finding::new(subject, State::Ok, gives),
+        },
         Some(false) if info.required => {
             let detail = format!("not in this kernel, and nothing works without it: {gives}");
             Finding::new(subject, State::Missing, detail).with_remedy(

@@ -1,7 +1,7 @@
 //! Whether every fault is accounted for: the kernel side's counts against themselves, against the
 //! recorded events and against the kernel's own counters.
 
-use fault_trace_common::{Counter, Hook, Hooks};
+use fault_trace_common::{Counter, Hook};
 use serde::Serialize;
 
 use super::{
@@ -98,7 +98,7 @@ pub fn knows_passed(run: &Run) -> bool {
 /// Whether it is known of each process and thread how long its faults were not the CPU's.
 #[must_use]
 pub fn knows_off_cpu(run: &Run) -> bool {
-    let hooks = Hooks::from(run.hooks);
+    let hooks = run.hooks;
     let classes = run.totals.classes.iter();
     let off_cpu_ns = super::totals::saturating_sum(classes.flat_map(|class| class.phases_ns));
     // Older recordings have phases by class only.

@@ -1,6 +1,6 @@
 //! Why the kernel's own counters may differ from what was seen.
 
-use fault_trace_common::{Counter, Hook, Hooks};
+use fault_trace_common::{Counter, Hook};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::run::{KernelSource, Run};
@@ -114,7 +114,7 @@ fn causes_of_more(run: &Run) -> Vec<Cause> {
     if !run.options.filters.is_empty() {
         causes.push(Cause::Filters);
     }
-    if Hooks::from(run.hooks).has(Hook::PageAlloc) {
+    if run.hooks.has(Hook::PageAlloc) {
         causes.push(Cause::GupWithoutAllocation);
     } else {
         causes.push(Cause::NoAllocationHook);

@@ -3,13 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use fault_trace_common::{Class, Counter, Hook, Hooks};
+use fault_trace_common::{Class, Counter};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{
-    run::HookSet,
-    totals::{ClassTotals, CounterTotals},
-};
+use super::totals::{ClassTotals, CounterTotals};
 
 /// A task's name: text where it is UTF-8, else `{"bytes":[…]}`.
 pub(super) mod comm {
@@ -81,7 +78,8 @@ pub(super) mod phases {
         spent_ns: &Spent,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(Phase::ALL.iter().map(|phase| phase.name()).zip(spent_ns))
+        let names = Phase::MEASURED.map(|(phase, _)| phase.name());
+        serializer.collect_map(names.iter().zip(spent_ns))
     }
 
     pub(in crate::model) fn deserialize<'de, D: Deserializer<'de>>(
@@ -89,7 +87,7 @@ pub(super) mod phases {
     ) -> Result<Spent, D::Error> {
         let by_name = BTreeMap::<String, u64>::deserialize(deserializer)?;
         let mut spent_ns = [0; MEASURED];
-        for (spent_ns, phase) in spent_ns.iter_mut().zip(Phase::ALL) {
+        for (spent_ns, (phase, _)) in spent_ns.iter_mut().zip(Phase::MEASURED) {
             *spent_ns = by_name.get(phase.name()).copied().unwrap_or(0);
         }
         Ok(spent_ns)
@@ -134,31 +132,14 @@ impl<'de> Deserialize<'de> for CounterTotals {
     }
 }
 
-/// A list of the kernel's names of the events.
-impl Serialize for HookSet {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let hooks = Hooks::from(*self);
-        let attached = Hook::ALL.into_iter().filter(|&hook| hooks.has(hook));
-        serializer.collect_seq(attached.map(|hook| hook.info().name))
-    }
-}
-
-impl<'de> Deserialize<'de> for HookSet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let names = Vec::<String>::deserialize(deserializer)?;
-        let hooks = Hook::ALL
-            .into_iter()
-            .filter(|hook| names.iter().any(|name| name == hook.info().name))
-            .fold(Hooks::default(), Hooks::with);
-        Ok(hooks.into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{Counts, ProcessTotals, Totals, totals::KernelCounts};
-    use fault_trace_common::histogram::{BUCKETS, bucket_low};
+    use fault_trace_common::{
+        Hook, Hooks,
+        histogram::{BUCKETS, bucket_low},
+    };
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -215,8 +196,11 @@ mod tests {
         }
 
         #[test]
-        fn a_set_of_hooks_survives_json(bits in 0..=Hooks::ALL.0) {
-            prop_assert_eq!(round_trip(&HookSet(bits)), HookSet(bits));
+        fn a_set_of_hooks_survives_json(
+            hooks in prop::sample::subsequence(Hook::ALL.to_vec(), 0..=Hook::COUNT),
+        ) {
+            let hooks: Hooks = hooks.into_iter().collect();
+            prop_assert_eq!(round_trip(&hooks), hooks);
         }
     }
 
@@ -239,9 +223,9 @@ mod tests {
 
     #[test]
     fn names_of_a_newer_version_are_tolerated() {
-        let hooks: HookSet =
+        let hooks: Hooks =
             serde_json::from_value(json!(["rss_stat", "from_the_future"])).expect("reads");
-        assert_eq!(Hooks::from(hooks), Hooks::default().with(Hook::RssStat));
+        assert_eq!(hooks, Hooks::default().with(Hook::RssStat));
 
         let counters: CounterTotals =
             serde_json::from_value(json!({"pid_reused": 4, "from_the_future": 9})).expect("reads");

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fault_trace_common::Hooks;
-
 use super::{
-    run::{HookSet, Host, KernelReading, KernelSource, Run},
+    run::{Host, KernelReading, KernelSource, Run},
     totals::{ClassTotals, ProcessTotals, Totals, add_counts},
 };
 
@@ -167,8 +165,7 @@ fn add(sum: &mut Run, run: Run) {
             sum.options.filters.push(filter);
         }
     }
-    let (one, other) = (Hooks::from(sum.hooks), Hooks::from(run.hooks));
-    sum.hooks = HookSet(one.0 & other.0);
+    sum.hooks = sum.hooks.and(run.hooks);
     let duration_ns = run.stopped_ns.saturating_sub(run.started_ns);
     sum.stopped_ns = sum.stopped_ns.saturating_add(duration_ns);
     let started_unix_ns = run.clock.unix_ns_at(run.started_ns);
@@ -263,6 +260,7 @@ mod tests {
         },
         model::{Accounting, totals::ThreadTotals},
     };
+    use fault_trace_common::Hooks;
 
     fn merged(runs: &[Run]) -> Run {
         let named = (1..)
@@ -328,9 +326,9 @@ mod tests {
         other.options.sample = 10;
         other.command.clear();
         other.kernel = None;
-        other.hooks = HookSet(0);
+        other.hooks = Hooks::NONE;
         let sum = merged(&[database(), other]);
-        assert_eq!((sum.kernel, sum.hooks), (None, HookSet(0)));
+        assert_eq!((sum.kernel, sum.hooks), (None, Hooks::NONE));
         assert_eq!(sum.totals.processes.len(), 6, "pids of two machines");
         let notes = sum.notes.join("\n");
         for part in ["5.15.0", "commands", "options", "hooks", "not known of all"] {

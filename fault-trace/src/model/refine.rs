@@ -10,7 +10,11 @@
 
 mod guess;
 
-use fault_trace_common::{Class, Confidence, Evidence, Hook, Hooks, Verdict, error_code::Access};
+use fault_trace_common::{
+    Class, Confidence, Evidence, Hook, Hooks, Verdict,
+    error_code::Access,
+    verdict::{exact, exact_if, inferred},
+};
 
 use super::{
     Fault,
@@ -236,23 +240,6 @@ impl Case<'_> {
     fn nothing_missed(&self) -> bool {
         self.conditions.hooks.has(Hook::RssStat) && self.conditions.hooks.has(Hook::PageAlloc)
     }
-}
-
-const fn exact(class: Class) -> Verdict {
-    exact_if(true, class)
-}
-
-const fn inferred(class: Class) -> Verdict {
-    exact_if(false, class)
-}
-
-const fn exact_if(sure: bool, class: Class) -> Verdict {
-    let confidence = if sure {
-        Confidence::Exact
-    } else {
-        Confidence::Inferred
-    };
-    Verdict { class, confidence }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub struct Run {
     pub target: String,
     pub options: RunOptions,
     /// The hooks that were attached.
-    pub hooks: HookSet,
+    pub hooks: Hooks,
     /// What became of every hook, and how sure each class could be.
     #[serde(default)]
     pub support: Support,
@@ -105,23 +105,6 @@ pub struct RunOptions {
     /// How the stacks of the recorded faults were taken: `fp`, `dwarf`, or `null` for not at all.
     #[serde(default)]
     pub call_graph: Option<String>,
-}
-
-/// [`Hooks`] that travel through JSON as a list of their names, so that a later version can classify
-/// anew.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HookSet(pub u32);
-
-impl From<Hooks> for HookSet {
-    fn from(hooks: Hooks) -> Self {
-        Self(hooks.0)
-    }
-}
-
-impl From<HookSet> for Hooks {
-    fn from(set: HookSet) -> Self {
-        Self(set.0)
-    }
 }
 
 /// One moment on two clocks.

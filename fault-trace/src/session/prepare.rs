@@ -31,7 +31,7 @@ use crate::{
     messages,
     model::{
         interner::Unnamed,
-        run::{ClockBase, HookSet, Run, RunOptions, Unread},
+        run::{ClockBase, Run, RunOptions, Unread},
         spaces::SpaceCounts,
     },
     options::{CallGraph, CaptureOptions, Evidence, Target},
@@ -59,16 +59,23 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
     let findings = checks::evaluate(&system.facts);
     refuse(&findings)?;
     let offsets = system.facts.task_offsets;
+    let blank = trial::settings(&system)?;
+    let hooks = match options.evidence {
+        Evidence::Full => Hooks::ALL,
+        Evidence::Core => Hooks::CORE,
+    };
+    let told = if records_faults {
+        before_refining(wanted, hooks.usable_on(blank.kernel))
+    } else {
+        wanted
+    };
     let settings = Settings {
         target: target_kind(&options.target, options.children)?,
-        selection: selection(&options.filter, wanted, records_faults),
+        selection: selection(&options.filter, told),
         ring_bytes: options.ring_bytes,
-        hooks: match options.evidence {
-            Evidence::Full => Hooks::ALL,
-            Evidence::Core => Hooks::CORE,
-        },
+        hooks,
         stacks: options.stacks,
-        ..trial::settings(&system)?
+        ..blank
     };
     let mut notes: Vec<String> = findings
         .degraded()
@@ -105,7 +112,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
                 name.to_owned()
             }),
         },
-        hooks: HookSet::from(capture.hooks()),
+        hooks: capture.hooks(),
         support,
         clock: ClockBase {
             monotonic_ns: 0,
@@ -223,7 +230,7 @@ pub(super) fn explained(error: CaptureError, settings: Option<&Settings>) -> any
 /// The classes that count, by `--class` and `--family`.
 fn wanted(filter: &Filter, records_faults: bool) -> Result<u64, Unusable> {
     let mut by_mapping = filter.conditions().filter_map(|condition| match condition {
-        Condition::Class(class) if is_by_mapping(*class) => Some(class),
+        Condition::Class(class) if class.is_by_mapping() => Some(class),
         _ => None,
     });
     if let Some(class) = by_mapping.next().filter(|_| !records_faults) {
@@ -236,38 +243,21 @@ fn wanted(filter: &Filter, records_faults: bool) -> Result<u64, Unusable> {
     Ok(filter.for_kernel().class_mask)
 }
 
-/// Whether only the mapping tells the class from others of its family.
-const fn is_by_mapping(class: Class) -> bool {
-    matches!(
-        class,
-        Class::StackGrowth | Class::Hugetlb | Class::WriteNotify | Class::SegvGuard
-    )
-}
-
-fn selection(filter: &Filter, wanted: u64, records_faults: bool) -> KernelFilter {
+fn selection(filter: &Filter, class_mask: u64) -> KernelFilter {
     KernelFilter {
-        class_mask: if records_faults {
-            before_refining(wanted)
-        } else {
-            wanted
-        },
+        class_mask,
         ..filter.for_kernel()
     }
 }
 
-/// What a wanted class may look like before it is refined: any class of its family, and a copied file
-/// page like fresh memory.
-fn before_refining(wanted: u64) -> u64 {
-    let is_wanted = |class: Class| wanted & class.bit() != 0;
+/// What the wanted classes may look like before they are refined.
+fn before_refining(wanted: u64, hooks: Hooks) -> u64 {
+    let is_wanted = |class: &Class| wanted & class.bit() != 0;
     Class::ALL
         .into_iter()
-        .filter(|class| {
-            let family = class.family();
-            let relatives = Class::ALL
-                .into_iter()
-                .filter(|other| other.family() == family);
-            relatives.into_iter().any(is_wanted)
-                || (*class == Class::AnonAlloc && is_wanted(Class::CowFile))
+        .filter(|&before| {
+            let mut all = Class::ALL.into_iter().filter(is_wanted);
+            all.any(|class| class.may_look_like(before, hooks))
         })
         .fold(0, |mask, class| mask | class.bit())
 }

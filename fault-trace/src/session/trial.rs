@@ -53,7 +53,7 @@ pub(super) fn settings(system: &System) -> anyhow::Result<Settings> {
             maj_flt: offsets.maj_flt.unwrap_or(0),
             cgroups: offsets.cgroups.unwrap_or(0),
         },
-        kernel: (version.major, version.minor),
+        kernel: version,
         hooks: Hooks::ALL,
         stacks: None,
         small_tables: false,

@@ -89,7 +89,7 @@ impl Shape {
             "totals": {"counts": counts, "classes": [], "processes": [], "counters": {}}
         }))
         .expect("a run reads");
-        run.hooks = Hooks::ALL.into();
+        run.hooks = Hooks::ALL;
         run.totals.processes = processes;
         run
     }

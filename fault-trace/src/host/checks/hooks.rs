@@ -2,7 +2,7 @@
 
 use fault_trace_common::{Hook, Hooks};
 
-use super::{Facts, is_batched, tracepoint};
+use super::{Facts, misleads, tracepoint};
 use crate::{
     host::findings::{Finding, Findings, State},
     model::support::{HookState, HookSupport},
@@ -28,9 +28,8 @@ pub fn tried(facts: &Facts, attached: Hooks, refused: &[(Hook, String)]) -> Vec<
             (HookState::Missing, Some("not in this kernel".to_owned()))
         } else if let Some((_, reason)) = refusal {
             (HookState::Refused, Some(reason.clone()))
-        } else if is_batched(facts, hook) {
-            let reason = "reports in batches before Linux 6.6";
-            (HookState::LeftOut, Some(reason.to_owned()))
+        } else if let Some(reason) = misleads(facts, hook) {
+            (HookState::LeftOut, Some(reason))
         } else {
             (HookState::LeftOut, Some("not asked for".to_owned()))
         };

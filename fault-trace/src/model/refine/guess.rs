@@ -1,9 +1,9 @@
 //! What the mapping says where the kernel side had to guess: without `rss_stat` (before Linux 6.6) a
 //! page that was allocated and not zeroed is taken for a file's copy, or for one that was swapped out.
 
-use fault_trace_common::{Class, Evidence, Hook, Verdict};
+use fault_trace_common::{Class, Evidence, Hook, Verdict, verdict::inferred};
 
-use super::{Behind, Case, inferred};
+use super::{Behind, Case};
 
 impl Case<'_> {
     /// The only pages of that kind which the mapping allows, of whatever family.

@@ -4,9 +4,7 @@ use std::sync::LazyLock;
 
 use arrow_array::types::{UInt16Type, UInt32Type, UInt64Type};
 use fault_trace_common::{
-    Class, Confidence, ErrorCode, Evidence,
-    error_code::Access,
-    phase::{MEASURED, Phase},
+    Class, Confidence, ErrorCode, Evidence, error_code::Access, phase::Phase,
 };
 
 use super::{
@@ -49,24 +47,14 @@ impl Row for Fault {
             "location_id" => Field::Location,
             "stack_id" => Field::Stack,
             _ => {
-                return PHASES
+                return Phase::MEASURED
                     .iter()
-                    .any(|(name, _)| *name == column)
+                    .any(|(_, name)| *name == column)
                     .then_some(Field::Phases);
             }
         })
     }
 }
-
-/// The columns of the phases.
-const PHASES: [(&str, Phase); MEASURED] = [
-    ("lock_ns", Phase::Lock),
-    ("io_ns", Phase::Io),
-    ("sleep_ns", Phase::Sleep),
-    ("preempted_ns", Phase::Preempted),
-    ("reclaim_ns", Phase::Reclaim),
-    ("compaction_ns", Phase::Compaction),
-];
 
 const MODES: [&str; 2] = ["user", "kernel"];
 
@@ -114,17 +102,15 @@ fn fault_columns() -> Vec<Column<Fault>> {
         .read_names(Class::from_name, Class::Unknown, |f, class| f.class = class),
         Column::names(
             "confidence",
-            [Confidence::Exact, Confidence::Inferred].map(Confidence::name),
+            Confidence::ALL.map(Confidence::name),
             |f: &Fault| f.confidence as u8,
         )
         .read_names(Confidence::from_name, Confidence::Inferred, |f, v| {
             f.confidence = v;
         }),
-        Column::names(
-            "access",
-            [Access::Read, Access::Write, Access::Exec].map(Access::name),
-            |f: &Fault| f.access() as u8,
-        ),
+        Column::names("access", Access::ALL.map(Access::name), |f: &Fault| {
+            f.access() as u8
+        }),
         Column::names("mode", MODES, |f: &Fault| u8::from(f.mode() == MODES[1])),
         Column::flag("major", Fault::is_major),
         Column::optional_number::<UInt32Type>(
@@ -134,7 +120,7 @@ fn fault_columns() -> Vec<Column<Fault>> {
             |f, v| f.around_pages = v.unwrap_or(0),
         ),
     ];
-    columns.extend(PHASES.map(|(name, phase)| time_in(name, phase)));
+    columns.extend(Phase::MEASURED.map(|(phase, name)| time_in(name, phase)));
     columns.extend([
         Column::optional_number::<UInt32Type>(
             "mapping_id",

@@ -3,7 +3,7 @@
 use std::{fs::File, sync::Arc};
 
 use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, types::UInt8Type};
-use fault_trace_common::Class;
+use fault_trace_common::{Class, Counter, Hook, phase::Phase};
 use parquet::{
     arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
     file::{
@@ -11,12 +11,13 @@ use parquet::{
         properties::WriterProperties,
         reader::{FileReader, SerializedFileReader},
     },
+    record::Field,
     schema::printer::print_schema,
 };
 
 use super::{fault, place, run, task};
 use crate::{
-    model::{Fault, TaskEvent},
+    model::{Fault, TaskEvent, totals::ClassTotals},
     recording::{FORMAT_KEY, Recording, RecordingWriter, schema::Row},
 };
 
@@ -46,6 +47,48 @@ fn the_schema_of_format_1_does_not_change() {
     writer.finish(&run(1)).expect("finishes");
     insta::assert_snapshot!("faults", describe::<Fault>(&path));
     insta::assert_snapshot!("tasks", describe::<TaskEvent>(&path));
+}
+
+/// Numbers of classes, hooks, counters and phases mean nothing beyond a run, so that an entry can be added
+/// at any place of its table.
+#[test]
+fn a_recording_holds_names_and_no_numbers() {
+    let (_directory, path) = place();
+    let mut run = run(Class::COUNT as u64);
+    run.totals.classes = Class::ALL.map(ClassTotals::empty).into();
+    let mut writer = RecordingWriter::create(&path, false, &run).expect("creates");
+    for (n, class) in (0..).zip(Class::ALL) {
+        let fault = Fault { class, ..fault(n) };
+        writer.push_fault(&fault).expect("pushes");
+    }
+    writer.finish(&run).expect("finishes");
+
+    let file = File::open(path.join("faults/part-00000.parquet")).expect("opens");
+    let rows = SerializedFileReader::new(file).expect("reads");
+    let rows = rows.get_row_iter(None).expect("has rows");
+    let classes = rows.map(|row| {
+        let row = row.expect("reads");
+        let mut columns = row.get_column_iter();
+        let (_, class) = columns.find(|(name, _)| *name == "class").expect("class");
+        class.clone()
+    });
+    let named = Class::ALL.map(|class| Field::Str(class.name().to_owned()));
+    assert!(classes.eq(named));
+
+    let text = std::fs::read_to_string(path.join("recording.json")).expect("reads");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
+    let hooks = Hook::ALL.map(Hook::name);
+    assert_eq!(json["run"]["hooks"], serde_json::json!(hooks));
+    let totals = &json["run"]["totals"];
+    for (n, class) in Class::ALL.into_iter().enumerate() {
+        assert_eq!(totals["classes"][n]["class"], class.name());
+        for (phase, _) in Phase::MEASURED {
+            assert_eq!(totals["classes"][n]["phases_ns"][phase.name()], 0);
+        }
+    }
+    for counter in Counter::ALL {
+        assert_eq!(totals["counters"][counter.name()], 0, "{counter:?}");
+    }
 }
 
 #[test]

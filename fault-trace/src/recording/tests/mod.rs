@@ -10,7 +10,7 @@ mod wanting;
 
 use std::path::PathBuf;
 
-use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, Hooks};
+use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, Hooks, phase::MEASURED};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -50,7 +50,7 @@ fn run(recorded: u64) -> Run {
             records_faults: true,
             call_graph: None,
         },
-        hooks: Hooks::ALL.into(),
+        hooks: Hooks::ALL,
         support: Support::default(),
         clock: ClockBase {
             monotonic_ns: 5,
@@ -116,7 +116,7 @@ fn any_fault() -> impl Strategy<Value = Fault> {
     let confidence = prop::sample::select(vec![Confidence::Exact, Confidence::Inferred]);
     let words = any::<(u64, Option<u64>, u64, u64, u64)>();
     let ids = any::<(u32, u32, u32, u16, u32)>();
-    let references = any::<(Option<u32>, Option<u32>, Option<u32>, u32, [u64; 6])>();
+    let references = any::<(Option<u32>, Option<u32>, Option<u32>, u32, [u64; MEASURED])>();
     (class, confidence, words, ids, references).prop_map(
         |(
             class,
