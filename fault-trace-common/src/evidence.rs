@@ -1,7 +1,7 @@
-//! The evidence word: everything a fault showed between its START and its END or closer.
+//! The evidence: everything a fault showed between its START and its END or closer.
 //!
-//! The word is stored in recordings, so that a later version can classify them anew. Bits are never
-//! reused.
+//! Two words, 128 bits. They are stored in recordings, so that a later version can classify them anew. Bits
+//! are never reused.
 //!
 //! | bits | meaning |
 //! |---|---|
@@ -11,6 +11,7 @@
 //! | 48–51 | the address region, [`Region`] |
 //! | 52–55 | unused |
 //! | 56–63 | the number of the signal that closed it, or whose delivery did |
+//! | 64–127 | more flags: the second word |
 
 use crate::region::Region;
 
@@ -21,13 +22,19 @@ const SI_CODE_SHIFT: u32 = 40;
 const REGION_SHIFT: u32 = 48;
 const SIGNAL_SHIFT: u32 = 56;
 
-/// The evidence word of one fault.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[repr(transparent)]
-pub struct Evidence(pub u64);
+/// The evidence of one fault. A mask of flags is a `u128`; where it is a constant, the compiler leaves out
+/// the word that it has no part in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[repr(C)]
+pub struct Evidence {
+    /// Bits 0 to 63.
+    pub word: u64,
+    /// Bits 64 to 127.
+    pub more: u64,
+}
 
 bits! {
-    Evidence: u64, FLAGS {
+    Evidence: u128, FLAGS {
         ENDED = 0 "ended" "`handle_mm_fault` completed it",
         MAJOR = 1 "major" "the kernel counted it as major",
         CONFIRMED = 2 "confirmed" "from kernel mode, and the handler accepts a user address: page faults are not disabled",
@@ -62,47 +69,98 @@ bits! {
 
 impl Evidence {
     /// Any `rss_stat` movement.
-    pub const RSS_ANY: u64 = Self::RSS_FILE | Self::RSS_ANON | Self::RSS_SWAP | Self::RSS_SHMEM;
+    pub const RSS_ANY: u128 = Self::RSS_FILE | Self::RSS_ANON | Self::RSS_SWAP | Self::RSS_SHMEM;
     /// Any allocation of a user page.
-    pub const ALLOC_ANY: u64 = Self::ALLOC_PAGE | Self::ALLOC_LARGE | Self::ALLOC_HUGE;
+    pub const ALLOC_ANY: u128 = Self::ALLOC_PAGE | Self::ALLOC_LARGE | Self::ALLOC_HUGE;
 
-    /// Whether any bit of `mask` is set.
+    /// No evidence.
+    pub const NONE: Self = Self { word: 0, more: 0 };
+
+    /// Whether any flag lies in the second word: until then no program and no record has to do with it.
+    pub const USES_MORE: bool = {
+        let (mut all, mut index) = (0, 0);
+        while index < Self::FLAGS.len() {
+            all |= Self::FLAGS[index].0;
+            index += 1;
+        }
+        all >> 64 != 0
+    };
+
+    /// Returns the evidence that has just these flags.
     #[inline(always)]
     #[must_use]
-    pub const fn any(self, mask: u64) -> bool {
-        self.0 & mask != 0
+    pub const fn of(flags: u128) -> Self {
+        Self {
+            word: flags as u64,
+            more: (flags >> 64) as u64,
+        }
     }
 
-    /// This word with the address region set.
+    /// Whether any flag of `mask` is set.
     #[inline(always)]
     #[must_use]
-    pub const fn with_region(self, region: Region) -> Self {
-        Self(self.0 | (region as u64) << REGION_SHIFT)
+    pub const fn any(self, mask: u128) -> bool {
+        let Self { word, more } = Self::of(mask);
+        self.word & word != 0 || (more != 0 && self.more & more != 0)
     }
 
-    /// This word with what closed the fault.
+    /// Sets the flags of `mask`.
     #[inline(always)]
-    #[must_use]
-    pub const fn with_closer(self, closer: Closer) -> Self {
-        Self(self.0 | (closer as u64) << CLOSER_SHIFT)
+    pub const fn set(&mut self, mask: u128) {
+        let Self { word, more } = Self::of(mask);
+        self.word |= word;
+        if more != 0 {
+            self.more |= more;
+        }
     }
 
-    /// This word with the signal that closed the fault: number and `si_code`.
+    /// Clears the flags of `mask`.
+    #[inline(always)]
+    pub const fn clear(&mut self, mask: u128) {
+        let Self { word, more } = Self::of(mask);
+        self.word &= !word;
+        if more != 0 {
+            self.more &= !more;
+        }
+    }
+
+    /// Returns the names of the flags that are set, lowest first.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let set = Self::FLAGS.into_iter();
+        set.filter(move |&(flag, ..)| self.any(flag))
+            .map(|(_, name, _)| name)
+    }
+
+    /// This evidence with the address region set.
     #[inline(always)]
     #[must_use]
-    pub const fn with_signal(self, number: u8, code: i8) -> Self {
-        Self(
-            self.0
-                | (number as u64) << SIGNAL_SHIFT
-                | (code.cast_unsigned() as u64) << SI_CODE_SHIFT,
-        )
+    pub const fn with_region(mut self, region: Region) -> Self {
+        self.word |= (region as u64) << REGION_SHIFT;
+        self
+    }
+
+    /// This evidence with what closed the fault.
+    #[inline(always)]
+    #[must_use]
+    pub const fn with_closer(mut self, closer: Closer) -> Self {
+        self.word |= (closer as u64) << CLOSER_SHIFT;
+        self
+    }
+
+    /// This evidence with the signal that closed the fault: number and `si_code`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn with_signal(mut self, number: u8, code: i8) -> Self {
+        self.word |=
+            (number as u64) << SIGNAL_SHIFT | (code.cast_unsigned() as u64) << SI_CODE_SHIFT;
+        self
     }
 
     /// The number of the closer, see [`Closer::ALL`].
     #[inline(always)]
     #[must_use]
     pub const fn closer_number(self) -> u8 {
-        (self.0 >> CLOSER_SHIFT) as u8
+        (self.word >> CLOSER_SHIFT) as u8
     }
 
     /// What closed the fault; an unknown number reads as [`Closer::None`].
@@ -115,21 +173,21 @@ impl Evidence {
     #[inline(always)]
     #[must_use]
     pub const fn si_code(self) -> i8 {
-        (self.0 >> SI_CODE_SHIFT) as i8
+        (self.word >> SI_CODE_SHIFT) as i8
     }
 
     /// The number of the signal that closed the fault or whose delivery did, 0 if none.
     #[inline(always)]
     #[must_use]
     pub const fn signal(self) -> u8 {
-        (self.0 >> SIGNAL_SHIFT) as u8
+        (self.word >> SIGNAL_SHIFT) as u8
     }
 
     /// The number of the region, see [`Region::ALL`].
     #[inline(always)]
     #[must_use]
     pub const fn region_number(self) -> u8 {
-        (self.0 >> REGION_SHIFT) as u8 & 0xf
+        (self.word >> REGION_SHIFT) as u8 & 0xf
     }
 
     /// Whether the address lies in `region`.
@@ -152,27 +210,79 @@ mod tests {
 
     #[test]
     fn fields_do_not_overlap() {
-        let word = Evidence(Evidence::ENDED | Evidence::TRIED_AGAIN)
+        let evidence = Evidence::of(Evidence::ENDED | Evidence::TRIED_AGAIN)
             .with_region(Region::KernelOther)
             .with_closer(Closer::Signal)
             .with_signal(11, -6);
-        assert_eq!(word.region(), Region::KernelOther);
-        assert_eq!(word.closer(), Closer::Signal);
-        assert_eq!(word.signal(), 11);
-        assert_eq!(word.si_code(), -6);
-        assert!(word.any(Evidence::ENDED) && word.any(Evidence::TRIED_AGAIN));
-        assert!(!word.any(Evidence::MAJOR | Evidence::NESTED));
+        assert_eq!(evidence.region(), Region::KernelOther);
+        assert_eq!(evidence.closer(), Closer::Signal);
+        assert_eq!(evidence.signal(), 11);
+        assert_eq!(evidence.si_code(), -6);
+        assert!(evidence.names().eq(["ended", "tried-again"]));
+        assert!(!evidence.any(Evidence::MAJOR | Evidence::NESTED));
     }
 
     #[test]
-    fn each_flag_has_its_own_bit_among_the_low_32() {
+    fn each_flag_has_its_own_bit_and_a_place_for_it() {
         let mut seen = 0;
         for (flag, name, _) in Evidence::FLAGS {
             assert_eq!(flag.count_ones(), 1, "{name}");
             assert_eq!(seen & flag, 0, "{name}");
-            assert!(flag < 1 << 32, "{name}");
+            assert!(
+                FLAGS_MASK & flag != 0,
+                "{name}: bits 32 to 63 are not flags"
+            );
             seen |= flag;
         }
-        assert_eq!(seen.count_ones() as usize, Evidence::FLAGS.len());
+    }
+
+    /// The places of flags.
+    const FLAGS_MASK: u128 = !(u64::MAX as u128) | u32::MAX as u128;
+
+    #[test]
+    fn there_is_room_for_64_flags_more_none_of_which_touches_the_fields() {
+        const TODAY: u32 = 29;
+        assert!(FLAGS_MASK.count_ones() >= TODAY + 64);
+        let fields = Evidence::NONE
+            .with_region(Region::KernelText)
+            .with_closer(Closer::Exit)
+            .with_signal(9, -1);
+        for flag in (0..u128::BITS)
+            .map(|bit| 1 << bit)
+            .filter(|bit| FLAGS_MASK & bit != 0)
+        {
+            let mut evidence = fields;
+            evidence.set(flag);
+            assert!(evidence.any(flag) && !evidence.any(FLAGS_MASK & !flag));
+            assert_ne!(evidence, fields);
+            assert_eq!(evidence.region(), Region::KernelText);
+            assert_eq!(evidence.closer(), Closer::Exit);
+            assert_eq!((evidence.signal(), evidence.si_code()), (9, -1));
+            evidence.clear(flag);
+            assert_eq!(evidence, fields);
+        }
+    }
+
+    #[expect(unreachable_pub, reason = "the macro is for public tables")]
+    mod grown {
+        use super::Evidence;
+
+        struct Wide;
+
+        bits! {
+            Wide: u128, FLAGS {
+                LOW = 31 "low" "of the first word",
+                HIGH = 127 "high" "of the second word",
+            }
+        }
+
+        #[test]
+        fn a_flag_can_be_added_to_either_word() {
+            let evidence = Evidence::of(Wide::LOW | Wide::HIGH);
+            assert_eq!((evidence.word, evidence.more), (1 << 31, 1 << 63));
+            for (flag, ..) in Wide::FLAGS {
+                assert!(evidence.any(flag));
+            }
+        }
     }
 }

@@ -249,7 +249,7 @@ impl OpenFaults {
         frame.start_ns = fault.start_ns;
         frame.evidence = fault.evidence;
         if depth > 0 {
-            frame.evidence.0 |= Evidence::NESTED;
+            frame.evidence.set(Evidence::NESTED);
         }
         frame.page = fault.page;
         frame.error_code = fault.error_code;

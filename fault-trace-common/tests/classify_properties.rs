@@ -10,19 +10,22 @@ use proptest::prelude::*;
 fn facts() -> impl Strategy<Value = Facts> {
     // Random words hardly ever agree with themselves, so half of them are made of sound parts.
     let sound = (
-        0_u64..1 << 27,
+        0_u128..1 << 27,
         0_u8..9,
         0_u8..7,
         prop_oneof![Just(0_u8), Just(7), Just(11), any::<u8>()],
         -1_i8..8,
     )
         .prop_map(|(flags, closer, region, number, code)| {
-            Evidence(flags)
+            Evidence::of(flags)
                 .with_closer(Closer::ALL[usize::from(closer)])
                 .with_region(Region::ALL[usize::from(region)])
                 .with_signal(number, code)
         });
-    let evidence = prop_oneof![any::<u64>().prop_map(Evidence), sound];
+    let evidence = prop_oneof![
+        any::<(u64, u64)>().prop_map(|(word, more)| Evidence { word, more }),
+        sound
+    ];
     let error_code = prop_oneof![any::<u32>(), 0_u32..128];
     (evidence, error_code, hooks()).prop_map(|(evidence, error_code, hooks)| Facts {
         evidence,
@@ -47,15 +50,18 @@ proptest! {
     #[test]
     fn what_a_signal_closed_was_a_bad_access(facts in facts(), number in 1_u8.., code: i8) {
         // The flags and the region stay, the rest is a signal's.
-        let kept = facts.evidence.0 & (0xf << 48 | 0xffff_ffff) & !Evidence::ENDED;
-        let evidence = Evidence(kept).with_closer(Closer::Signal).with_signal(number, code);
+        let mut kept = facts.evidence;
+        kept.word &= 0xf << 48 | 0xffff_ffff;
+        kept.clear(Evidence::ENDED);
+        let evidence = kept.with_closer(Closer::Signal).with_signal(number, code);
         let family = classify(&Facts { evidence, ..facts }).class.family();
         prop_assert!(matches!(family, Family::BadArea | Family::Unknown), "{}", family.name());
     }
 
     #[test]
     fn only_an_end_proves_that_a_page_was_provided(facts in facts()) {
-        let open = Evidence(facts.evidence.0 & !Evidence::ENDED);
+        let mut open = facts.evidence;
+        open.clear(Evidence::ENDED);
         let family = classify(&Facts { evidence: open, ..facts }).class.family();
         let provided = matches!(
             family,
@@ -67,7 +73,8 @@ proptest! {
 
     #[test]
     fn an_end_is_never_a_bad_access(facts in facts()) {
-        let ended = Evidence(facts.evidence.0 | Evidence::ENDED);
+        let mut ended = facts.evidence;
+        ended.set(Evidence::ENDED);
         let family = classify(&Facts { evidence: ended, ..facts }).class.family();
         let failed = matches!(family, Family::BadArea | Family::Kernel | Family::Retried);
         prop_assert!(!failed, "{}", family.name());

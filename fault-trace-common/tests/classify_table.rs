@@ -16,27 +16,27 @@ const PK: u32 = ErrorCode::PROTECTION_KEY;
 const SHSTK: u32 = ErrorCode::SHADOW_STACK;
 const SGX: u32 = ErrorCode::SGX;
 
-const fn ended(flags: u64) -> Evidence {
-    Evidence(Evidence::ENDED | flags)
+const fn ended(flags: u128) -> Evidence {
+    Evidence::of(Evidence::ENDED | flags)
         .with_region(Region::User)
         .with_closer(Closer::End)
 }
 
 const fn signal(number: u8, code: i8, region: Region) -> Evidence {
-    Evidence(0)
+    Evidence::NONE
         .with_region(region)
         .with_closer(Closer::Signal)
         .with_signal(number, code)
 }
 
-const fn user(closer: Closer, flags: u64) -> Evidence {
-    Evidence(flags)
+const fn user(closer: Closer, flags: u128) -> Evidence {
+    Evidence::of(flags)
         .with_region(Region::User)
         .with_closer(closer)
 }
 
-const fn kernel(closer: Closer, flags: u64, region: Region) -> Evidence {
-    Evidence(Evidence::KERNEL_MODE | flags)
+const fn kernel(closer: Closer, flags: u128, region: Region) -> Evidence {
+    Evidence::of(Evidence::KERNEL_MODE | flags)
         .with_region(region)
         .with_closer(closer)
 }
@@ -88,9 +88,9 @@ fn a_signal_names_the_bad_access() {
 fn kernel_mode_without_an_end_was_fixed_up() {
     use Closer::{Exit, NextStart, OuterEnd, Overflow, SignalDelivery};
     use Region::{DirectMap, KernelText, User};
-    const CONFIRMED: u64 = Evidence::CONFIRMED;
-    const SLEPT: u64 = Evidence::CONFIRMED | Evidence::SLEPT_D;
-    const VICTIM: u64 = Evidence::CONFIRMED | Evidence::OOM_VICTIM;
+    const CONFIRMED: u128 = Evidence::CONFIRMED;
+    const SLEPT: u128 = Evidence::CONFIRMED | Evidence::SLEPT_D;
+    const VICTIM: u128 = Evidence::CONFIRMED | Evidence::OOM_VICTIM;
     let all = Hooks::ALL;
     check(&[
         ("an unaccepted user address", kernel(NextStart, 0, User), 0, all, NofaultProbe, Exact),
@@ -118,9 +118,9 @@ fn kernel_mode_without_an_end_was_fixed_up() {
 #[rustfmt::skip]
 fn user_mode_without_an_end_was_given_up() {
     use Closer::{Exit, NextStart, Overflow, SignalDelivery, Vsyscall as Emulated};
-    const RETRIED: u64 = Evidence::TRIED_AGAIN;
+    const RETRIED: u128 = Evidence::TRIED_AGAIN;
     let all = Hooks::ALL;
-    let vsyscall = Evidence(0)
+    let vsyscall = Evidence::NONE
         .with_region(Region::Vsyscall)
         .with_closer(Emulated);
     check(&[
@@ -160,8 +160,8 @@ fn some_evidence_comes_before_the_error_code() {
 fn a_completed_protection_fault_is_copy_on_write() {
     use Evidence as Ev;
     const C: u32 = U | W | P;
-    const ANON: u64 = Ev::RSS_ANON;
-    const PAGE: u64 = Ev::ALLOC_PAGE;
+    const ANON: u128 = Ev::RSS_ANON;
+    const PAGE: u128 = Ev::ALLOC_PAGE;
     let all = Hooks::ALL;
     check(&[
         ("a file page copied", ended(Ev::RSS_FILE | ANON | PAGE), C, all, CowFile, Exact),
@@ -185,9 +185,9 @@ fn a_completed_protection_fault_is_copy_on_write() {
 #[rustfmt::skip]
 fn a_completed_fault_on_nothing_is_demand() {
     use Evidence as Ev;
-    const ANON: u64 = Ev::RSS_ANON;
-    const FILE: u64 = Ev::RSS_FILE;
-    const ZEROED: u64 = Ev::ALLOC_PAGE | Ev::ALLOC_ZEROED;
+    const ANON: u128 = Ev::RSS_ANON;
+    const FILE: u128 = Ev::RSS_FILE;
+    const ZEROED: u128 = Ev::ALLOC_PAGE | Ev::ALLOC_ZEROED;
     let all = Hooks::ALL;
     check(&[
         ("a zeroed page", ended(ANON | ZEROED), U | W, all, AnonAlloc, Exact),

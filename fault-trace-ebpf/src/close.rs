@@ -21,7 +21,7 @@ use crate::{
 /// How a fault was closed.
 #[derive(Clone, Copy)]
 pub(crate) struct Closing {
-    /// What to add to the evidence.
+    /// What to add to the evidence: to its first word.
     pub(crate) evidence: u64,
     /// When it was over, ns; 0 if that was not seen in time.
     pub(crate) end_ns: u64,
@@ -34,7 +34,7 @@ impl Closing {
     #[inline(always)]
     pub(crate) const fn late(closer: Closer) -> Self {
         Self {
-            evidence: Evidence(0).with_closer(closer).0,
+            evidence: Evidence::NONE.with_closer(closer).word,
             end_ns: 0,
             ip: 0,
         }
@@ -136,7 +136,7 @@ fn account(
         thinning: state.thinning,
     };
     let fault = choose(&mut state.open);
-    fault.evidence.0 |= closing.evidence;
+    fault.evidence.word |= closing.evidence;
     if closing.ip != 0 {
         fault.ip = closing.ip;
     }
@@ -148,10 +148,14 @@ fn account(
         fault.phases.end_any(closing.end_ns);
     }
     count_thread(fault, latency_ns, counts, shared);
-    if state.judged != fault.evidence.0 || state.judged_code != fault.error_code {
-        state.judged = fault.evidence.0;
+    let is_judged = state.judged.word == fault.evidence.word
+        && (!Evidence::USES_MORE || state.judged.more == fault.evidence.more)
+        && state.judged_code == fault.error_code;
+    if !is_judged {
+        let Evidence { word, more } = fault.evidence;
+        state.judged = fault.evidence;
         state.judged_code = fault.error_code;
-        state.verdict = classify_fault(state.judged, u64::from(state.judged_code));
+        state.verdict = classify_fault(word, more, u64::from(state.judged_code));
     }
     let verdict = WireVerdict(state.verdict);
     if !is_selected(fault, verdict.class()) {
@@ -192,9 +196,9 @@ impl WireVerdict {
 /// verdict came.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn classify_fault(evidence: u64, error_code: u64) -> u32 {
+extern "C" fn classify_fault(word: u64, more: u64, error_code: u64) -> u32 {
     let verdict = classify(&Facts {
-        evidence: Evidence(evidence),
+        evidence: Evidence { word, more },
         error_code: ErrorCode(error_code as u32),
         hooks: config::get!(hooks),
     });
@@ -271,7 +275,7 @@ fn count_class(fault: &OpenFault, latency_ns: u64, verdict: WireVerdict) {
 fn look_closer(current: Current, fault: &mut OpenFault) {
     if fault.evidence.any(Evidence::KERNEL_MODE) {
         // Nothing became resident: this came after it.
-        fault.evidence.0 &= !Evidence::RSS_ANY;
+        fault.evidence.clear(Evidence::RSS_ANY);
     }
     let closer = fault.evidence.closer_number();
     let gone_on = closer == Closer::NextStart as u8 || closer == Closer::Overflow as u8;
@@ -281,7 +285,7 @@ fn look_closer(current: Current, fault: &mut OpenFault) {
     }
     let dying = closer == Closer::SignalDelivery as u8 || closer == Closer::Exit as u8;
     if dying && OOM_VICTIMS.get_ptr(&current.pid()).is_some() {
-        fault.evidence.0 |= Evidence::OOM_VICTIM;
+        fault.evidence.set(Evidence::OOM_VICTIM);
     }
 }
 

@@ -5,12 +5,12 @@ use aya_ebpf::{
     helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns},
 };
 use fault_trace_common::{
-    Counter,
+    Counter, Evidence,
     open::OpenFault,
     wire::{
         COMM_LEN, Counts, FaultRecord, KIND_FAULT, KIND_PHASES, KIND_STACKED_FAULT, KIND_TASK,
         LATENCY_UNKNOWN, PhasesRecord, RecordHeader, STACKS_NONE, StackedFaultRecord,
-        THINNING_OPEN, THINNING_OUT, TaskRecord,
+        THINNING_OPEN, THINNING_OUT, TaskRecord, WIDE, Wide,
     },
 };
 
@@ -88,12 +88,26 @@ fn write_fault(current: Current, closed: &Closed<'_>) -> bool {
         return false;
     }
     if config::get!(stacks) == STACKS_NONE {
-        return write(|| record(KIND_FAULT, current, closed));
+        return write_evident(closed, |wide| record(KIND_FAULT | wide, current, closed));
     }
-    write(|| StackedFaultRecord {
-        fault: record(KIND_STACKED_FAULT, current, closed),
+    write_evident(closed, |wide| StackedFaultRecord {
+        fault: record(KIND_STACKED_FAULT | wide, current, closed),
         user_stack: closed.stacks.user,
         kernel_stack: closed.stacks.kernel,
+    })
+}
+
+/// Writes the record of a fault, which `make` makes given what to add to its kind, with the second word of
+/// the evidence if anything is there.
+#[inline(always)]
+fn write_evident<R: 'static>(closed: &Closed<'_>, make: impl FnOnce(u16) -> R) -> bool {
+    let evidence_more = closed.fault.evidence.more;
+    if !Evidence::USES_MORE || evidence_more == 0 {
+        return write(|| make(0));
+    }
+    write(|| Wide {
+        record: make(WIDE),
+        evidence_more,
     })
 }
 
@@ -154,7 +168,7 @@ fn record(kind: u16, current: Current, closed: &Closed<'_>) -> FaultRecord {
         latency_ns: closed.latency_ns,
         address: fault.address,
         ip: fault.ip,
-        evidence: fault.evidence.0,
+        evidence: fault.evidence.word,
         error_code: fault.error_code,
         pid,
         tid,

@@ -232,7 +232,11 @@ extern "C" fn settle_closed(state: *mut TaskState, evidence: u64) -> u32 {
     let Some(state) = (unsafe { state.as_mut() }) else {
         return 0;
     };
-    let ended = evidence & Evidence::ENDED != 0;
+    let ended = Evidence {
+        word: evidence,
+        more: 0,
+    }
+    .any(Evidence::ENDED);
     if state.outside == 0
         && (ended || state.exited != 0)
         && let Some((counts, _)) = counts(state)

@@ -145,6 +145,7 @@ mod tests {
         assert_eq!(Stored::from_number(7), Some(Stored::Seven));
         assert_eq!(Stored::from_number(0), None);
         assert_eq!(Stored::Two.meaning(), "number 2");
+        assert_eq!(Stored::from_name(Stored::Two.name()), Some(Stored::Two));
         assert_eq!(Stored::ALL, [Stored::Seven, Stored::Two]);
     }
 }

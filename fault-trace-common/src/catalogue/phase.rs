@@ -117,6 +117,7 @@ mod tests {
             assert_eq!(Phase::MEASURED[0], (Phase::Added, "added_ns"));
             for phase in Phase::ALL {
                 assert_eq!(Phase::from_number(phase as u32), Some(phase));
+                assert_eq!(Phase::from_name(phase.name()), Some(phase));
                 assert!(!phase.meaning().is_empty());
             }
             assert_eq!(Phase::MEASURED[Phase::Slept as usize].0, Phase::Slept);

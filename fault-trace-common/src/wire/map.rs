@@ -1,6 +1,7 @@
 //! Map values.
 
 use crate::{
+    evidence::Evidence,
     histogram::BUCKETS,
     open::OpenFaults,
     phase::{MEASURED, Spent},
@@ -146,7 +147,7 @@ pub struct TaskEntry {
 pub struct TaskState {
     pub open: OpenFaults,
     /// The evidence and error code last classified, and the verdict. The next are mostly the same.
-    pub judged: u64,
+    pub judged: Evidence,
     pub judged_code: u32,
     pub verdict: u32,
     /// The kernel's own `min_flt` and `maj_flt`, up to which they are accounted for.

@@ -13,6 +13,7 @@ const _: () = {
     use core::mem::{offset_of, size_of};
 
     use crate::{
+        evidence::Evidence,
         histogram::BUCKETS,
         hooks::Hooks,
         open::{DEPTH, OpenFault, OpenFaults},
@@ -36,9 +37,11 @@ const _: () = {
     assert!((size_of::<ClassStats>() - 8 * BUCKETS).is_multiple_of(64));
     assert!(size_of::<PhasesRecord>() == 24 + size_of::<Spent>());
     assert!(size_of::<Phases>() == size_of::<Spent>() + 8 + 2 * 4);
-    assert!(size_of::<OpenFault>() == 6 * 8 + 4 * 4 + size_of::<Phases>());
+    assert!(size_of::<OpenFault>() == 5 * 8 + size_of::<Evidence>() + 4 * 4 + size_of::<Phases>());
     assert!(size_of::<OpenFaults>() == DEPTH * size_of::<OpenFault>() + 2 * 4);
-    assert!(size_of::<TaskState>() == size_of::<OpenFaults>() + 8 * 8 + 10 * 4);
+    assert!(
+        size_of::<TaskState>() == size_of::<OpenFaults>() + size_of::<Evidence>() + 7 * 8 + 10 * 4
+    );
     let numbers = 5 * 8 + 20 * 4 + COMM_LEN;
     assert!(size_of::<Config>() == size_of::<Regions>() + size_of::<Hooks>() + numbers);
 };

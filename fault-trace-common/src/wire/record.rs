@@ -37,6 +37,9 @@ pub const KIND_PHASES: u16 = 6;
 /// [`RecordHeader::kind`] of a [`StackCopyRecord`].
 pub const KIND_STACK_COPY: u16 = 5;
 
+/// In [`RecordHeader::kind`] of a [`FaultRecord`] or [`StackedFaultRecord`]: it is a [`Wide`] one.
+pub const WIDE: u16 = 1 << 15;
+
 /// The first bytes of every ring-buffer record.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -67,7 +70,7 @@ pub struct FaultRecord {
     pub address: u64,
     /// The faulting instruction; 0 if unknown.
     pub ip: u64,
-    /// See [`crate::Evidence`].
+    /// See [`crate::Evidence::word`].
     pub evidence: u64,
     /// See [`crate::ErrorCode`].
     pub error_code: u32,
@@ -87,6 +90,15 @@ pub struct StackedFaultRecord {
     pub user_stack: u64,
     /// The id of the kernel stack of a fault in kernel mode, 0 if none was taken.
     pub kernel_stack: u64,
+}
+
+/// A fault whose evidence has flags in its second word, which nearly none has.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Wide<R> {
+    pub record: R,
+    /// See [`crate::Evidence::more`].
+    pub evidence_more: u64,
 }
 
 /// The phases of a fault that was not on the CPU all the time: right before the fault's record, which

@@ -176,7 +176,7 @@ fn a_failed_access_takes_no_evidence_any_more_and_no_end() {
         address: 1,
         regs: REGS,
         ip: 7,
-        evidence: Evidence(Evidence::KERNEL_MODE | Evidence::CONFIRMED),
+        evidence: Evidence::of(Evidence::KERNEL_MODE | Evidence::CONFIRMED),
         ..OpenFault::default()
     });
     assert!(open.taking_evidence(|_| 7).is_some(), "it is in progress");

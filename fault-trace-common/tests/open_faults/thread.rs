@@ -34,7 +34,7 @@ pub(crate) struct Thread {
 
 /// The driver: as in `fault-trace-ebpf/src/probes`. A fault's number stands in `start_ns`.
 impl Thread {
-    fn start(&mut self, evidence: u64, address: u64, regs: u64) -> u64 {
+    fn start(&mut self, evidence: u128, address: u64, regs: u64) -> u64 {
         let keep = if evidence & Evidence::KERNEL_MODE == 0 {
             0
         } else {
@@ -58,7 +58,7 @@ impl Thread {
             regs,
             ip,
             start_ns: self.started,
-            evidence: Evidence(evidence),
+            evidence: Evidence::of(evidence),
             ..OpenFault::default()
         });
         assert!(

@@ -18,7 +18,7 @@ pub(crate) fn major(ctx: &PerfEventContext) {
 }
 
 #[inline(always)]
-fn end(ctx: &PerfEventContext, major: u64) {
+fn end(ctx: &PerfEventContext, major: u128) {
     let current = Current::get();
     let Some(state) = states::state(current) else {
         // Of a thread that can leave the target it began outside, or before tracing did.
@@ -32,7 +32,9 @@ fn end(ctx: &PerfEventContext, major: u64) {
     // SAFETY: the kernel's context, valid while the program runs.
     let (address, ip) = unsafe { ((*ctx.ctx).addr, (*ctx.ctx).regs.rip) };
     let closing = Closing {
-        evidence: Evidence(Evidence::ENDED | major).with_closer(Closer::End).0,
+        evidence: Evidence::of(Evidence::ENDED | major)
+            .with_closer(Closer::End)
+            .word,
         end_ns,
         ip,
     };

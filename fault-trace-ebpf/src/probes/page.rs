@@ -40,13 +40,13 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
         return;
     };
     let order: u32 = ctx.arg(1);
-    fault.evidence.0 |= match order {
+    fault.evidence.set(match order {
         0 => Evidence::ALLOC_PAGE,
         1..HUGE_ORDER => Evidence::ALLOC_LARGE,
         _ => Evidence::ALLOC_HUGE,
-    };
+    });
     if zeroed {
-        fault.evidence.0 |= Evidence::ALLOC_ZEROED;
+        fault.evidence.set(Evidence::ALLOC_ZEROED);
     }
     fault.page = page;
     fault.pages += 1 << (order & 15);
@@ -58,16 +58,21 @@ pub(crate) fn freed(ctx: &RawTracePointContext) {
     if let Some(fault) = while_in::open_fault()
         && fault.page == page
     {
-        fault.evidence.0 |= Evidence::PAGE_FREED;
+        fault.evidence.set(Evidence::PAGE_FREED);
     }
 }
 
 /// `kmem:rss_stat`: mm, member.
 pub(crate) fn resident(ctx: &RawTracePointContext) {
-    let member: u32 = ctx.arg(1);
-    if member < 4 {
-        while_in::note_completion(Evidence::RSS_FILE << member);
-    }
+    // `enum` of include/linux/mm_types_task.h: MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES.
+    let moved = match ctx.arg::<u32>(1) {
+        0 => Evidence::RSS_FILE,
+        1 => Evidence::RSS_ANON,
+        2 => Evidence::RSS_SWAP,
+        3 => Evidence::RSS_SHMEM,
+        _ => return,
+    };
+    while_in::note_completion(moved);
 }
 
 /// `filemap:mm_filemap_map_pages`: mapping, first and last offset in pages. Fault-around looked at

@@ -54,10 +54,10 @@ pub(crate) fn generated(ctx: &RawTracePointContext) {
     // SAFETY: no arguments to get wrong.
     let end_ns = unsafe { bpf_ktime_get_ns() };
     let closing = Closing {
-        evidence: Evidence(0)
+        evidence: Evidence::NONE
             .with_closer(Closer::Signal)
             .with_signal(number as u8, code as i8)
-            .0,
+            .word,
         end_ns,
         ip: 0,
     };
@@ -73,7 +73,7 @@ pub(crate) fn delivered(ctx: &RawTracePointContext) {
     {
         let mut closing = Closing::late(Closer::SignalDelivery);
         let number: u32 = ctx.arg(0);
-        closing.evidence |= Evidence(0).with_signal(number as u8, 0).0;
+        closing.evidence |= Evidence::NONE.with_signal(number as u8, 0).word;
         close::down_to(state, 0, closing);
     }
 }

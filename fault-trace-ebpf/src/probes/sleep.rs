@@ -41,7 +41,7 @@ pub(crate) fn switched(ctx: &RawTracePointContext) {
         return;
     }
     let (phase, evidence) = how(ctx, fault);
-    fault.evidence.0 |= evidence;
+    fault.evidence.set(evidence);
     // SAFETY: no arguments to get wrong.
     fault.begin_phase(phase, unsafe { bpf_ktime_get_ns() });
     away::leave(state);
@@ -49,9 +49,9 @@ pub(crate) fn switched(ctx: &RawTracePointContext) {
 
 /// What the thread leaves the CPU for.
 #[inline(always)]
-fn how(ctx: &RawTracePointContext, fault: &OpenFault) -> (Phase, u64) {
+fn how(ctx: &RawTracePointContext, fault: &OpenFault) -> (Phase, u128) {
     /// Through the page cache, or with I/O of its own: an uninterruptible sleep is for I/O.
-    const FOR_IO: u64 = Evidence::BIO_QUEUED | Evidence::CACHE_ADD | Evidence::FILEMAP_FAULT;
+    const FOR_IO: u128 = Evidence::BIO_QUEUED | Evidence::CACHE_ADD | Evidence::FILEMAP_FAULT;
     let preempted: u64 = ctx.arg(0);
     if preempted & 1 != 0 {
         return (Phase::Preempted, Evidence::PREEMPTED);

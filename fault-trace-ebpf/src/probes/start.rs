@@ -72,7 +72,7 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
         },
         // SAFETY: no arguments to get wrong.
         start_ns: unsafe { bpf_ktime_get_ns() },
-        evidence: Evidence(mode).with_region(region),
+        evidence: Evidence::of(mode).with_region(region),
         page: 0,
         error_code: ctx.arg::<u64>(2) as u32,
         pages: 0,
@@ -91,7 +91,7 @@ fn close_older(state: &mut fault_trace_common::wire::TaskState, keep: usize, add
         && newest.is_accepted()
         && page_of(newest.address) == page_of(address)
     {
-        closing.evidence |= Evidence::TRIED_AGAIN;
+        closing.evidence |= Evidence::of(Evidence::TRIED_AGAIN).word;
     }
     close::down_to(state, keep, closing);
     if state.open.depth() == DEPTH {

@@ -20,7 +20,7 @@ pub(crate) fn emulated(_ctx: &RawTracePointContext) {
         return;
     }
     let closing = Closing {
-        evidence: Evidence(0).with_closer(Closer::Vsyscall).0,
+        evidence: Evidence::NONE.with_closer(Closer::Vsyscall).word,
         // SAFETY: no arguments to get wrong.
         end_ns: unsafe { bpf_ktime_get_ns() },
         ip: newest.address,

@@ -30,29 +30,29 @@ pub(crate) const fn is_own_doing(fault: &OpenFault) -> bool {
 
 /// Adds to the evidence.
 #[inline(always)]
-pub(crate) fn note(bits: u64) {
+pub(crate) fn note(bits: u128) {
     if let Some(fault) = open_fault() {
-        fault.evidence.0 |= bits;
+        fault.evidence.set(bits);
     }
 }
 
 /// Adds to the evidence of a fault that will be completed, see [`close`]: without a look at whether it is
 /// over, which takes 15 ns in kernel mode.
 #[inline(always)]
-pub(crate) fn note_completion(bits: u64) {
+pub(crate) fn note_completion(bits: u128) {
     if let Some(state) = states::state(Current::get())
         && let Some(fault) = state.open.perhaps_taking_evidence()
         && is_own_doing(fault)
     {
-        fault.evidence.0 |= bits;
+        fault.evidence.set(bits);
     }
 }
 
 /// A stretch of a phase begins: `state` holds during it, `evidence` stays.
 #[inline(always)]
-pub(crate) fn enter(phase: Phase, state: u64, evidence: u64) {
+pub(crate) fn enter(phase: Phase, state: u128, evidence: u128) {
     if let Some(fault) = open_fault() {
-        fault.evidence.0 |= state | evidence;
+        fault.evidence.set(state | evidence);
         // SAFETY: no arguments to get wrong.
         fault.begin_phase(phase, unsafe { bpf_ktime_get_ns() });
     }
@@ -60,12 +60,12 @@ pub(crate) fn enter(phase: Phase, state: u64, evidence: u64) {
 
 /// The stretch ends.
 #[inline(always)]
-pub(crate) fn leave(phase: Phase, state: u64) {
+pub(crate) fn leave(phase: Phase, state: u128) {
     if let Some(task) = states::state(Current::get())
         && let Some(fault) = task.open.taking_evidence(close::instruction)
         && fault.evidence.any(state)
     {
-        fault.evidence.0 &= !state;
+        fault.evidence.clear(state);
         // SAFETY: no arguments to get wrong.
         fault.end_phase(phase, unsafe { bpf_ktime_get_ns() });
     }

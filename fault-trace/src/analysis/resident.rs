@@ -266,11 +266,11 @@ mod tests {
         page_alloc: true,
     };
 
-    fn fault(class: Class, flags: u64, pages: u32, around_pages: u32) -> Fault {
+    fn fault(class: Class, flags: u128, pages: u32, around_pages: u32) -> Fault {
         Fault {
             class,
             confidence: Confidence::Exact,
-            evidence: Evidence(flags),
+            evidence: Evidence::of(flags),
             pages,
             around_pages,
             ..Fault::BLANK
@@ -285,9 +285,9 @@ mod tests {
     #[test]
     fn each_kind_of_fault_grows_resident_memory_by_what_its_evidence_proves() {
         use Bound::{AtLeast, AtMost, Exact};
-        const PAGE: u64 = Evidence::ALLOC_PAGE;
-        const LARGE: u64 = Evidence::ALLOC_LARGE;
-        const HUGE: u64 = Evidence::ALLOC_HUGE;
+        const PAGE: u128 = Evidence::ALLOC_PAGE;
+        const LARGE: u128 = Evidence::ALLOC_LARGE;
+        const HUGE: u128 = Evidence::ALLOC_HUGE;
         for (class, flags, pages, around, expected) in [
             (Class::AnonAlloc, PAGE, 1, 0, (1, Exact)),
             (Class::AnonAlloc, LARGE, 16, 0, (16, Exact)),
@@ -370,7 +370,7 @@ mod tests {
             Resident::of(&guessed, ALL, || None),
             Resident::between(0, 1)
         );
-        guessed.evidence.0 |= Evidence::RSS_ANON;
+        guessed.evidence.set(Evidence::RSS_ANON);
         assert_eq!(Resident::of(&guessed, ALL, || None), Resident::exact(1));
     }
 

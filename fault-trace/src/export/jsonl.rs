@@ -25,7 +25,7 @@ pub struct JsonlWriter<'a, W: Write> {
     chunks: Chunks<W>,
     tables: &'a Tables,
     /// From the evidence to what is told of it.
-    evidence: Fragments<u64>,
+    evidence: Fragments<Evidence>,
     mappings: Fragments<u32>,
     locations: Fragments<u32>,
     /// From a location to the names of its functions.
@@ -94,7 +94,7 @@ impl<'a, W: Write> JsonlWriter<'a, W> {
         phases(out, fault);
         number(out, ",\"pages\":", fault.pages);
         let evidence = fault.evidence;
-        let told = self.evidence.get(&evidence.0, |out| tell(out, evidence))?;
+        let told = self.evidence.get(&evidence, |out| tell(out, evidence))?;
         out.extend_from_slice(told);
         if fault.around_pages != 0 {
             number(out, ",\"around_pages\":", fault.around_pages);
@@ -182,8 +182,7 @@ fn phases(out: &mut Vec<u8>, fault: &Fault) {
 
 /// What follows from the evidence alone: the flags that are set, and more.
 fn tell(out: &mut Vec<u8>, evidence: Evidence) -> io::Result<()> {
-    let set = Evidence::FLAGS.iter().filter(|flag| evidence.any(flag.0));
-    let names: Vec<&str> = set.map(|flag| flag.1).collect();
+    let names: Vec<&str> = evidence.names().collect();
     value(out, ",\"evidence\":", &names)?;
     name(out, ",\"region\":", evidence.region().name());
     name(out, ",\"closer\":", evidence.closer().name());
@@ -262,7 +261,7 @@ pub(crate) fn sample() -> Vec<(Fault, Option<&'static [u8]>)> {
         latency_ns: Some(1_234),
         address: 0x7f12_3456_7000,
         ip: 0x40_1136,
-        evidence: Evidence(Evidence::ENDED | Evidence::RSS_ANON | Evidence::ALLOC_PAGE)
+        evidence: Evidence::of(Evidence::ENDED | Evidence::RSS_ANON | Evidence::ALLOC_PAGE)
             .with_closer(Closer::End),
         error_code: ErrorCode(ErrorCode::WRITE | ErrorCode::USER),
         pid: 41,
@@ -277,7 +276,7 @@ pub(crate) fn sample() -> Vec<(Fault, Option<&'static [u8]>)> {
         time_ns: 1_000_200_000,
         latency_ns: Some(96_700),
         phases_ns: [0, 90_000, 0, 700, 0, 0],
-        evidence: Evidence(Evidence::ENDED | Evidence::MAJOR | Evidence::CACHE_ADD)
+        evidence: Evidence::of(Evidence::ENDED | Evidence::MAJOR | Evidence::CACHE_ADD)
             .with_closer(Closer::End),
         error_code: ErrorCode(ErrorCode::USER | ErrorCode::INSTRUCTION),
         class: Class::FileRead,
@@ -289,7 +288,7 @@ pub(crate) fn sample() -> Vec<(Fault, Option<&'static [u8]>)> {
         latency_ns: None,
         address: 0xffff_ffff_ff60_0000,
         ip: 0,
-        evidence: Evidence(Evidence::KERNEL_MODE)
+        evidence: Evidence::of(Evidence::KERNEL_MODE)
             .with_closer(Closer::NextStart)
             .with_region(Region::Vsyscall),
         error_code: ErrorCode(0),
@@ -300,7 +299,9 @@ pub(crate) fn sample() -> Vec<(Fault, Option<&'static [u8]>)> {
     let segv = Fault {
         time_ns: 73_000_000_000,
         address: 0,
-        evidence: Evidence(0).with_closer(Closer::Signal).with_signal(11, 1),
+        evidence: Evidence::NONE
+            .with_closer(Closer::Signal)
+            .with_signal(11, 1),
         error_code: ErrorCode(ErrorCode::USER),
         tid: 1_234_567,
         pages: 0,

@@ -26,7 +26,7 @@ pub enum Values {
     OneOf(Vec<u64>),
     /// Numbers below 64, a bit for each.
     Bits(u64),
-    /// Whether any bit of `mask` is set.
+    /// Whether any bit of `mask` is set; of evidence the first word is looked at.
     Flag { mask: u64, set: bool },
 }
 
@@ -156,11 +156,11 @@ mod tests {
             address: 0x1000,
             pid: 7,
             class: Class::CowAnon,
-            evidence: Evidence(Evidence::KERNEL_MODE),
+            evidence: Evidence::of(Evidence::KERNEL_MODE),
             ..Fault::BLANK
         };
         let flag = |set| Values::Flag {
-            mask: Evidence::KERNEL_MODE,
+            mask: Evidence::of(Evidence::KERNEL_MODE).word,
             set,
         };
         let tests = [

@@ -177,7 +177,7 @@ filters! {
             filter.kernel_mode = *mode == Mode::Kernel;
         }),
         recorded: Some(|mode, _| Ok(Test::new(Field::Evidence, Values::Flag {
-            mask: Evidence::KERNEL_MODE,
+            mask: Evidence::of(Evidence::KERNEL_MODE).word,
             set: *mode == Mode::Kernel,
         }))),
     }

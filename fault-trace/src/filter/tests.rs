@@ -53,12 +53,12 @@ fn classes_and_families_are_united_while_tracing_and_in_a_recording() {
         assert_eq!(kernel.class_mask & class.bit() != 0, is_named, "{class:?}");
         let fault = Fault {
             class,
-            evidence: Evidence(Evidence::KERNEL_MODE),
+            evidence: Evidence::of(Evidence::KERNEL_MODE),
             ..Fault::BLANK
         };
         assert_eq!(recorded.admits(&fault), is_named, "{class:?}");
         let by_user = Fault {
-            evidence: Evidence(0),
+            evidence: Evidence::NONE,
             ..fault
         };
         assert!(!recorded.admits(&by_user), "{class:?}");

@@ -48,7 +48,7 @@ impl Fault {
         latency_ns: None,
         address: 0,
         ip: 0,
-        evidence: Evidence(0),
+        evidence: Evidence::NONE,
         error_code: ErrorCode(0),
         pid: 0,
         tid: 0,

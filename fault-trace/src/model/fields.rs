@@ -66,7 +66,7 @@ impl super::Fault {
             Field::Latency => return self.latency_ns,
             Field::Address => self.address,
             Field::Ip => self.ip,
-            Field::Evidence => self.evidence.0,
+            Field::Evidence => self.evidence.word,
             Field::ErrorCode => self.error_code.0.into(),
             Field::Pid => self.pid.into(),
             Field::Tid => self.tid.into(),

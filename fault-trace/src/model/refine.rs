@@ -219,11 +219,11 @@ impl Case<'_> {
         }
     }
 
-    fn any(&self, mask: u64) -> bool {
+    fn any(&self, mask: u128) -> bool {
         self.fault.evidence.any(mask)
     }
 
-    fn unless(&self, mask: u64, verdict: Verdict) -> Option<Verdict> {
+    fn unless(&self, mask: u128, verdict: Verdict) -> Option<Verdict> {
         (!self.any(mask)).then_some(verdict)
     }
 

@@ -138,7 +138,7 @@ mod tests {
                         latency_ns,
                         address: 0,
                         ip: 0,
-                        evidence: Evidence(if major { Evidence::MAJOR } else { 0 }),
+                        evidence: Evidence::of(if major { Evidence::MAJOR } else { 0 }),
                         error_code: ErrorCode(0),
                         pid: 1,
                         tid: 1,

@@ -9,7 +9,7 @@ use fault_trace_common::{
         KIND_STACKED_FAULT, KIND_TASK, LATENCY_UNKNOWN, PhasesRecord, RecordHeader,
         STACK_COPY_BYTES, STACK_COPY_HEADER_BYTES, STACK_FRAMES, STACK_HEADER_BYTES,
         StackedFaultRecord, TASK_EXITED, TASK_FORKED, TASK_MOVED, TASK_RENAMED, TASK_SEEN,
-        TaskRecord, comm_bytes,
+        TaskRecord, WIDE, Wide, comm_bytes,
     },
 };
 
@@ -73,6 +73,9 @@ pub enum DecodeError {
     UnknownTaskChange(u8),
 }
 
+const WIDE_FAULT: u16 = KIND_FAULT | WIDE;
+const WIDE_STACKED_FAULT: u16 = KIND_STACKED_FAULT | WIDE;
+
 /// Decodes one ring-buffer record. Trailing bytes (alignment) are ignored.
 ///
 /// # Errors
@@ -89,12 +92,26 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
             Ok(Record::Fault(fault(record), StackIds::default()))
         }
         KIND_STACKED_FAULT => {
-            let record: StackedFaultRecord = read(bytes).ok_or(truncated)?;
-            let ids = StackIds {
-                user: record.user_stack,
-                kernel: record.kernel_stack,
-            };
-            Ok(Record::Fault(fault(record.fault), ids))
+            let (fault, ids) = stacked(read(bytes).ok_or(truncated)?);
+            Ok(Record::Fault(fault, ids))
+        }
+        WIDE_FAULT => {
+            let Wide {
+                record,
+                evidence_more,
+            } = read_wide(bytes).ok_or(truncated)?;
+            let mut fault = fault(record);
+            fault.evidence.more = evidence_more;
+            Ok(Record::Fault(fault, StackIds::default()))
+        }
+        WIDE_STACKED_FAULT => {
+            let Wide {
+                record,
+                evidence_more,
+            } = read_wide(bytes).ok_or(truncated)?;
+            let (mut fault, ids) = stacked(record);
+            fault.evidence.more = evidence_more;
+            Ok(Record::Fault(fault, ids))
         }
         KIND_TASK => task(&read(bytes).ok_or(truncated)?).map(Record::Task),
         KIND_PHASES => {
@@ -115,13 +132,32 @@ fn read<T: bytemuck::Pod>(bytes: &[u8]) -> Option<T> {
     bytes.get(..size_of::<T>()).map(pod_read_unaligned)
 }
 
+/// Reads a record and the second word of evidence behind it.
+fn read_wide<R: bytemuck::Pod>(bytes: &[u8]) -> Option<Wide<R>> {
+    Some(Wide {
+        record: read(bytes)?,
+        evidence_more: read(bytes.get(size_of::<R>()..)?)?,
+    })
+}
+
+fn stacked(record: StackedFaultRecord) -> (Fault, StackIds) {
+    let ids = StackIds {
+        user: record.user_stack,
+        kernel: record.kernel_stack,
+    };
+    (fault(record.fault), ids)
+}
+
 fn fault(record: FaultRecord) -> Fault {
     Fault {
         time_ns: record.time_ns,
         latency_ns: (record.latency_ns != LATENCY_UNKNOWN).then_some(record.latency_ns),
         address: record.address,
         ip: record.ip,
-        evidence: Evidence(record.evidence),
+        evidence: Evidence {
+            word: record.evidence,
+            more: 0,
+        },
         error_code: ErrorCode(record.error_code),
         pid: record.pid,
         tid: record.tid,
@@ -225,6 +261,60 @@ mod tests {
             cgroup_id: 9,
             comm: *b"ls\0garbage\0\0\0\0\0\0",
         }
+    }
+
+    fn fault_record(kind: u16) -> FaultRecord {
+        FaultRecord {
+            header: RecordHeader {
+                kind,
+                cpu: 1,
+                class: Class::AnonAlloc as u8,
+                confidence: Confidence::Exact as u8,
+                around_pages: 0,
+            },
+            time_ns: 5,
+            latency_ns: 6,
+            address: 7,
+            ip: 8,
+            evidence: 9,
+            error_code: 10,
+            pid: 11,
+            tid: 12,
+            pages: 13,
+        }
+    }
+
+    #[test]
+    fn the_second_word_of_evidence_follows_a_wide_record_with_or_without_stacks() {
+        let more: u64 = 1 << 63 | 1;
+        let evidence = |word, more| Evidence { word, more };
+        let mut bytes = bytemuck::bytes_of(&fault_record(WIDE_FAULT)).to_vec();
+        assert_eq!(size_of::<Wide<FaultRecord>>(), bytes.len() + 8);
+        bytes.extend(more.to_ne_bytes());
+        let Ok(Record::Fault(fault, StackIds { user: 0, kernel: 0 })) = decode(&bytes) else {
+            panic!("no fault: {:?}", decode(&bytes));
+        };
+        assert_eq!((fault.evidence, fault.pages), (evidence(9, more), 13));
+        assert!(decode(&bytes[..bytes.len() - 1]).is_err(), "it is cut off");
+
+        let stacked = StackedFaultRecord {
+            fault: fault_record(WIDE_STACKED_FAULT),
+            user_stack: 14,
+            kernel_stack: 15,
+        };
+        let mut bytes = bytemuck::bytes_of(&stacked).to_vec();
+        bytes.extend(more.to_ne_bytes());
+        let ids = StackIds {
+            user: 14,
+            kernel: 15,
+        };
+        assert_eq!(decode(&bytes), Ok(Record::Fault(fault, ids)));
+
+        let narrow = decode(bytemuck::bytes_of(&fault_record(KIND_FAULT)));
+        let Ok(Record::Fault(fault, _)) = narrow else {
+            panic!("no fault: {narrow:?}");
+        };
+        assert_eq!(fault.evidence, evidence(9, 0));
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn fault(number: u64, attributed: bool) -> Fault {
         pages: 1,
         class: Class::AnonAlloc,
         confidence: Confidence::Exact,
-        evidence: Evidence(Evidence::ENDED | Evidence::ALLOC_PAGE),
+        evidence: Evidence::of(Evidence::ENDED | Evidence::ALLOC_PAGE),
         mapping_id: attributed.then_some(1),
         location_id: attributed.then_some(1),
         stack_id: attributed.then_some(1),

@@ -66,7 +66,7 @@ fn record(fault: &Fault) -> FaultRecord {
         latency_ns: fault.latency_ns.unwrap_or(0),
         address: fault.address,
         ip: fault.ip,
-        evidence: fault.evidence.0,
+        evidence: fault.evidence.word,
         error_code: fault.error_code.0,
         pid: fault.pid,
         tid: fault.tid,

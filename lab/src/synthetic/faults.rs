@@ -80,7 +80,7 @@ impl Faults {
         }
     }
 
-    fn class(&mut self, kind: MappingKind) -> (Class, u64, u64) {
+    fn class(&mut self, kind: MappingKind) -> (Class, u128, u64) {
         let of_hundred = self.random.u8(0..100);
         match kind {
             MappingKind::File => match of_hundred {
@@ -149,7 +149,7 @@ impl Faults {
             time_ns: self.time_ns,
             latency_ns: Some(latency_ns),
             address: first.address + page * PAGE_BYTES + self.random.u64(0..PAGE_BYTES / 8) * 8,
-            evidence: Evidence(Evidence::ENDED | evidence | major).with_closer(Closer::End),
+            evidence: Evidence::of(Evidence::ENDED | evidence | major).with_closer(Closer::End),
             error_code: ErrorCode(ErrorCode::USER | if allocated { ErrorCode::WRITE } else { 0 }),
             cpu: cpu as u16,
             pages: u32::from(allocated),

@@ -118,7 +118,7 @@ pub(crate) fn fault(mapping_id: u32, page: u64, class: Class, latency_ns: Option
         pages: 1,
         class,
         confidence: Confidence::Exact,
-        evidence: Evidence(Evidence::ENDED | Evidence::ALLOC_PAGE),
+        evidence: Evidence::of(Evidence::ENDED | Evidence::ALLOC_PAGE),
         mapping_id: Some(mapping_id),
         location_id: Some(mapping_id % 2 + 1),
         ..Fault::BLANK
@@ -144,7 +144,7 @@ pub(crate) fn faults() -> Vec<Fault> {
     for page in 0..5 {
         faults.push(Fault {
             stack_id: Some(3),
-            evidence: Evidence(Evidence::ENDED | Evidence::MAJOR | Evidence::CACHE_ADD),
+            evidence: Evidence::of(Evidence::ENDED | Evidence::MAJOR | Evidence::CACHE_ADD),
             ..fault(3, page, Class::FileRead, Some(90_000 * (page + 1)))
         });
     }

@@ -116,9 +116,9 @@ fn without_rss_stat_the_mapping_decides_what_an_unzeroed_page_is() {
 }
 
 /// A fault as the kernel side classifies it.
-fn fault(evidence: u64, error_code: u32, hooks: Hooks) -> Fault {
+fn fault(evidence: u128, error_code: u32, hooks: Hooks) -> Fault {
     fault_closed(
-        Evidence(evidence | Evidence::ENDED).with_closer(Closer::End),
+        Evidence::of(evidence | Evidence::ENDED).with_closer(Closer::End),
         error_code,
         hooks,
     )
@@ -149,7 +149,7 @@ fn fault_closed(evidence: Evidence, error_code: u32, hooks: Hooks) -> Fault {
 }
 
 fn segv(si_code: i8, error_code: u32) -> Fault {
-    let evidence = Evidence(0)
+    let evidence = Evidence::NONE
         .with_closer(Closer::Signal)
         .with_signal(SIGSEGV, si_code);
     fault_closed(evidence, error_code, Hooks::ALL)
@@ -168,11 +168,11 @@ fn refined(fault: &Fault, hooks: Hooks, mapping: &Mapping, certainty: Certainty)
 const READ: u32 = 0;
 const WRITE: u32 = ErrorCode::WRITE;
 const PRESENT_WRITE: u32 = ErrorCode::WRITE | ErrorCode::PRESENT;
-const NONE: u64 = 0;
-const ZEROED: u64 = Evidence::RSS_ANON | Evidence::ALLOC_PAGE | Evidence::ALLOC_ZEROED;
-const COPIED: u64 = Evidence::RSS_ANON | Evidence::ALLOC_PAGE;
-const HUGE: u64 = Evidence::ALLOC_HUGE;
-const COUNTED: u64 = Evidence::RSS_ANON;
+const NONE: u128 = 0;
+const ZEROED: u128 = Evidence::RSS_ANON | Evidence::ALLOC_PAGE | Evidence::ALLOC_ZEROED;
+const COPIED: u128 = Evidence::RSS_ANON | Evidence::ALLOC_PAGE;
+const HUGE: u128 = Evidence::ALLOC_HUGE;
+const COUNTED: u128 = Evidence::RSS_ANON;
 const NO_RSS: Hooks = Hooks::ALL.without(Hook::RssStat);
 const NO_ALLOC: Hooks = Hooks::ALL.without(Hook::PageAlloc);
 
@@ -354,7 +354,7 @@ fn any_fault() -> impl Strategy<Value = (Fault, Hooks)> {
     )
         .prop_map(|(flags, error_code, hooks, closer, code)| {
             let hooks: Hooks = hooks.into_iter().collect();
-            let flags = Evidence(flags & 0x7f_ffff);
+            let flags = Evidence::of(u128::from(flags & 0x7f_ffff));
             let closed = flags
                 .with_closer(Closer::ALL[closer])
                 .with_signal(SIGSEGV, code);

@@ -17,7 +17,7 @@ fn of(class: Class, hooks: Hooks) -> (Best, Option<String>) {
 }
 
 /// The flags that only a hook can set.
-const FLAGS: [(Hook, u64); 9] = [
+const FLAGS: [(Hook, u128); 9] = [
     (Hook::RssStat, Evidence::RSS_ANY),
     (
         Hook::PageAlloc,
@@ -37,12 +37,14 @@ fn possible(bits: u64, closer: Closer, hooks: Hooks) -> Evidence {
     let flags = FLAGS
         .into_iter()
         .filter(|&(hook, _)| !hooks.has(hook))
-        .fold(bits & 0x00ff_ffff, |bits, (_, flags)| bits & !flags);
+        .fold(u128::from(bits & 0x00ff_ffff), |bits, (_, flags)| {
+            bits & !flags
+        });
     let closer = match closer {
         Closer::Vsyscall if !hooks.has(Hook::EmulateVsyscall) => Closer::Exit,
         closer => closer,
     };
-    Evidence(flags | (closer as u64) << 32)
+    Evidence::of(flags).with_closer(closer)
 }
 
 proptest! {

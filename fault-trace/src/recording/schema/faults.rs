@@ -3,9 +3,7 @@
 use std::sync::LazyLock;
 
 use arrow_array::types::{UInt16Type, UInt32Type, UInt64Type};
-use fault_trace_common::{
-    Class, Confidence, ErrorCode, Evidence, error_code::Access, phase::Phase,
-};
+use fault_trace_common::{Class, Confidence, ErrorCode, error_code::Access, phase::Phase};
 
 use super::{
     super::column::{
@@ -34,7 +32,7 @@ impl Row for Fault {
             "latency_ns" => Field::Latency,
             "address" => Field::Address,
             "ip" => Field::Ip,
-            "evidence" => Field::Evidence,
+            "evidence" | "evidence_more" => Field::Evidence,
             "error_code" => Field::ErrorCode,
             "pid" => Field::Pid,
             "tid" => Field::Tid,
@@ -83,8 +81,8 @@ fn fault_columns() -> Vec<Column<Fault>> {
         Column::number::<UInt64Type>(
             "evidence",
             Dictionary,
-            |f: &Fault| f.evidence.0,
-            |f, v| f.evidence = Evidence(v),
+            |f: &Fault| f.evidence.word,
+            |f, v| f.evidence.word = v,
         ),
         Column::number::<UInt32Type>(
             "error_code",
@@ -139,6 +137,13 @@ fn fault_columns() -> Vec<Column<Fault>> {
             Dictionary,
             |f: &Fault| f.stack_id,
             |f, v| f.stack_id = v,
+        ),
+        // Nearly always null for all rows, which this encoding finds out at once.
+        Column::optional_number::<UInt64Type>(
+            "evidence_more",
+            Delta,
+            |f: &Fault| Some(f.evidence.more).filter(|&more| more != 0),
+            |f, v| f.evidence.more = v.unwrap_or(0),
         ),
     ]);
     columns

@@ -88,7 +88,7 @@ fn fault(n: u64) -> Fault {
         latency_ns: Some(500 + n % 7),
         address: 0x7f00_0000_0000 + 4096 * n,
         ip: 0x5555_0000,
-        evidence: Evidence(Evidence::ENDED | Evidence::RSS_ANON),
+        evidence: Evidence::of(Evidence::ENDED | Evidence::RSS_ANON),
         error_code: ErrorCode(ErrorCode::WRITE | ErrorCode::USER),
         pid: 7,
         tid: 8,
@@ -114,14 +114,14 @@ fn task(comm: &[u8]) -> TaskEvent {
 fn any_fault() -> impl Strategy<Value = Fault> {
     let class = prop::sample::select(Class::ALL.to_vec());
     let confidence = prop::sample::select(vec![Confidence::Exact, Confidence::Inferred]);
-    let words = any::<(u64, Option<u64>, u64, u64, u64)>();
+    let words = any::<(u64, Option<u64>, u64, u64, (u64, u64))>();
     let ids = any::<(u32, u32, u32, u16, u32)>();
     let references = any::<(Option<u32>, Option<u32>, Option<u32>, u32, [u64; MEASURED])>();
     (class, confidence, words, ids, references).prop_map(
         |(
             class,
             confidence,
-            (time_ns, latency_ns, address, ip, evidence),
+            (time_ns, latency_ns, address, ip, (word, more)),
             (error_code, pid, tid, cpu, pages),
             (mapping_id, location_id, stack_id, around_pages, phases_ns),
         )| Fault {
@@ -129,7 +129,7 @@ fn any_fault() -> impl Strategy<Value = Fault> {
             latency_ns,
             address,
             ip,
-            evidence: Evidence(evidence),
+            evidence: Evidence { word, more },
             error_code: ErrorCode(error_code),
             pid,
             tid,
