@@ -1,0 +1,153 @@
+//! The layers of fault-trace: the one place that says who may know whom.
+
+/// Who may know whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    pub(super) modules: &'a [Module],
+    pub(super) crates: &'a [(&'a str, &'a [&'a str])],
+    pub(super) exceptions: &'a [Exception],
+}
+
+pub(super) const RULES: Rules<'_> = Rules {
+    modules: MODULES,
+    crates: CRATES,
+    exceptions: EXCEPTIONS,
+};
+
+/// A module at the top of fault-trace/src.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Module {
+    pub(super) name: &'static str,
+    /// It may know the modules of lower floors, and no others.
+    pub(super) floor: u8,
+    /// No I/O: tests of it need neither root nor files.
+    pub(super) is_pure: bool,
+}
+
+const fn pure(name: &'static str, floor: u8) -> Module {
+    Module {
+        name,
+        floor,
+        is_pure: true,
+    }
+}
+
+const fn impure(name: &'static str, floor: u8) -> Module {
+    Module {
+        name,
+        floor,
+        is_pure: false,
+    }
+}
+
+/// From the ground up. `fault-trace-common` lies below all of them.
+pub(super) const MODULES: &[Module] = &[
+    impure("exit", 0),
+    impure("folder", 0),
+    impure("guarded", 0),
+    pure("model", 1),
+    pure("decode", 2),
+    pure("sideband", 2),
+    pure("analysis", 2),
+    impure("host", 2),
+    impure("recording", 2),
+    pure("render", 3),
+    pure("options", 4),
+    pure("explain", 4),
+    pure("export", 4),
+    impure("messages", 4),
+    impure("capture", 5),
+    pure("cli", 5),
+    impure("session", 6),
+    // `main` and `lib`.
+    impure("main", 7),
+    impure("lib", 7),
+];
+
+/// Crates that do I/O or are about it: the modules that may know them.
+pub(super) const CRATES: &[(&str, &[&str])] = &[
+    ("aya", &["capture"]),
+    ("blazesym", &["host"]),
+    ("clap", &["cli", "main"]),
+    ("indicatif", &["messages", "session"]),
+    ("landlock", &["host"]),
+    (
+        "nix",
+        &[
+            "capture",
+            "exit",
+            "folder",
+            "guarded",
+            "host",
+            "main",
+            "messages",
+            "recording",
+            "session",
+        ],
+    ),
+    ("parquet", &["recording"]),
+    ("procfs", &["host"]),
+    ("tokio", &["capture", "session"]),
+];
+
+/// An arrow that is there although the floors refuse it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exception {
+    /// The file, in fault-trace/src.
+    pub(super) from: &'static str,
+    /// The module or crate that it knows.
+    pub(super) to: &'static str,
+    /// Why it is there still.
+    pub(super) reason: &'static str,
+}
+
+pub(super) const EXCEPTIONS: &[Exception] = &[];
+
+/// Files of a folder that know each other in a circle, although only a folder's face may.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Circle {
+    /// From the workspace's root.
+    pub(super) folder: &'static str,
+    /// Sorted.
+    pub(super) files: &'static [&'static str],
+    /// Why it is there still.
+    pub(super) reason: &'static str,
+}
+
+pub(super) const CIRCLES: &[Circle] = &[
+    Circle {
+        folder: "fault-trace-ebpf/src",
+        files: &["close", "emit", "task"],
+        reason: "`emit` takes the verdict that `close` reaches; the verdict wants a file of its own",
+    },
+    Circle {
+        folder: "fault-trace/src/host/symbols",
+        files: &["helper", "opener", "reader"],
+        reason: "the helper process runs the reader, which asks the opener for files through it",
+    },
+    Circle {
+        folder: "fault-trace/src/host/symbols/opener",
+        files: &["driver", "programs", "stacks"],
+        reason: "the filter programs name the stacks that the driver runs them on",
+    },
+    Circle {
+        folder: "fault-trace/src/host/symbols/reader",
+        files: &["unwind", "unwind_tables"],
+        reason: "the tables read the copied stack, a type of the unwinder",
+    },
+    Circle {
+        folder: "fault-trace/src/model",
+        files: &["json", "run", "totals"],
+        reason: "serde's attributes on the types name the forms in `json`, which are about the types",
+    },
+    Circle {
+        folder: "fault-trace/src/session",
+        files: &["prepare", "trial"],
+        reason: "the trial of `doctor` refuses as the preparation does",
+    },
+    Circle {
+        folder: "xtask/src/bench",
+        files: &["options", "setting", "workload"],
+        reason: "a workload is an option and writes its own command line from the setting",
+    },
+];
