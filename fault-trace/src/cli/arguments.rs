@@ -28,9 +28,9 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum Subcommands {
-    /// Record every fault into a directory; ends with a summary
+    /// Record every fault into a directory, and print a summary at the end
     #[command(after_help = "Examples:
-  fault-trace record -- ls -lR /usr/share
+  fault-trace record -- git fsck
   fault-trace record -p 1234 --duration 10s -o service.ftrace
   fault-trace record --all --family swap --duration 1m")]
     Record {
@@ -38,20 +38,20 @@ enum Subcommands {
         capture: Capture,
         #[command(flatten)]
         events: Events,
-        /// The recording's directory [default: COMMAND-TIME.ftrace]
+        /// The directory for the recording [default: COMMAND-TIME.ftrace]
         #[arg(short, long, value_name = "DIR")]
         output: Option<PathBuf>,
         /// Replace the recording that DIR holds
         #[arg(long)]
         overwrite: bool,
-        /// Measure afterwards what tracing adds and leaves out, and estimate the whole faults
+        /// Measure after the run what tracing adds to a fault, and estimate the faults without it
         #[arg(long)]
         calibrate: bool,
         /// The form of the summary
         #[arg(long, value_enum, default_value_t = FormatName::Text)]
         format: FormatName,
     },
-    /// Count faults by class, in the kernel alone: the lowest cost
+    /// Count faults by class in the kernel, at the lowest cost
     Stat {
         #[command(flatten)]
         capture: Capture,
@@ -61,21 +61,21 @@ enum Subcommands {
         /// The file to write the totals to [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
-        /// Measure afterwards what tracing adds and leaves out, and estimate the whole faults
+        /// Measure after the run what tracing adds to a fault, and estimate the faults without it
         #[arg(long)]
         calibrate: bool,
         /// The form of the totals
         #[arg(long, value_enum, default_value_t = FormatName::Text)]
         format: FormatName,
     },
-    /// Print a line for every fault, live
+    /// Print one line per fault, live
     Trace {
         #[command(flatten)]
         capture: Capture,
         #[command(flatten)]
         events: Events,
     },
-    /// Report on a recording
+    /// Print the summary of a recording, or its faults by function, file, process, …
     #[command(after_help = "Examples:
   fault-trace report service.ftrace
   fault-trace report service.ftrace --by function --sort time
@@ -84,10 +84,10 @@ enum Subcommands {
   fault-trace report service.ftrace --slowest 10
   fault-trace report monday.ftrace tuesday.ftrace --histogram linear")]
     Report {
-        /// The recording's directory; the totals of several are added up
+        /// The directory of the recording; the totals of several are added up
         #[arg(value_name = "DIR", required = true)]
         recordings: Vec<PathBuf>,
-        /// List the N slowest faults, and what their threads did at the time
+        /// List the N slowest faults, with the other faults of their threads at the time
         #[arg(long, value_name = "N", conflicts_with_all = ["by", "sort", "limit"],
             value_parser = values::faults)]
         slowest: Option<usize>,
@@ -104,16 +104,16 @@ enum Subcommands {
         #[arg(long, value_enum, default_value_t = FormatName::Text)]
         format: FormatName,
     },
-    /// Write a recording's faults in another form
+    /// Write the faults of a recording as JSON lines, CSV, flame graph or histogram
     #[command(after_help = "Examples:
   fault-trace export service.ftrace --to jsonl | jq .class
   fault-trace export service.ftrace --to flamegraph --weight time -o faults.svg
   fault-trace export service.ftrace --to folded --family cow -o cow.folded")]
     Export {
-        /// The recording's directory
+        /// The directory of the recording
         #[arg(value_name = "DIR")]
         recording: PathBuf,
-        /// The form
+        /// The form to write
         #[arg(long, value_enum)]
         to: ExportName,
         /// What the widths of a flame graph stand for
@@ -132,10 +132,10 @@ enum Subcommands {
   fault-trace diff before.ftrace after.ftrace
   fault-trace diff before.ftrace after.ftrace --to flamegraph -o diff.svg")]
     Diff {
-        /// The recording to compare with
+        /// The recording before
         #[arg(value_name = "A")]
         before: PathBuf,
-        /// The recording to look at
+        /// The recording after
         #[arg(value_name = "B")]
         after: PathBuf,
         /// Compare stacks instead of classes
@@ -150,7 +150,7 @@ enum Subcommands {
         #[command(flatten)]
         symbols: SymbolArguments,
     },
-    /// Explain a page-fault error code, or a line of the kernel's log about a bad access
+    /// Explain a page-fault error code, or a line of the kernel log about a bad access
     #[command(after_help = "Examples:
   fault-trace explain 0x6
   fault-trace explain 'foo[123]: segfault at 10 ip 55d0c0de sp 7ffd0 error 6 in foo[55d0c000+1000]'
@@ -159,16 +159,16 @@ enum Subcommands {
         /// The code or the line; `-` reads standard input
         #[arg(required = true, value_name = "CODE|LINE")]
         input: Vec<String>,
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Tell what this machine allows, what is missing, and the remedy
+    /// Show what this machine supports, what is missing, and how to get it
     Doctor {
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
-        /// Measure what a fault costs, what of it is reported, and what tracing adds
+        /// Measure how long a fault takes, how much of it is reported, and what tracing adds
         #[arg(long)]
         calibrate: bool,
     },

@@ -19,19 +19,19 @@ pub(super) struct Capture {
     target: TargetArguments,
     #[command(flatten)]
     filter: FilterArguments<COUNTING>,
-    /// Leave out the descendants of the processes of --pid, living ones and those to come
+    /// Trace only the processes of --pid, without their descendants
     #[arg(long, conflicts_with_all = ["tid", "cgroup", "user", "comm", "all", "command"],
         help_heading = "Capture")]
     no_children: bool,
-    /// Trace on after the command or the processes of --pid have ended, until whatever descends from
-    /// them has, too
+    /// Continue after the command or the processes of --pid have ended, until all their descendants
+    /// have ended
     #[arg(long, conflicts_with_all = ["tid", "cgroup", "user", "comm", "all"],
         help_heading = "Capture")]
     wait: bool,
-    /// Stop after T; until then, trace on while descendants of the command or the processes live
+    /// Stop after T; until then, continue while descendants of the command or the processes live
     #[arg(long, value_name = "T", value_parser = duration, help_heading = "Capture")]
     duration: Option<Duration>,
-    /// How much evidence to gather: core leaves out sleep, I/O, locks and reclaim, and costs less
+    /// How much evidence to gather: core leaves out sleep, I/O, locks and reclaim
     #[arg(long, value_enum, default_value_t = EvidenceName::Full, help_heading = "Capture")]
     evidence: EvidenceName,
 }
@@ -48,8 +48,8 @@ pub(super) struct Events {
     /// fault, costs more, and needs no frame pointers
     #[arg(long, value_enum, value_name = "HOW", help_heading = "Capture")]
     call_graph: Option<CallGraphName>,
-    /// The size of the buffer between kernel and recorder [default: 16MiB; 128MiB with --call-graph
-    /// dwarf]
+    /// The size of the buffer between the kernel and the recorder [default: 16MiB; 128MiB with
+    /// --call-graph dwarf]
     #[arg(long, value_name = "SIZE", value_parser = values::ring_bytes, help_heading = "Capture")]
     buffer: Option<u32>,
 }

@@ -18,7 +18,7 @@ pub(super) struct ViewArguments {
     /// Group the recorded faults [default: the exact totals by class]
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(super) by: Option<ByName>,
-    /// What comes first [default: count; by time: start]
+    /// The order of the rows [default: count; by time: start]
     #[arg(long, value_enum, value_name = "FIGURE")]
     pub(super) sort: Option<SortName>,
     /// Show at most N rows and the sum of the others; 0 shows all [default: 20]
@@ -29,8 +29,8 @@ pub(super) struct ViewArguments {
 /// Where else to look for names.
 #[derive(Args)]
 pub(super) struct SymbolArguments {
-    /// A folder of debug information: `.build-id/xx/yyyy.debug`, or files by their paths; may be given
-    /// several times
+    /// Also look for names in this folder: `.build-id/xx/yyyy.debug`, or files by their paths; can be
+    /// given several times
     #[arg(long, value_name = "DIR", help_heading = "Symbols")]
     pub(super) debug_dir: Vec<PathBuf>,
 }
@@ -68,7 +68,7 @@ impl From<ByName> for By {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum SortName {
-    /// Faults
+    /// Number of faults
     Count,
     /// Sum of the latencies
     Time,
@@ -76,9 +76,9 @@ pub(super) enum SortName {
     P99,
     /// Pages made resident
     Pages,
-    /// Faults of a function and of all it called
+    /// Faults of a function and of everything it called
     Inclusive,
-    /// What happened first
+    /// Earliest first
     Start,
 }
 
@@ -97,15 +97,15 @@ impl From<SortName> for SortBy {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum ExportName {
-    /// A JSON object a line and fault
+    /// One JSON object per fault, one per line
     Jsonl,
-    /// A line a fault
+    /// One line per fault
     Csv,
-    /// Stacks with their weights, for other tools
+    /// Stacks with their weights as text, for other tools
     Folded,
     /// An SVG, interactive in a browser
     Flamegraph,
-    /// Latencies by percentile, for HdrHistogram's plotter; to a folder, a file a class
+    /// Latencies by percentile, for HdrHistogram's plotter; with -o DIR/, also one file per class
     Hgrm,
 }
 
@@ -123,7 +123,7 @@ impl From<ExportName> for ExportFormat {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum GraphName {
-    /// Stacks with both weights, for other tools
+    /// Stacks with both weights as text, for other tools
     Folded,
     /// An SVG, interactive in a browser: red grew, blue shrank
     Flamegraph,
@@ -140,11 +140,11 @@ impl From<GraphName> for GraphFormat {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum HistogramName {
-    /// Rows are powers of two, or halves of them
+    /// Each row covers a power of two, or half of one
     Log,
-    /// Rows are equally high
+    /// All rows cover ranges of the same size
     Linear,
-    /// Not at all
+    /// No histograms
     None,
 }
 
@@ -160,9 +160,9 @@ impl From<HistogramName> for Option<Scale> {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum WeightName {
-    /// Faults
+    /// Number of faults
     Count,
-    /// Their latencies, ns
+    /// Sum of their latencies, ns
     Time,
     /// Pages made resident
     Pages,

@@ -230,7 +230,7 @@ filters! {
             Ok(Test::new(Field::Time, Values::Within(0, last_ns)))
         }),
     }
-    Sample(u32): "sample" "1/N" "Record only one in N faults; totals still hold all" {
+    Sample(u32): "sample" "1/N" "Record one in N faults, chosen at random; totals still include all" {
         list: false,
         values: &[],
         read: text::fraction,
