@@ -13,7 +13,7 @@ named! {
         TaskRecordsDropped "task_records_dropped" "thread names lost: the ring buffer was full",
         PidReused "pid_reused" "process ids used again within the run: counted under the newest name",
         StacksDropped "stacks_dropped" "stacks lost: the ring buffer was full",
-        StacksFull "stacks_full" "stacks sent more than once: more different ones than the kernel side remembers",
+        StacksFull "stacks_full" "stacks sent more than once: more different ones than the eBPF programs remember",
         StackUnread "stack_unread" "stacks that could not be read",
         OwnProbe "own_probe" "faults of the tracer's own reading of stacks, left out",
         AwayFull "away_full" "sleeps taken to last until the fault ended: too many threads slept at once",

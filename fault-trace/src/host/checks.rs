@@ -37,7 +37,7 @@ pub struct Facts {
     pub has_btf: bool,
     pub task_offsets: TaskOffsets,
     pub privileges: Privileges,
-    /// `None` where the kernel does not tell.
+    /// `None` where the kernel does not say.
     pub lockdown: Option<Lockdown>,
     /// Whether the events of tracefs can be listed.
     pub has_tracefs: bool,
@@ -161,13 +161,15 @@ fn lockdown(lockdown: Option<Lockdown>) -> Finding {
     let subject = "lockdown";
     match lockdown {
         Some(Lockdown::None) => Finding::new(subject, State::Ok, "off"),
-        Some(Lockdown::Integrity) => Finding::new(subject, State::Ok, "integrity: no hindrance"),
+        Some(Lockdown::Integrity) => {
+            Finding::new(subject, State::Ok, "integrity: tracing is allowed")
+        }
         Some(Lockdown::Confidentiality) => {
             let detail = "confidentiality: BPF programs may not read kernel memory";
             Finding::new(subject, State::Missing, detail)
                 .with_remedy("boot with lockdown=integrity, or without lockdown=")
         }
-        None => Finding::new(subject, State::Unknown, "the kernel does not tell"),
+        None => Finding::new(subject, State::Unknown, "the kernel does not say"),
     }
 }
 
@@ -181,7 +183,7 @@ fn tracefs(facts: &Facts) -> Finding {
             Finding::new(subject, State::Ok, detail)
         }
         (false, None) => {
-            let detail = "not readable, so that the tracepoints cannot be listed";
+            let detail = "not readable, so the tracepoints cannot be listed";
             Finding::new(subject, State::Unknown, detail)
                 .with_remedy("mount -t tracefs tracefs /sys/kernel/tracing, and run it as root")
         }
@@ -207,8 +209,8 @@ fn regions(facts: &Facts) -> Finding {
         Source::NotMoved => return Finding::new(subject, State::Ok, "KASLR is off"),
         Source::Unknown => {}
     }
-    let detail = "neither /proc/kcore nor /proc/kallsyms tells where KASLR put them: kernel \
-                  addresses are not told apart";
+    let detail = "neither /proc/kcore nor /proc/kallsyms shows where KASLR put them: regions \
+                  of kernel addresses cannot be distinguished";
     let finding = Finding::new(subject, State::Degraded, detail);
     match facts.privileges.has(Capability::SysRawio) {
         Some(false) => finding.with_remedy(AS_ROOT),
@@ -241,7 +243,7 @@ fn tracepoint(facts: &Facts, hook: Hook) -> Finding {
     match facts.tracepoints.map(|present| present.has(hook)) {
         Some(true) => match misleads(facts, hook) {
             Some(why) => {
-                let detail = format!("{why}: what rests on it is inferred");
+                let detail = format!("{why}: classes that depend on it are inferred");
                 Finding::new(subject, State::Degraded, detail)
             }
             None => Finding::new(subject, State::Ok, gives),

@@ -78,7 +78,7 @@ pub(super) fn has_cpu_flag(cpuinfo: &str, flag: &str) -> bool {
 /// Where this run is made.
 ///
 /// # Errors
-/// If the kernel does not tell its name or its CPUs.
+/// If the kernel does not say its name or its CPUs.
 pub fn host() -> io::Result<Host> {
     let name = uname()?;
     let cpus = online_cpus(Path::new(CPUS_ONLINE))?;

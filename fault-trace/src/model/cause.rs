@@ -46,16 +46,16 @@ impl Cause {
                 "zeroed pages allocated outside a fault and taken for get_user_pages faults"
             }
             Self::CpusJoined => {
-                "faults on a CPU that had just come online: their end is not told until its perf events are open"
+                "faults on a CPU that had just come online: their end is not seen until its perf events are open"
             }
             Self::Filters => "faults that the filters leave out",
             Self::NotOneInstant => {
                 "faults just before or after tracing: hooks and the kernel's counters are not read at one instant"
             }
             Self::VmstatCountsFailures => {
-                "faults that failed (SIGBUS, out of memory), which /proc/vmstat counts, too"
+                "faults that failed (SIGBUS, out of memory), which /proc/vmstat also counts"
             }
-            Self::NotWaitedFor => "descendants that nobody waited for, which wait4 leaves out",
+            Self::NotWaitedFor => "descendants that no process waited for, which wait4 leaves out",
             Self::Bug => "none is known: this is a bug in fault-trace, please report it",
         }
     }

@@ -105,7 +105,7 @@ pub enum Unresolved {
     NotElf,
     #[error("the file here has another build id; give --debug-dir with the right one")]
     BuildIdDiffers,
-    #[error("the file has no build id, so the one here cannot be told to be the same")]
+    #[error("the file has no build id, so the one here cannot be verified to be the same")]
     NoBuildId,
     #[error("the file has no symbols; install its debug package, or give --debug-dir")]
     NoSymbols,

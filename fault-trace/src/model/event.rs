@@ -31,7 +31,7 @@ pub struct Fault {
     pub confidence: Confidence,
     /// Time spent off the CPU's own work, by number of the [`Phase`], ns: at most the latency.
     pub phases_ns: Spent,
-    /// Base pages that fault-around may have mapped; 0 if it did not run or the kernel does not tell.
+    /// Base pages that fault-around may have mapped; 0 if it did not run or the kernel does not say.
     pub around_pages: u32,
     /// The mapping the address lies in, see [`MappingRow`].
     pub mapping_id: Option<u32>,

@@ -61,7 +61,7 @@ pub fn merge(runs: Vec<(String, Run)>) -> Result<Run, MergeError> {
     }
     if names.len() > 1 {
         let mut notes = vec![format!(
-            "{} recordings added up: {}; their durations, too",
+            "{} recordings added up, including their durations: {}",
             names.len(),
             names.join(", ")
         )];
@@ -118,7 +118,7 @@ impl Differences {
             ),
             different(
                 self.hooks,
-                "they had different hooks: classes were told with different evidence",
+                "they had different hooks: their classes rest on different evidence",
             ),
             different(
                 self.sources,

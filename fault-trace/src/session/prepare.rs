@@ -219,7 +219,7 @@ pub(super) fn explained(error: CaptureError, settings: Option<&Settings>) -> any
     match short {
         Some(remedy) => NotAllowed(format!("{}: {remedy}", exit::describe(&error))).into(),
         None if is_permission => NotAllowed(format!(
-            "{}; `fault-trace doctor` tells what is missing",
+            "{}; `fault-trace doctor` shows what is missing",
             exit::describe(&error)
         ))
         .into(),

@@ -60,7 +60,10 @@ impl Write for PatientStdout {
             if signals::asked() {
                 let asked_at = asked_at.get_or_insert_with(Instant::now);
                 if asked_at.elapsed() >= GRACE {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads it"));
+                    return Err(io::Error::new(
+                        io::ErrorKind::TimedOut,
+                        "no process reads it",
+                    ));
                 }
             }
         }

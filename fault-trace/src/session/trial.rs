@@ -31,7 +31,7 @@ pub(super) struct Trial {
 /// The settings that the machine gives: those of a run that traces nothing.
 pub(super) fn settings(system: &System) -> anyhow::Result<Settings> {
     let version = Version::parse(&system.facts.kernel_release)
-        .context("cannot tell the version of the running kernel")?;
+        .context("cannot determine the version of the running kernel")?;
     let offsets = system.facts.task_offsets;
     let required = |offset: Option<u32>| {
         offset.context("the kernel's type information lacks a member of task_struct")

@@ -86,7 +86,7 @@ fn outcome(expected: Finding, hook: Hook, support: &HookSupport) -> Finding {
         },
         HookState::Refused => Finding {
             state: State::Degraded,
-            detail: format!("refused, so that this is not known: {gives}; {reason}"),
+            detail: format!("refused, so this is not known: {gives}; {reason}"),
             ..expected
         },
         HookState::Missing | HookState::LeftOut => expected,

@@ -3,7 +3,7 @@
 use super::{Finding, State};
 use crate::host::privileges::{Capability, Privileges};
 
-const AS_ROOT_OR_SETCAP: &str = "run it as root; or allow it for everybody, as root: \
+const AS_ROOT_OR_SETCAP: &str = "run it as root; or allow it for all users, as root: \
      setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog+ep \"$(command -v fault-trace)\"";
 
 pub(super) fn bpf(privileges: &Privileges) -> Finding {
@@ -52,7 +52,7 @@ pub(super) fn namespace(privileges: &Privileges) -> Finding {
     match privileges.is_in_first_pid_namespace {
         Some(true) => Finding::new(subject, State::Ok, "those of the host"),
         Some(false) => {
-            let detail = "this is a container: the kernel tells the host's process ids, \
+            let detail = "this is a container: the kernel reports the host's process ids, \
                           which differ from those seen here";
             Finding::new(subject, State::Missing, detail)
                 .with_remedy("run it on the host, or give the container --pid=host --privileged")

@@ -159,7 +159,7 @@ pub(super) fn marks(report: &Report, view: &View, options: SummaryOptions) -> St
     }
     if view.by.definition().has_inclusive && view.without_stack.is_some() {
         dim(
-            "inclusive: faults of the function and of all it called, as far as stacks tell"
+            "inclusive: faults of the function and of all it called, by the recorded stacks"
                 .to_owned(),
         );
     }

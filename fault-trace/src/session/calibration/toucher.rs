@@ -142,7 +142,7 @@ fn middle(times_ns: &mut [u64]) -> u64 {
 /// Keeps this thread on the last CPU that it may use.
 fn pin() -> anyhow::Result<u32> {
     let this = Pid::from_raw(0);
-    let allowed = sched_getaffinity(this).context("cannot tell which CPUs may be used")?;
+    let allowed = sched_getaffinity(this).context("cannot find out which CPUs may be used")?;
     let cpu = (0..CpuSet::count())
         .rev()
         .find(|&cpu| allowed.is_set(cpu) == Ok(true));
