@@ -3,7 +3,7 @@
 use fault_trace_common::{ErrorCode, Region, Regions};
 use serde::Serialize;
 
-use super::{clues::Clues, explanation::hex};
+use super::{clues::Clues, hex::hex};
 
 /// The faulting address.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

@@ -3,7 +3,24 @@
 use fault_trace_common::ErrorCode;
 use serde::Serialize;
 
-use super::{bits::Bits, location::Mapping};
+use super::{
+    bits::Bits,
+    hex::{hex, hex_option},
+};
+
+/// The file mapping that the kernel printed for the instruction (`print_vma_addr` in mm/memory.c).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Mapping {
+    /// The file's name without its directory. Untrusted.
+    pub file: String,
+    /// The instruction's offset in the file; printed by newer 6.x kernels.
+    #[serde(serialize_with = "hex_option")]
+    pub file_offset: Option<u64>,
+    #[serde(serialize_with = "hex")]
+    pub start: u64,
+    #[serde(rename = "size_bytes")]
+    pub size_bytes: u64,
+}
 
 /// Where the access was made, by the saved registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]

@@ -1,9 +1,14 @@
 //! The explanation: everything concluded from the clues, ready for text and JSON.
 
 use fault_trace_common::{Class, ErrorCode};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::{Address, Bit, CodeLocation, Mode, Outcome, Process, Step, clues::Clues, path};
+use super::{
+    Address, Bit, CodeLocation, Mode, Outcome, Process, Step,
+    clues::Clues,
+    hex::{hex, hex_option},
+    path,
+};
 
 /// The version of the JSON form.
 const SCHEMA: u32 = 1;
@@ -120,24 +125,4 @@ fn contradictions(clues: &Clues, path: &[Step]) -> Vec<String> {
         notes.push("these facts do not fit together: no path of the handler ends so".to_owned());
     }
     notes
-}
-
-// serde passes a reference.
-pub(super) fn hex<T, S>(value: &T, serializer: S) -> Result<S::Ok, S::Error>
-where
-    T: std::fmt::LowerHex,
-    S: Serializer,
-{
-    serializer.collect_str(&format_args!("{value:#x}"))
-}
-
-pub(super) fn hex_option<T, S>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error>
-where
-    T: std::fmt::LowerHex,
-    S: Serializer,
-{
-    match value {
-        Some(value) => hex(value, serializer),
-        None => serializer.serialize_none(),
-    }
 }

@@ -8,6 +8,7 @@ mod bits;
 mod clues;
 mod error;
 mod explanation;
+mod hex;
 mod input;
 mod location;
 mod path;
@@ -18,10 +19,10 @@ mod tests;
 
 pub use address::Address;
 pub use bits::Bit;
-pub use clues::{Mode, Outcome, Process};
+pub use clues::{Mapping, Mode, Outcome, Process};
 pub use error::ExplainError;
 pub use explanation::Explanation;
-pub use location::{CodeLocation, Mapping};
+pub use location::CodeLocation;
 pub use path::{Ending, Step};
 pub use text::render;
 

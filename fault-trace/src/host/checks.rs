@@ -9,12 +9,14 @@ pub use hooks::{tried, worth_trying};
 
 use super::{
     btf::{TaskOffsets, VMLINUX},
-    findings::{Finding, Findings, State},
     kernel::Lockdown,
     privileges::{Capability, Privileges},
     regions::Source,
 };
-use crate::model::version::Version;
+use crate::model::{
+    findings::{Finding, Findings, State},
+    version::Version,
+};
 
 /// What is mounted at /proc.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

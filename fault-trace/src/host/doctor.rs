@@ -19,23 +19,8 @@ use super::{
     kernel::{Lockdown, uses_five_levels},
     privileges::Privileges,
     regions::Layout,
+    roots::Roots,
 };
-
-/// Where the system's own file systems are mounted.
-#[derive(Clone, Debug)]
-pub struct Roots {
-    pub proc: PathBuf,
-    pub sys: PathBuf,
-}
-
-impl Default for Roots {
-    fn default() -> Self {
-        Self {
-            proc: "/proc".into(),
-            sys: "/sys".into(),
-        }
-    }
-}
 
 /// The facts, where the kernel placed its regions, which was found out on the way, and what the
 /// machine has.

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{doctor::Roots, kernel::has_cpu_flag};
+use super::{kernel::has_cpu_flag, roots::Roots};
 use crate::model::support::{Feature, Features};
 
 /// Looks each feature up. `cpuinfo` is about the first CPU; all CPUs are alike.

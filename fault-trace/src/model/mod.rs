@@ -9,6 +9,7 @@ pub mod code;
 pub mod damage;
 pub mod event;
 pub mod fields;
+pub mod findings;
 pub mod interner;
 mod json;
 pub mod mapping;

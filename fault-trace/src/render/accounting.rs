@@ -6,8 +6,7 @@ use super::{
     calibration::signed,
     processes,
     sanitize::sanitize,
-    style::{Paint, Style},
-    summary::SummaryOptions,
+    style::{Paint, Style, SummaryOptions},
     units::{self, count, counted},
 };
 use crate::{

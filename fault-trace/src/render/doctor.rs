@@ -5,12 +5,10 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::sanitize;
-use crate::{
-    host::findings::{Finding, Findings, State},
-    model::{
-        Calibration,
-        support::{Best, ClassSupport, HookSupport, Support},
-    },
+use crate::model::{
+    Calibration,
+    findings::{Finding, Findings, State},
+    support::{Best, ClassSupport, HookSupport, Support},
 };
 
 /// A line a finding, its remedy below it, what the classes are at best, and a verdict at the end.

@@ -29,6 +29,6 @@ pub use json::json;
 pub use line::{LineOptions, Place, line, line_header};
 pub use sanitize::{sanitize, sanitize_lines};
 pub use slowest::slowest;
-pub use style::{Paint, Style};
-pub use summary::{SummaryOptions, summary, summary_scaled};
+pub use style::{Paint, Style, SummaryOptions};
+pub use summary::{summary, summary_scaled};
 pub use view::view;

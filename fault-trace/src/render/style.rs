@@ -8,6 +8,16 @@ pub struct Style {
     pub colour: bool,
 }
 
+/// Looks of a text, which every renderer of text takes.
+#[derive(Clone, Copy, Debug)]
+pub struct SummaryOptions {
+    /// Columns of the terminal.
+    pub width: usize,
+    pub style: Style,
+    /// Whether the run goes on, so that nothing is final yet.
+    pub live: bool,
+}
+
 /// What a piece of text is, which decides how it looks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Paint {

@@ -7,7 +7,7 @@ use super::{
     headline::headline,
     histogram::{Scale, Series, histogram},
     phases, processes,
-    style::{Paint, Style},
+    style::{Paint, Style, SummaryOptions},
 };
 use crate::analysis::{Report, report::ClassRow};
 
@@ -17,16 +17,6 @@ const HISTOGRAMS: usize = 3;
 const WIDEST: usize = 160;
 /// Narrower terminals get lines that wrap.
 const NARROWEST: usize = 60;
-
-/// How a summary looks.
-#[derive(Clone, Copy, Debug)]
-pub struct SummaryOptions {
-    /// Columns of the terminal.
-    pub width: usize,
-    pub style: Style,
-    /// Whether the run goes on, so that nothing is final yet.
-    pub live: bool,
-}
 
 /// The summary of a run, ending in a newline: what was traced, the accounting, the classes, their
 /// latencies, the processes.

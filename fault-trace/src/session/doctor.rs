@@ -3,12 +3,8 @@
 use super::{calibration, output, trial};
 use crate::{
     exit::{self, Exit},
-    host::{
-        checks,
-        doctor::{Roots, System},
-        findings::Findings,
-    },
-    model::support::Support,
+    host::{checks, doctor::System, roots::Roots},
+    model::{findings::Findings, support::Support},
     render,
 };
 

@@ -8,9 +8,8 @@
 use super::{address, hex};
 use crate::explain::{
     bits::Bits,
-    clues::{Clues, Mode, Outcome, Process},
+    clues::{Clues, Mapping, Mode, Outcome, Process},
     error::{ExplainError, quoted},
-    location::Mapping,
 };
 use fault_trace_common::ErrorCode;
 

@@ -3,9 +3,9 @@
 use fault_trace_common::{Hook, Hooks};
 
 use super::{Facts, misleads, tracepoint};
-use crate::{
-    host::findings::{Finding, Findings, State},
-    model::support::{HookState, HookSupport},
+use crate::model::{
+    findings::{Finding, Findings, State},
+    support::{HookState, HookSupport},
 };
 
 /// The hooks of `asked` that are worth a try: not those that are known to be missing.

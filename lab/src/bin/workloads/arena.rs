@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Context as _, ensure};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 
-use crate::memory::HUGE_PAGE;
-
+/// A page of a page-middle directory.
+pub(crate) const HUGE_PAGE: usize = 2 << 20;
 /// Address space, not memory.
 const SIZE: usize = 256 << 30;
 

@@ -12,7 +12,7 @@ use crate::arena;
 /// Bytes in a base page of x86-64.
 pub(crate) const PAGE: usize = 4096;
 /// Bytes in a huge page of x86-64 (PMD level).
-pub(crate) const HUGE_PAGE: usize = 2 << 20;
+pub(crate) use crate::arena::HUGE_PAGE;
 
 pub(crate) const READ_WRITE: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
 

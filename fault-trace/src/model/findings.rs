@@ -1,4 +1,4 @@
-//! The outcome of checks.
+//! Outcome of the checks of the host and its kernel.
 
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ pub struct Finding {
 
 impl Finding {
     /// One without a remedy.
-    pub(super) fn new(subject: impl Into<String>, state: State, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(subject: impl Into<String>, state: State, detail: impl Into<String>) -> Self {
         Self {
             subject: subject.into(),
             state,
@@ -37,7 +37,7 @@ impl Finding {
         }
     }
 
-    pub(super) fn with_remedy(self, remedy: &str) -> Self {
+    pub(crate) fn with_remedy(self, remedy: &str) -> Self {
         Self {
             remedy: Some(remedy.to_owned()),
             ..self
