@@ -6,8 +6,8 @@ use anyhow::{Context as _, anyhow, ensure};
 use fault_trace_common::Class;
 
 use super::{
-    live::{self, Progress, Sink},
-    prepare,
+    live, prepare,
+    sink::{Progress, Sink},
 };
 use crate::{
     analysis::estimate::interpolated_median,

@@ -1,87 +1,40 @@
 //! A live run: from the first fault to the last, into a sink.
 
-use std::{os::fd::OwnedFd, path::PathBuf, task::Poll, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use fault_trace_common::Counter;
-use nix::sys::signal::Signal;
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    signal::unix::{self, SignalKind, signal},
-    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::{
-    follow::{Followers, Following},
+    ending::{Signals, next},
+    faults::Faults,
     prepare::{self, Prepared},
     shortage,
+    sink::{Progress, Sink},
     tracee::Tracee,
 };
 use crate::{
-    capture::{
-        Capture, Ring,
-        sideband::{OpenError, Sideband},
-    },
+    capture::Capture,
     exit::Interrupted,
     host::{
         hotplug::Hotplug,
         kernel,
-        machine::LiveMachine,
-        proc::Proc,
         signals::{self, Stage},
     },
     messages,
-    model::{Batch, Run},
-    options::{CaptureOptions, Target},
-    pipeline::{Ending, GivenUp, Pipeline, Settings, Source},
+    model::Run,
+    options::CaptureOptions,
+    pipeline::{GivenUp, Settings},
 };
 
 /// How often the ring buffer is emptied: it fills in about 100 ms at full speed on two CPUs.
 const DRAIN_EVERY: Duration = Duration::from_millis(5);
 /// How often the tracee is looked for, and the sink told how far the run is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How often to look whether the end has come nearer.
-const CONCLUDE_EVERY: Duration = Duration::from_millis(50);
 /// How long a command may take to end after the signal that ended the run, which reaches it, too. With
 /// what follows, the run ends within two seconds of it.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long after that signal names may still come.
-const LOOKED_FOR_MAX: Duration = Duration::from_millis(1500);
-
-/// Where the events of a run go.
-pub(super) trait Sink {
-    /// Takes events out of a batch, in the order of the ring buffer; with `all` none may be left. What
-    /// a fault refers to is there with it, but the functions of its locations only if
-    /// [`Sink::wants_symbols_live`].
-    fn events(&mut self, batch: &mut Batch, all: bool) -> anyhow::Result<()>;
-
-    /// Whether the functions of a location are wanted as soon as it is seen, or at the end.
-    fn wants_symbols_live(&self) -> bool;
-
-    /// Called while names are looked for at the end; so many places have none yet.
-    fn naming(&mut self, _left: usize) {}
-
-    /// Called about ten times a second; [`Progress`] tells how far the run is.
-    fn tick(&mut self, progress: &mut Progress<'_>) -> anyhow::Result<()>;
-}
-
-/// How far a run is. Totals are read only when asked for.
-pub(super) struct Progress<'a> {
-    pub(super) elapsed: Duration,
-    capture: &'a Capture,
-    run: &'a Run,
-}
-
-impl Progress<'_> {
-    /// The run as of now, not complete.
-    pub(super) fn run(&mut self) -> anyhow::Result<Run> {
-        Ok(Run {
-            stopped_ns: kernel::monotonic_ns(),
-            totals: self.capture.totals()?.totals,
-            ..self.run.clone()
-        })
-    }
-}
 
 /// Runs to the end. The run is returned even if the sink failed: what was counted is worth a report.
 pub(super) fn run(
@@ -112,43 +65,32 @@ async fn run_async(
     // Before the release, so that the end of the shortest command is not missed.
     let mut signals = Signals::new()?;
     let hotplug = Hotplug::listen();
-    let mut faults = if let Some(symbols) = symbols {
-        let following = Following {
-            pids: &|| tracee.pids(&capture),
-            children: options.children && !matches!(options.target, Target::Threads(_)),
-            buffer_bytes: options.ring_bytes.unwrap_or(0),
-        };
-        let proc = Proc::default();
-        let opened = Followers::open(proc.clone(), &prepare::online_cpus()?, &following);
-        let (followers, sideband, followed) = opened.map_err(prepare::unreadable)?;
-        let settings = Settings {
-            hooks: capture.hooks(),
-            wanted,
-            names_live: sink.wants_symbols_live(),
-        };
-        let machine = LiveMachine::new(proc, PathBuf::from("/sys"), symbols);
-        // The processes have begun to be followed: they can be looked at.
-        let source = Source {
-            records: capture.take_ring()?,
-            sideband,
-        };
-        Some(Faults {
-            pipeline: Pipeline::open(source, machine, settings, followed),
-            followers,
-        })
-    } else {
-        None
+    let mut faults = match symbols {
+        None => None,
+        Some(symbols) => {
+            let settings = Settings {
+                hooks: capture.hooks(),
+                wanted,
+                names_live: sink.wants_symbols_live(),
+            };
+            Some(Faults::open(
+                settings,
+                symbols,
+                options,
+                &tracee,
+                &mut capture,
+            )?)
+        }
     };
-    tracee.before_start(&capture)?;
-    run.clock = kernel::clock_base();
-    run.started_ns = kernel::monotonic_ns();
-    // From here on a signal ends a run, which is reported on.
-    if let Some(signal) = signals::enter(Stage::Tracing) {
-        return Err(Interrupted { signal }.into());
-    }
-    capture.start().map_err(prepare::not_allowed)?;
-    tracee.after_start();
-    tracee.release()?;
+    tracee.start(&mut capture, || {
+        run.clock = kernel::clock_base();
+        run.started_ns = kernel::monotonic_ns();
+        // From here on a signal ends a run, which is reported on.
+        match signals::enter(Stage::Tracing) {
+            Some(signal) => Err(Interrupted { signal }.into()),
+            None => Ok(()),
+        }
+    })?;
 
     let mut state = State {
         capture: &mut capture,
@@ -199,110 +141,6 @@ async fn run_async(
     };
     faults.finish(&mut run);
     Ok((run, outcome))
-}
-
-/// The faults of a run that records them, and whose mapping changes are read.
-struct Faults {
-    pipeline: Pipeline<Ring, Sideband, LiveMachine>,
-    followers: Followers,
-}
-
-impl Faults {
-    /// Empties the ring buffer into the sink. What comes meanwhile waits for the next time.
-    fn drain(&mut self, sink: &mut dyn Sink) -> anyhow::Result<()> {
-        self.pipeline.drain(|batch| sink.events(batch, false))
-    }
-
-    /// Finds out what is still to be found out about the faults: names, most of all, which takes its
-    /// time. A signal ends it; what is not known by then is missing in the recording.
-    async fn conclude(&mut self, signals: &mut Signals, sink: &mut dyn Sink) -> anyhow::Result<()> {
-        let found = self.pipeline.machine().fd();
-        let found = found.map(|fd| fd.try_clone_to_owned()).transpose().ok();
-        let found = found.flatten().and_then(|fd| {
-            // SAFETY: an owned descriptor stays what it is as long as it lives.
-            unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.ok()
-        });
-        let until = signals.ended_at.map(|ended| {
-            let left = (ended + LOOKED_FOR_MAX).saturating_duration_since(Instant::now());
-            Duration::from_nanos(kernel::monotonic_ns()) + left
-        });
-        loop {
-            let ending = self.pipeline.conclude(until);
-            sink.events(self.pipeline.batch_mut(), ending == Ending::Done)?;
-            let Ending::Naming(left) = ending else {
-                return Ok(());
-            };
-            sink.naming(left);
-            tokio::select! {
-                () = readable(found.as_ref()) => {}
-                () = sleep(CONCLUDE_EVERY) => {}
-                _ = next(&mut signals.ending) => self.pipeline.abandon(GivenUp::Unfinished),
-            }
-        }
-    }
-
-    /// Follows processes on the CPUs that are online now.
-    fn follow_cpus(&mut self, online: &[u32]) -> Result<(), OpenError> {
-        let followers = &mut self.followers;
-        if !followers.is_news(online) {
-            return Ok(());
-        }
-        self.pipeline
-            .change_sideband(|sideband, coverage| followers.follow_cpus(online, sideband, coverage))
-    }
-
-    /// Puts the refined classes, and what was lost on the way, into the run.
-    fn finish(self, run: &mut Run) {
-        run.notes.extend(self.followers.into_notes());
-        self.pipeline.finish(run);
-    }
-}
-
-/// Until there is something to take in, or for ever.
-async fn readable(found: Option<&AsyncFd<OwnedFd>>) {
-    match found {
-        // All of it is taken in before the next wait.
-        Some(found) => match found.readable().await {
-            Ok(mut ready) => ready.clear_ready(),
-            Err(_) => std::future::pending().await,
-        },
-        None => std::future::pending().await,
-    }
-}
-
-/// The signals that end a run or tell of the tracee's end.
-struct Signals {
-    /// When the first one came that ended the run.
-    ended_at: Option<Instant>,
-    ending: Vec<(Signal, unix::Signal)>,
-    child: unix::Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        const FAILED: &str = "cannot listen for signals";
-        let listen = |kind| signal(kind).context(FAILED);
-        let ending = signals::listen().context(FAILED)?.iter().map(|heard| {
-            let kind = SignalKind::from_raw(heard.number);
-            Ok((heard.meaning, listen(kind)?))
-        });
-        Ok(Self {
-            ended_at: None,
-            ending: ending.collect::<anyhow::Result<_>>()?,
-            child: listen(SignalKind::child())?,
-        })
-    }
-}
-
-/// The next of these signals.
-async fn next(signals: &mut [(Signal, unix::Signal)]) -> Signal {
-    std::future::poll_fn(|context| {
-        let came = signals
-            .iter_mut()
-            .find_map(|(signal, came)| came.poll_recv(context).is_ready().then_some(*signal));
-        came.map_or(Poll::Pending, Poll::Ready)
-    })
-    .await
 }
 
 struct State<'a> {

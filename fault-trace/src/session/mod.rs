@@ -4,7 +4,9 @@ mod calibration;
 mod cpu_time;
 mod destination;
 mod doctor;
+mod ending;
 mod explain;
+mod faults;
 mod follow;
 mod live;
 mod output;
@@ -13,11 +15,14 @@ mod progress;
 mod record;
 mod recorded;
 mod shortage;
+mod sink;
 mod stat;
 mod stdout;
 mod trace;
 mod tracee;
 mod trial;
+
+pub use trial::settings;
 
 use crate::{
     exit::Exit,

@@ -9,10 +9,9 @@ use anyhow::{Context as _, bail};
 use jiff::Zoned;
 
 use super::{
-    calibration,
-    live::{self, Progress, Sink},
-    output, prepare,
+    calibration, live, output, prepare,
     progress::ProgressLine,
+    sink::{Progress, Sink},
 };
 use crate::{
     analysis::Report,

@@ -7,10 +7,11 @@ use anyhow::{Context as _, anyhow};
 use super::{
     calibration,
     destination::Wanted,
-    live::{self, Progress, Sink},
+    live,
     output::{self, Destination},
     prepare,
     progress::ProgressLine,
+    sink::{Progress, Sink},
 };
 use crate::{
     analysis::Report,

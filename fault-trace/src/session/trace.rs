@@ -5,8 +5,8 @@ use std::io::{BufWriter, Write as _};
 use anyhow::{Context as _, anyhow};
 
 use super::{
-    live::{self, Progress, Sink},
-    output, prepare,
+    live, output, prepare,
+    sink::{Progress, Sink},
     stdout::PatientStdout,
 };
 use crate::{

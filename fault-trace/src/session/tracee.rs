@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
 
 use self::processes::Processes;
-use super::cpu_time::CpuTimes;
+use super::{cpu_time::CpuTimes, prepare};
 use crate::{
     capture::{Capture, LiveThread, Snapshot},
     exit::{NotAllowed, NotLaunched},
@@ -129,11 +129,24 @@ impl Tracee {
         }
     }
 
-    /// To be called just before tracing starts.
+    /// Starts tracing, and then lets a launched command go. `begin` is called at the last moment before
+    /// faults count.
     ///
     /// # Errors
-    /// Nothing of what was named lives any more.
-    pub(super) fn before_start(&mut self, capture: &Capture) -> anyhow::Result<()> {
+    /// Nothing of what was named lives any more, the kernel refuses, or `begin` does.
+    pub(super) fn start(
+        &mut self,
+        capture: &mut Capture,
+        begin: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.before_start(capture)?;
+        begin()?;
+        capture.start().map_err(prepare::not_allowed)?;
+        self.after_start();
+        self.release()
+    }
+
+    fn before_start(&mut self, capture: &Capture) -> anyhow::Result<()> {
         if let Kind::Processes(processes) = &self.kind
             && !processes.has_named(&self.proc)
         {
@@ -150,15 +163,13 @@ impl Tracee {
         Ok(())
     }
 
-    /// To be called when tracing has started.
-    pub(super) fn after_start(&mut self) {
+    fn after_start(&mut self) {
         self.vmstat = self
             .vmstat
             .and_then(|(before, _)| Some((before, self.proc.vmstat().ok()?)));
     }
 
-    /// Lets a launched command go, once tracing has started.
-    pub(super) fn release(&mut self) -> anyhow::Result<()> {
+    fn release(&mut self) -> anyhow::Result<()> {
         if let Kind::Blocked(blocked) = &mut self.kind
             && let Some(blocked) = blocked.take()
         {

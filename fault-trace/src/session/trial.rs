@@ -29,7 +29,10 @@ pub(super) struct Trial {
 }
 
 /// The settings that the machine gives: those of a run that traces nothing.
-pub(super) fn settings(system: &System) -> anyhow::Result<Settings> {
+///
+/// # Errors
+/// The kernel does not tell what the programs need to know.
+pub fn settings(system: &System) -> anyhow::Result<Settings> {
     let version = Version::parse(&system.facts.kernel_release)
         .context("cannot determine the version of the running kernel")?;
     let offsets = system.facts.task_offsets;
