@@ -17,17 +17,15 @@ pub(super) struct FakeMachine {
     pub(super) maps: HashMap<u32, String>,
     /// How often each was read.
     pub(super) maps_read: HashMap<u32, u32>,
-    pub(super) cgroups: HashMap<u64, Vec<u8>>,
     pub(super) numa_hint_faults: Option<u64>,
     /// Whether every place is named as soon as it is asked for, `f` and its address.
     pub(super) names: bool,
-    /// Whether stacks are unwound.
-    pub(super) unwinds: bool,
     /// What comes with the next [`Code::poll`].
     pub(super) news: News,
     /// Asked for, and not answered.
     pub(super) asked: Vec<u32>,
-    pub(super) stacks: u64,
+    /// Processes that were told to be gone.
+    pub(super) exited: Vec<u32>,
 }
 
 impl Machine for FakeMachine {
@@ -47,8 +45,8 @@ impl Machine for FakeMachine {
         self.maps.contains_key(&pid)
     }
 
-    fn cgroup_path(&mut self, id: u64, _pid: u32) -> Option<Vec<u8>> {
-        self.cgroups.get(&id).cloned()
+    fn cgroup_path(&mut self, _id: u64, _pid: u32) -> Option<Vec<u8>> {
+        None
     }
 
     fn devices(&mut self) -> Devices {
@@ -85,15 +83,16 @@ impl Code for FakeMachine {
     }
 
     fn unwind(&mut self, _at: Moment, _copy: &StackCopy, _space: &AddressSpace) -> Option<u64> {
-        self.stacks += 1;
-        self.unwinds.then_some(self.stacks)
+        None
     }
 
     fn abandon_stack(&mut self, _stack: u64) {}
 
     fn process_executed(&mut self, _pid: u32) {}
 
-    fn process_exited(&mut self, _pid: u32) {}
+    fn process_exited(&mut self, pid: u32) {
+        self.exited.push(pid);
+    }
 
     fn poll(&mut self) -> News {
         std::mem::take(&mut self.news)
@@ -139,4 +138,38 @@ fn name(place: &CodePlace) -> Resolution {
         .into()),
         _ => Err(Unresolved::NoFile),
     }
+}
+
+/// A sideband record: a page of private memory is mapped.
+pub(super) fn mapped(pid: u32, start: u64, time_ns: u64) -> Vec<u8> {
+    const MMAP2: u32 = 10;
+    const MAP_PRIVATE: u32 = 2;
+    let range = [start, 0x1000, 0].map(u64::to_ne_bytes);
+    let file = [0_u8; 24];
+    let flags = [3, MAP_PRIVATE].map(u32::to_ne_bytes);
+    let body = [
+        range.as_flattened(),
+        &file,
+        flags.as_flattened(),
+        b"//anon\0\0",
+    ];
+    sideband_record(MMAP2, [pid, pid], &body.concat(), time_ns)
+}
+
+/// A sideband record: a process is gone.
+pub(super) fn exited(pid: u32, time_ns: u64) -> Vec<u8> {
+    const EXIT: u32 = 4;
+    let tids = [pid, 1].map(u32::to_ne_bytes);
+    let body = [tids.as_flattened(), &time_ns.to_ne_bytes()].concat();
+    sideband_record(EXIT, [pid, 1], &body, time_ns)
+}
+
+/// A record as the kernel lays it out: header, two ids, body, and the trailer of task and time.
+fn sideband_record(kind: u32, ids: [u32; 2], body: &[u8], time_ns: u64) -> Vec<u8> {
+    let size = u32::try_from(8 + 8 + body.len() + 16).expect("short");
+    // The size is the upper half of its word, and nothing is in the lower.
+    let words = [kind, size << 16, ids[0], ids[1]].map(u32::to_ne_bytes);
+    let task = [ids[0]; 2].map(u32::to_ne_bytes);
+    let time = time_ns.to_ne_bytes();
+    [words.as_flattened(), body, task.as_flattened(), &time].concat()
 }

@@ -251,3 +251,6 @@ impl<S: Sideband, M: Machine> Steps<S, M> {
         attribution.fault(fault, stacks, spaces, &mut ports.machine, batch);
     }
 }
+
+#[cfg(test)]
+mod tests;
