@@ -7,10 +7,10 @@ use fault_trace::{model::Fault, pipeline::decode as decoder};
 use fault_trace_common::{
     Hooks,
     classify::{self, Facts},
-    wire::{FaultRecord, KIND_FAULT, RecordHeader},
+    wire::FaultRecord,
 };
 
-use lab::synthetic::Shape;
+use lab::{synthetic::Shape, world::fault_record};
 
 const FAULTS: u64 = 10_000;
 
@@ -19,7 +19,7 @@ fn faults() -> Vec<Fault> {
 }
 
 pub(crate) fn decode(criterion: &mut Criterion) {
-    let records: Vec<FaultRecord> = faults().iter().map(record).collect();
+    let records: Vec<FaultRecord> = faults().iter().map(fault_record).collect();
     let mut group = criterion.benchmark_group("decode");
     group.throughput(Throughput::Elements(FAULTS));
     group.bench_function("fault records", |bencher| {
@@ -51,25 +51,4 @@ pub(crate) fn classify(criterion: &mut Criterion) {
         });
     });
     group.finish();
-}
-
-fn record(fault: &Fault) -> FaultRecord {
-    FaultRecord {
-        header: RecordHeader {
-            kind: KIND_FAULT,
-            cpu: fault.cpu,
-            class: fault.class as u8,
-            confidence: fault.confidence as u8,
-            around_pages: 0,
-        },
-        time_ns: fault.time_ns,
-        latency_ns: fault.latency_ns.unwrap_or(0),
-        address: fault.address,
-        ip: fault.ip,
-        evidence: fault.evidence.word,
-        error_code: fault.error_code.0,
-        pid: fault.pid,
-        tid: fault.tid,
-        pages: fault.pages,
-    }
 }

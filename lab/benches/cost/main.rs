@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod decode;
+mod pipeline;
 mod spaces;
 
 use std::time::Duration;
@@ -15,6 +16,6 @@ criterion_group! {
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(2));
     targets = decode::decode, decode::classify, spaces::lookup, spaces::history, spaces::insert,
-        aggregate::views, aggregate::growth
+        aggregate::views, aggregate::growth, pipeline::pipeline
 }
 criterion_main!(cost);
