@@ -15,3 +15,4 @@ pub mod hook;
 pub mod kernel;
 pub mod phase;
 pub mod region;
+pub mod tracepoint;

@@ -16,9 +16,9 @@ use crate::{
     names, states, task,
 };
 
-/// `sched_process_free`: task.
+/// `sched_process_free`.
 pub(crate) fn freed(ctx: &RawTracePointContext) {
-    states::forget(ctx.arg(0));
+    states::forget(argument!(ctx, sched_process_free.p));
 }
 
 /// `sched_process_exit`.

@@ -1,4 +1,4 @@
-//! `sched:sched_process_fork` (parent, child): follow the children of targets.
+//! `sched:sched_process_fork`: follow the children of targets.
 
 use aya_ebpf::programs::RawTracePointContext;
 use fault_trace_common::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(crate) fn forked(ctx: &RawTracePointContext) {
-    let child: u64 = ctx.arg(1);
+    let child: u64 = argument!(ctx, sched_process_fork.child);
     let Some((pid, tid)) = names::ids_of(child) else {
         return;
     };

@@ -1,5 +1,12 @@
 //! One probe a file.
 
+/// Reads an argument of a raw tracepoint by its name, see the table of `catalogue::tracepoint`.
+macro_rules! argument {
+    ($ctx:expr, $tracepoint:ident.$argument:ident) => {
+        $ctx.arg(fault_trace_common::catalogue::tracepoint::$tracepoint::$argument as usize)
+    };
+}
+
 pub(crate) mod end;
 pub(crate) mod exit;
 pub(crate) mod fork;

@@ -8,7 +8,7 @@ use crate::{config, maps::OOM_VICTIMS};
 const PID_LIMIT: u64 = 1 << 22;
 
 pub(crate) fn marked(ctx: &RawTracePointContext) {
-    let victim: u64 = ctx.arg(0);
+    let victim: u64 = argument!(ctx, mark_victim.task);
     let pid = if victim <= PID_LIMIT {
         victim as u32
     } else {

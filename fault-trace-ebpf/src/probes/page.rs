@@ -15,14 +15,16 @@ const HUGE_ORDER: u32 = 9;
 /// `enum migrate_reason`.
 const MR_NUMA_MISPLACED: u32 = 5;
 
-/// `kmem:mm_page_alloc`: page, order, gfp_flags, migratetype.
+/// `kmem:mm_page_alloc`.
 pub(crate) fn allocated(ctx: &RawTracePointContext) {
-    let page: u64 = ctx.arg(0);
-    if ctx.arg::<u32>(3) != MIGRATE_MOVABLE || page == 0 {
+    let page: u64 = argument!(ctx, mm_page_alloc.page);
+    let migratetype: u32 = argument!(ctx, mm_page_alloc.migratetype);
+    if migratetype != MIGRATE_MOVABLE || page == 0 {
         return;
     }
     let current = Current::get();
-    let zeroed = ctx.arg::<u32>(2) & GFP_ZERO != 0;
+    let gfp_flags: u32 = argument!(ctx, mm_page_alloc.gfp_flags);
+    let zeroed = gfp_flags & GFP_ZERO != 0;
     // A thread that can leave the target is there from its first START on.
     let state = if zeroed && !task::may_cease_to_be_target() {
         task::target_state(current)
@@ -39,7 +41,7 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
         }
         return;
     };
-    let order: u32 = ctx.arg(1);
+    let order: u32 = argument!(ctx, mm_page_alloc.order);
     fault.evidence.set(match order {
         0 => Evidence::ALLOC_PAGE,
         1..HUGE_ORDER => Evidence::ALLOC_LARGE,
@@ -52,9 +54,9 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
     fault.pages += 1 << (order & 15);
 }
 
-/// `kmem:mm_page_free`: page, order.
+/// `kmem:mm_page_free`.
 pub(crate) fn freed(ctx: &RawTracePointContext) {
-    let page: u64 = ctx.arg(0);
+    let page: u64 = argument!(ctx, mm_page_free.page);
     if let Some(fault) = while_in::open_fault()
         && fault.page == page
     {
@@ -62,10 +64,11 @@ pub(crate) fn freed(ctx: &RawTracePointContext) {
     }
 }
 
-/// `kmem:rss_stat`: mm, member.
+/// `kmem:rss_stat`.
 pub(crate) fn resident(ctx: &RawTracePointContext) {
     // `enum` of include/linux/mm_types_task.h: MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES.
-    let moved = match ctx.arg::<u32>(1) {
+    let member: u32 = argument!(ctx, rss_stat.member);
+    let moved = match member {
         0 => Evidence::RSS_FILE,
         1 => Evidence::RSS_ANON,
         2 => Evidence::RSS_SWAP,
@@ -75,20 +78,21 @@ pub(crate) fn resident(ctx: &RawTracePointContext) {
     while_in::note_completion(moved);
 }
 
-/// `filemap:mm_filemap_map_pages`: mapping, first and last offset in pages. Fault-around looked at
+/// `filemap:mm_filemap_map_pages`: the first and last offset, in pages. Fault-around looked at
 /// these; which of them it mapped is not told.
 pub(crate) fn mapped_around(ctx: &RawTracePointContext) {
-    let first: u64 = ctx.arg(1);
-    let last: u64 = ctx.arg(2);
+    let first: u64 = argument!(ctx, mm_filemap_map_pages.index);
+    let last: u64 = argument!(ctx, mm_filemap_map_pages.last_index);
     if let Some(fault) = while_in::open_fault() {
         let pages = last.saturating_sub(first).saturating_add(1);
         fault.around_pages = fault.around_pages.saturating_add(pages as u32);
     }
 }
 
-/// `migrate:mm_migrate_pages_start`: mode, reason.
+/// `migrate:mm_migrate_pages_start`.
 pub(crate) fn migrating(ctx: &RawTracePointContext) {
-    if ctx.arg::<u32>(1) == MR_NUMA_MISPLACED {
+    let reason: u32 = argument!(ctx, mm_migrate_pages_start.reason);
+    if reason == MR_NUMA_MISPLACED {
         while_in::note(Evidence::MIGRATED);
     }
 }

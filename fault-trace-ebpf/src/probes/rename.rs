@@ -1,4 +1,4 @@
-//! `task:task_rename` (task, comm): names over time. A thread may rename another of its process through
+//! `task:task_rename`: names over time. A thread may rename another of its process through
 //! `/proc/PID/task/TID/comm`.
 
 use aya_ebpf::programs::RawTracePointContext;
@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub(crate) fn renamed(ctx: &RawTracePointContext) {
-    let task: u64 = ctx.arg(0);
+    let task: u64 = argument!(ctx, task_rename.task);
     let Some((pid, tid)) = names::ids_of(task) else {
         return;
     };
@@ -21,7 +21,7 @@ pub(crate) fn renamed(ctx: &RawTracePointContext) {
         return;
     }
     // The new name, not cut yet where a program was executed (`begin_new_exec` in fs/exec.c).
-    let Some(comm) = names::read(ctx.arg(1)) else {
+    let Some(comm) = names::read(argument!(ctx, task_rename.comm)) else {
         return;
     };
     if pid == tid

@@ -16,18 +16,19 @@ use crate::{
 const SI_CODE: u64 = 8;
 const SI_ADDR: u64 = 16;
 
-/// `signal:signal_generate`: sig, info, task, group, result.
+/// `signal:signal_generate`.
 pub(crate) fn generated(ctx: &RawTracePointContext) {
     let current = Current::get();
     let Some(state) = states::state(current) else {
         return;
     };
-    let info: u64 = ctx.arg(1);
+    let info: u64 = argument!(ctx, signal_generate.info);
     // 0 and 1 are SEND_SIG_NOINFO and SEND_SIG_PRIV.
     if state.open.depth == 0 || info <= 1 {
         return;
     }
-    let is_own = ctx.arg::<u64>(2) == current.address();
+    let task: u64 = argument!(ctx, signal_generate.task);
+    let is_own = task == current.address();
     if !is_own && state.exited == 0 {
         return;
     }
@@ -50,7 +51,7 @@ pub(crate) fn generated(ctx: &RawTracePointContext) {
         return;
     };
     close::down_to(state, index + 1, Closing::late(Closer::OuterEnd));
-    let number: u32 = ctx.arg(0);
+    let number: u32 = argument!(ctx, signal_generate.sig);
     // SAFETY: no arguments to get wrong.
     let end_ns = unsafe { bpf_ktime_get_ns() };
     let closing = Closing {
@@ -66,13 +67,13 @@ pub(crate) fn generated(ctx: &RawTracePointContext) {
     stack::forget(state);
 }
 
-/// `signal:signal_deliver` (sig, info, ka): the thread is on its way to user mode.
+/// `signal:signal_deliver`: the thread is on its way to user mode.
 pub(crate) fn delivered(ctx: &RawTracePointContext) {
     if let Some(state) = states::state(Current::get())
         && state.open.depth != 0
     {
         let mut closing = Closing::late(Closer::SignalDelivery);
-        let number: u32 = ctx.arg(0);
+        let number: u32 = argument!(ctx, signal_deliver.sig);
         closing.evidence |= Evidence::NONE.with_signal(number as u8, 0).word;
         close::down_to(state, 0, closing);
     }

@@ -1,4 +1,4 @@
-//! `sched:sched_switch` (preempt, prev, next, prev_state): how the thread left the CPU, and when it came
+//! `sched:sched_switch`: how the thread left the CPU, and when it came
 //! back.
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::RawTracePointContext};
@@ -20,7 +20,9 @@ const DEAD: u32 = 0x80;
 
 pub(crate) fn switched(ctx: &RawTracePointContext) {
     // SAFETY: no arguments to get wrong.
-    away::come_back(ctx.arg(2), || unsafe { bpf_ktime_get_ns() });
+    away::come_back(argument!(ctx, sched_switch.next), || unsafe {
+        bpf_ktime_get_ns()
+    });
     let Some(state) = states::state(Current::get()) else {
         return;
     };
@@ -28,7 +30,7 @@ pub(crate) fn switched(ctx: &RawTracePointContext) {
         return;
     }
     away::settle(state);
-    if state.exited != 0 && config::get!(has_prev_state) != 0 && ctx.arg::<u32>(3) & DEAD != 0 {
+    if state.exited != 0 && config::get!(has_prev_state) != 0 && prev_state(ctx) & DEAD != 0 {
         // It never comes back (`do_task_dead` in kernel/sched/core.c).
         close::down_to(state, 0, Closing::late(Closer::Exit));
         return;
@@ -47,12 +49,18 @@ pub(crate) fn switched(ctx: &RawTracePointContext) {
     away::leave(state);
 }
 
+/// The state that the thread leaves the CPU in; where the kernel passes it.
+#[inline(always)]
+fn prev_state(ctx: &RawTracePointContext) -> u32 {
+    argument!(ctx, sched_switch.prev_state)
+}
+
 /// What the thread leaves the CPU for.
 #[inline(always)]
 fn how(ctx: &RawTracePointContext, fault: &OpenFault) -> (Phase, u128) {
     /// Through the page cache, or with I/O of its own: an uninterruptible sleep is for I/O.
     const FOR_IO: u128 = Evidence::BIO_QUEUED | Evidence::CACHE_ADD | Evidence::FILEMAP_FAULT;
-    let preempted: u64 = ctx.arg(0);
+    let preempted: u64 = argument!(ctx, sched_switch.preempt);
     if preempted & 1 != 0 {
         return (Phase::Preempted, Evidence::PREEMPTED);
     }
@@ -60,7 +68,7 @@ fn how(ctx: &RawTracePointContext, fault: &OpenFault) -> (Phase, u128) {
     if config::get!(has_prev_state) == 0 {
         return (Phase::Sleep, 0);
     }
-    let state: u32 = ctx.arg(3);
+    let state = prev_state(ctx);
     if state == 0 {
         (Phase::Preempted, Evidence::PREEMPTED)
     } else if state & UNINTERRUPTIBLE != 0 {

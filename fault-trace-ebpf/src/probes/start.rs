@@ -1,4 +1,5 @@
-//! START: an exception entered its handler (`exceptions:page_fault_*`: address, regs, error_code).
+//! START: an exception entered its handler (`exceptions:page_fault_user`, and `page_fault_kernel` with
+//! the same arguments).
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::RawTracePointContext};
 use fault_trace_common::{
@@ -32,8 +33,8 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
         maps::count(Counter::OwnProbe);
         return;
     }
-    let address: u64 = ctx.arg(0);
-    let regs: u64 = ctx.arg(1);
+    let address: u64 = argument!(ctx, page_fault_user.address);
+    let regs: u64 = argument!(ctx, page_fault_user.regs);
     let region = config::regions().of(address);
     let mode = if !kernel_mode {
         0
@@ -74,7 +75,10 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
         start_ns: unsafe { bpf_ktime_get_ns() },
         evidence: Evidence::of(mode).with_region(region),
         page: 0,
-        error_code: ctx.arg::<u64>(2) as u32,
+        error_code: {
+            let code: u64 = argument!(ctx, page_fault_user.error_code);
+            code as u32
+        },
         pages: 0,
         around_pages: 0,
         marks: 0,

@@ -11,7 +11,6 @@ use aya::{
 };
 use fault_trace_common::{
     Hook, Hooks,
-    catalogue::kernel::Version,
     hooks::Attach,
     wire::{
         COMM_LEN, Config, STACKS_COPIED, STACKS_FRAME_POINTERS, STACKS_NONE, TARGET_ALL,
@@ -165,7 +164,7 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
         task_min_flt_offset: settings.task_offsets.min_flt,
         task_maj_flt_offset: settings.task_offsets.maj_flt,
         task_cgroups_offset: settings.task_offsets.cgroups,
-        has_prev_state: (settings.kernel >= Version::SWITCH_STATE).into(),
+        has_prev_state: settings.has_prev_state.into(),
         stacks: match settings.stacks {
             None => STACKS_NONE,
             Some(CallGraph::FramePointers) => STACKS_FRAME_POINTERS,

@@ -81,6 +81,8 @@ pub struct Settings {
     pub task_offsets: TaskOffsets,
     /// The running kernel.
     pub kernel: Version,
+    /// Whether `sched_switch` passes the state that a thread leaves the CPU in.
+    pub has_prev_state: bool,
     /// The hooks to try.
     pub hooks: Hooks,
     /// How stacks are taken, if they are.

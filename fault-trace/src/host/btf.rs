@@ -1,9 +1,12 @@
-//! Where `task_struct` keeps what the eBPF programs read, from the kernel's own type information.
+//! Where the kernel keeps what the eBPF programs read, and what it passes to them, from its own type
+//! information.
 
+mod prototypes;
 mod types;
 
 use std::{fs, path::Path};
 
+pub use prototypes::{Difference, Prototypes};
 use types::Types;
 
 /// The kernel's type information.
@@ -24,20 +27,22 @@ pub struct TaskOffsets {
     pub cgroups: Option<u32>,
 }
 
+/// Reads the BTF file at `path`, usually [`VMLINUX`]. Nothing is fatal: what cannot be read is unknown.
+#[must_use]
+pub fn read(path: &Path) -> (TaskOffsets, Prototypes) {
+    fs::read(path).map_or_else(|_| Default::default(), |btf| parse(&btf))
+}
+
+/// Finds what is looked for in the bytes of a BTF file.
+#[must_use]
+pub fn parse(btf: &[u8]) -> (TaskOffsets, Prototypes) {
+    Types::index(btf).map_or_else(Default::default, |types| {
+        let offsets = TaskOffsets::find(&types).unwrap_or_default();
+        (offsets, Prototypes::find(&types))
+    })
+}
+
 impl TaskOffsets {
-    /// Reads the offsets from the BTF file at `path`, usually [`VMLINUX`]. Nothing is fatal: what
-    /// cannot be read is unknown.
-    #[must_use]
-    pub fn read(path: &Path) -> Self {
-        fs::read(path).map_or_else(|_| Self::default(), |btf| Self::parse(&btf))
-    }
-
-    /// Finds the offsets in the bytes of a BTF file.
-    #[must_use]
-    pub fn parse(btf: &[u8]) -> Self {
-        Self::find(btf).unwrap_or_default()
-    }
-
     /// The members that were not found and that nothing can be traced without.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
@@ -56,8 +61,7 @@ impl TaskOffsets {
         .collect()
     }
 
-    fn find(btf: &[u8]) -> Option<Self> {
-        let types = Types::index(btf)?;
+    fn find(types: &Types<'_>) -> Option<Self> {
         let task = types.structure(b"task_struct")?;
         let offset = |member: &[u8]| types.offset_bytes(task, member);
         Some(Self {
@@ -77,6 +81,8 @@ impl TaskOffsets {
 
 #[cfg(test)]
 mod tests {
+    use fault_trace_common::Hook;
+
     use super::*;
 
     const INT: u32 = 1;
@@ -127,34 +133,38 @@ mod tests {
             maj_flt: None,
             cgroups: None,
         };
-        assert_eq!(TaskOffsets::parse(&sample()), expected);
+        assert_eq!(parse(&sample()).0, expected);
     }
 
     #[test]
     fn a_truncated_file_gives_nothing() {
         let btf = sample();
         for length in 0..btf.len() {
-            assert_eq!(TaskOffsets::parse(&btf[..length]), TaskOffsets::default());
+            assert_eq!(parse(&btf[..length]).0, TaskOffsets::default());
         }
     }
 
     #[test]
     fn a_missing_file_gives_nothing() {
-        let offsets = TaskOffsets::read(Path::new("/nonexistent/vmlinux"));
+        let (offsets, _) = read(Path::new("/nonexistent/vmlinux"));
         assert_eq!(offsets, TaskOffsets::default());
     }
 
     #[test]
-    fn the_running_kernels_offsets_are_plausible() {
+    fn the_running_kernel_is_read() {
         let path = Path::new(VMLINUX);
         if !path.exists() {
             // The doctor tells whoever runs the tests.
             return;
         }
-        let offsets = TaskOffsets::read(path);
+        let (offsets, prototypes) = read(path);
         let pid = offsets.pid.expect("pid");
         assert_eq!(offsets.tgid, Some(pid + 4));
         let min_flt = offsets.min_flt.expect("min_flt");
         assert_eq!(offsets.maj_flt, Some(min_flt + 8));
+        for hook in Hook::ALL {
+            assert_eq!(prototypes.difference(hook), None, "{hook:?}");
+        }
+        assert!(prototypes.passes(Hook::PageFaultUser, 2).is_some());
     }
 }

@@ -8,7 +8,7 @@ use fault_trace_common::{Hook, Hooks, hooks::Attach};
 pub use hooks::{tried, worth_trying};
 
 use super::{
-    btf::{TaskOffsets, VMLINUX},
+    btf::{Prototypes, TaskOffsets, VMLINUX},
     kernel::Lockdown,
     privileges::{Capability, Privileges},
     regions::Source,
@@ -38,6 +38,8 @@ pub struct Facts {
     pub kernel_release: String,
     pub has_btf: bool,
     pub task_offsets: TaskOffsets,
+    /// What the kernel passes to the tracepoints.
+    pub prototypes: Prototypes,
     pub privileges: Privileges,
     /// `None` where the kernel does not say.
     pub lockdown: Option<Lockdown>,
@@ -242,6 +244,16 @@ fn tracepoint(facts: &Facts, hook: Hook) -> Finding {
     };
     let subject = format!("{category}:{}", info.name);
     let gives = info.gives;
+    if let Some(difference) = facts.prototypes.difference(hook) {
+        return if info.required {
+            Finding::new(subject, State::Missing, difference.to_string()).with_remedy(
+                "use a version of fault-trace that knows this kernel, or another kernel",
+            )
+        } else {
+            let detail = format!("{difference}; left out, and unknown without it: {gives}");
+            Finding::new(subject, State::Degraded, detail)
+        };
+    }
     match facts.tracepoints.map(|present| present.has(hook)) {
         Some(true) => match misleads(facts, hook) {
             Some(why) => {

@@ -13,7 +13,7 @@ use procfs::{FromBufRead, process::Status};
 use crate::model::support::Features;
 
 use super::{
-    btf::TaskOffsets,
+    btf,
     checks::{Facts, Mounted},
     features,
     kernel::{Lockdown, uses_five_levels},
@@ -42,7 +42,8 @@ impl System {
             &roots.proc.join("kallsyms"),
             uses_five_levels(&cpuinfo),
         );
-        let btf = roots.sys.join("kernel/btf/vmlinux");
+        let vmlinux = roots.sys.join("kernel/btf/vmlinux");
+        let (task_offsets, prototypes) = btf::read(&vmlinux);
         let events = events(&roots.sys);
         let machine = uname().map(|name| name.machine().to_string_lossy().into_owned());
         let facts = Facts {
@@ -51,8 +52,9 @@ impl System {
             has_sys: roots.sys.join("kernel").exists(),
             machine: machine.unwrap_or_default(),
             kernel_release: text(&roots.proc.join("sys/kernel/osrelease")).unwrap_or_default(),
-            has_btf: btf.exists(),
-            task_offsets: TaskOffsets::read(&btf),
+            has_btf: vmlinux.exists(),
+            task_offsets,
+            prototypes,
             privileges: privileges(&roots.proc),
             lockdown: text(&roots.sys.join("kernel/security/lockdown"))
                 .and_then(|text| Lockdown::parse(&text)),

@@ -1,7 +1,7 @@
 //! Loading and attaching the programs, and finding out on the way what this kernel takes.
 
 use anyhow::Context as _;
-use fault_trace_common::{Hook, Hooks};
+use fault_trace_common::{Hook, Hooks, catalogue::tracepoint::sched_switch};
 
 use super::{
     prepare::{explained, online_cpus},
@@ -57,6 +57,11 @@ pub fn settings(system: &System) -> anyhow::Result<Settings> {
             cgroups: offsets.cgroups.unwrap_or(0),
         },
         kernel: version,
+        has_prev_state: system
+            .facts
+            .prototypes
+            .passes(Hook::SchedSwitch, sched_switch::prev_state as usize)
+            .unwrap_or(version >= Version::SWITCH_STATE),
         hooks: Hooks::ALL,
         stacks: None,
         small_tables: false,

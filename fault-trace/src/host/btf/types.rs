@@ -1,10 +1,11 @@
-//! Finding a struct and its members in BTF (linux/btf.h) without reading the rest of it: only where
+//! Finding structs, their members and functions in BTF (linux/btf.h) without reading the rest of it: only where
 //! each type begins is noted, which takes a tenth of the time of libraries that decode every type.
 
 const MAGIC: u16 = 0xeb9f;
 /// Name, kind with the number of members, and size or type.
 const HEADER_BYTES: usize = 12;
 const MEMBER_BYTES: usize = 12;
+const PARAMETER_BYTES: usize = 8;
 /// Bound: how deep structs without a name and qualifiers nest.
 const DEPTH_MAX: u32 = 16;
 
@@ -36,6 +37,17 @@ pub(super) struct Types<'a> {
     strings: &'a [u8],
     /// Where the type begins whose id is one more than the index.
     starts: Vec<u32>,
+}
+
+/// What a type is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Shape {
+    Number {
+        bytes: u32,
+    },
+    /// To what is named.
+    Pointer(String),
+    Other,
 }
 
 /// The head of a type.
@@ -114,6 +126,94 @@ impl<'a> Types<'a> {
         })
     }
 
+    /// Calls `see` with the name, the kind and the type behind each function and typedef whose name begins
+    /// with one of `prefixes`: the name is what follows.
+    pub(super) fn named<'p>(
+        &self,
+        prefixes: &[&'p [u8]],
+        mut see: impl FnMut(&'p [u8], &[u8], u32),
+    ) {
+        let heads = self.starts.iter().filter_map(|&at| self.head(at as usize));
+        let named = heads.filter(|head| matches!(head.kind, kind::FUNCTION | kind::TYPEDEF));
+        for head in named {
+            let Some(text) = self.text(head.name) else {
+                continue;
+            };
+            for prefix in prefixes {
+                if let Some(rest) = text.strip_prefix(*prefix) {
+                    let end = rest.iter().position(|&byte| byte == 0);
+                    see(prefix, &rest[..end.unwrap_or(rest.len())], head.target);
+                }
+            }
+        }
+    }
+
+    /// Returns the parameters of a function's prototype, or of the one that is pointed to: their names, empty
+    /// where unknown, and their types.
+    pub(super) fn parameters(&self, id: u32) -> Option<Vec<(String, u32)>> {
+        let head = self.head(self.start(id)?)?;
+        match head.kind {
+            kind::PROTOTYPE => (0..head.members)
+                .map(|index| {
+                    let at = head.rest + index * PARAMETER_BYTES;
+                    Some((
+                        self.string(word(self.types, at)?)?,
+                        word(self.types, at + 4)?,
+                    ))
+                })
+                .collect(),
+            kind::POINTER => {
+                let target = self.head(self.start(head.target)?)?;
+                let is_prototype = target.kind == kind::PROTOTYPE;
+                is_prototype.then(|| self.parameters(head.target))?
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns what a type is, behind typedefs and qualifiers.
+    pub(super) fn shape(&self, id: u32) -> Option<Shape> {
+        let head = self.unqualified(id)?;
+        Some(match head.kind {
+            // What a typedef stands for, and the size of the others, are the same word.
+            kind::INT | kind::ENUM | kind::ENUM64 => Shape::Number { bytes: head.target },
+            kind::POINTER if head.target == 0 => Shape::Pointer("void".to_owned()),
+            kind::POINTER => {
+                let target = self.unqualified(head.target)?;
+                let name = self.string(target.name)?;
+                match target.kind {
+                    kind::STRUCT | kind::FORWARD => Shape::Pointer(format!("struct {name}")),
+                    kind::INT if target.target == 1 => Shape::Pointer("char".to_owned()),
+                    _ => Shape::Pointer(name),
+                }
+            }
+            _ => Shape::Other,
+        })
+    }
+
+    fn unqualified(&self, mut id: u32) -> Option<Type> {
+        for _ in 0..DEPTH_MAX {
+            let head = self.head(self.start(id)?)?;
+            match head.kind {
+                kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
+                    id = head.target;
+                }
+                _ => return Some(head),
+            }
+        }
+        None
+    }
+
+    fn text(&self, at: u32) -> Option<&'a [u8]> {
+        self.strings.get(usize::try_from(at).ok()?..)
+    }
+
+    fn string(&self, at: u32) -> Option<String> {
+        let text = self.text(at)?;
+        let end = text.iter().position(|&byte| byte == 0)?;
+        Some(String::from_utf8_lossy(&text[..end]).into_owned())
+    }
+
     fn start(&self, id: u32) -> Option<usize> {
         let start = self.starts.get(usize::try_from(id).ok()?.checked_sub(1)?)?;
         usize::try_from(*start).ok()
@@ -132,10 +232,8 @@ impl<'a> Types<'a> {
     }
 
     fn is_named(&self, at: u32, name: &[u8]) -> bool {
-        let text = usize::try_from(at)
-            .ok()
-            .and_then(|at| self.strings.get(at..));
-        text.and_then(|text| text.strip_prefix(name))
+        self.text(at)
+            .and_then(|text| text.strip_prefix(name))
             .is_some_and(|rest| rest.first() == Some(&0))
     }
 }

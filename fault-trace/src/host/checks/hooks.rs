@@ -8,13 +8,13 @@ use crate::model::{
     support::{HookState, HookSupport},
 };
 
-/// The hooks of `asked` that are worth a try: not those that are known to be missing.
+/// The hooks of `asked` that are worth a try: not those that are known to be missing, or to pass something
+/// else than their programs read.
 #[must_use]
 pub fn worth_trying(facts: &Facts, asked: Hooks) -> Hooks {
-    let missing = Hook::ALL
-        .into_iter()
-        .filter(|&hook| is_missing(facts, hook));
-    missing.fold(asked, Hooks::without)
+    let useless =
+        |hook: &Hook| is_missing(facts, *hook) || facts.prototypes.difference(*hook).is_some();
+    asked.iter().filter(useless).fold(asked, Hooks::without)
 }
 
 /// Every hook, given those that were attached and what the kernel said of those that it refused.
@@ -26,6 +26,8 @@ pub fn tried(facts: &Facts, attached: Hooks, refused: &[(Hook, String)]) -> Vec<
             (HookState::Attached, None)
         } else if is_missing(facts, hook) {
             (HookState::Missing, Some("not in this kernel".to_owned()))
+        } else if let Some(difference) = facts.prototypes.difference(hook) {
+            (HookState::LeftOut, Some(difference.to_string()))
         } else if let Some((_, reason)) = refusal {
             (HookState::Refused, Some(reason.clone()))
         } else if let Some(reason) = misleads(facts, hook) {

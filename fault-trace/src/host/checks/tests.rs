@@ -1,6 +1,7 @@
 //! Findings for several kernels and sets of privileges.
 
 use super::*;
+use crate::model::support::HookState;
 
 /// A kernel with everything, and root.
 pub(super) fn facts() -> Facts {
@@ -22,6 +23,7 @@ pub(super) fn facts() -> Facts {
             maj_flt: Some(1576),
             cgroups: Some(2712),
         },
+        prototypes: Prototypes::default(),
         privileges: Privileges {
             capabilities: Some((1 << 41) - 1),
             is_in_first_user_namespace: Some(true),
@@ -153,6 +155,40 @@ fn every_missing_requirement_is_fatal_by_itself() {
     ] {
         assert_eq!(fatal(&facts), subjects);
     }
+}
+
+#[test]
+fn a_changed_argument_is_fatal_for_a_required_hook_and_leaves_out_an_optional_one() {
+    let changed = |name, argument, kind| Facts {
+        prototypes: Prototypes::of_one(name, argument, kind),
+        ..facts()
+    };
+    let faults = changed(Hook::PageFaultUser, "address", "struct address");
+    assert_eq!(fatal(&faults), ["exceptions:page_fault_user"]);
+    let refusal = evaluate(&faults).refusal().expect("it is refused");
+    assert!(
+        refusal.contains(
+            "exceptions:page_fault_user: this kernel passes struct address * as argument 1, \
+             address, not a number of 8 bytes"
+        ),
+        "{refusal}"
+    );
+    let freed = changed(Hook::PageFree, "folio", "struct folio");
+    assert_eq!(fatal(&freed), [""; 0]);
+    let finding = finding(&freed, "kmem:mm_page_free");
+    assert_eq!(finding.state, State::Degraded);
+    assert!(finding.detail.contains("struct folio *"), "{finding:?}");
+    let tried_hooks = worth_trying(&freed, Hooks::ALL);
+    assert_eq!(tried_hooks, Hooks::ALL.without(Hook::PageFree));
+    let support = tried(&freed, tried_hooks, &[]);
+    let left_out = &support[Hook::PageFree as usize];
+    assert_eq!(left_out.state, HookState::LeftOut);
+    assert!(
+        left_out
+            .reason
+            .as_deref()
+            .is_some_and(|why| why.contains("struct folio *"))
+    );
 }
 
 #[test]

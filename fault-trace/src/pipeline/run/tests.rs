@@ -101,7 +101,7 @@ fn record(address: u64, time_ns: u64) -> Vec<u8> {
         latency_ns: LATENCY_UNKNOWN,
         address,
         ip: START,
-        evidence,
+        evidence: Evidence::of(evidence).word,
         error_code: ErrorCode::USER | ErrorCode::WRITE,
         pid: PID,
         tid: PID,
