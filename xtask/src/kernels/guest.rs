@@ -1,12 +1,16 @@
 //! What a guest does, as a shell script, and what it then says, as steps.
 
-use super::series::Series;
+use super::{series::Series, versions::Version};
 
 /// The oldest series that fault-trace supports.
-const OLDEST: Series = Series {
-    major: 5,
-    minor: 15,
-};
+const OLDEST: Series = of(Version::OLDEST);
+
+const fn of(version: Version) -> Series {
+    Series {
+        major: version.major,
+        minor: version.minor,
+    }
+}
 
 /// Commands whose faults are reconciled with the kernel's counters.
 pub(super) const COMMANDS: [(&str, &str); 5] = [
@@ -63,7 +67,7 @@ const CAPTURE_TESTS: [&str; 14] = [
 ];
 /// The same for kernels where fresh memory can be proven to be that.
 const EXACT_TESTS: [&str; 2] = ["counts::every_fresh_page", "counts::stat_counts"];
-const EXACT: Series = Series { major: 6, minor: 6 };
+const EXACT: Series = of(Version::RSS_STAT_UNBATCHED);
 /// CPUs that come and go: nobody misses those of a guest. With one CPU, the tests say that they are skipped.
 const HOTPLUG: &str = "hotplug";
 pub(super) const SCENARIOS: &str = "scenarios";

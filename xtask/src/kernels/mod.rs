@@ -17,6 +17,14 @@ mod proof;
 mod qemu;
 mod series;
 mod table;
+/// The versions that matter, from the one table of them.
+#[path = "../../../fault-trace-common/src/catalogue/kernel.rs"]
+#[expect(unreachable_pub, reason = "the tracer uses it from elsewhere")]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the tracer uses what is not used here")
+)]
+mod versions;
 
 use std::{
     ffi::OsString,
