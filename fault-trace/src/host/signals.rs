@@ -10,11 +10,14 @@ use std::{
     io, mem, ptr,
     sync::{
         OnceLock,
-        atomic::{AtomicI32, AtomicU8, AtomicU32, Ordering::SeqCst},
+        atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst},
     },
+    time::{Duration, Instant},
 };
 
 use nix::{errno::Errno, sys::signal::Signal};
+
+use super::kernel;
 
 /// The signals by which people and programs end others. A launched command is sent the same one.
 const USUAL: [Signal; 4] = [
@@ -95,6 +98,8 @@ static IN_ALL: AtomicU32 = AtomicU32::new(0);
 /// A bit for each signal that was ignored at the start and is heard now.
 static INHERITED: AtomicU32 = AtomicU32::new(0);
 static LAST: AtomicI32 = AtomicI32::new(0);
+/// When the first signal of the stage came, ns of CLOCK_MONOTONIC.
+static FIRST_NS: AtomicU64 = AtomicU64::new(0);
 /// A bit for each signal that came from the kernel the last time.
 static FROM_KERNEL: AtomicU32 = AtomicU32::new(0);
 
@@ -153,6 +158,9 @@ fn hear(Heard { number, meaning }: Heard, code: libc::c_int) {
         }
     }
     LAST.store(number, SeqCst);
+    if IN_STAGE.load(SeqCst) == 0 {
+        FIRST_NS.store(kernel::monotonic_ns(), SeqCst);
+    }
     IN_ALL.fetch_add(1, SeqCst);
     let is_too_much = IN_STAGE.fetch_add(1, SeqCst) >= Stage::patience(STAGE.load(SeqCst));
     // A timer, or the limit on CPU time, that goes off again and again is nobody's impatience.
@@ -174,6 +182,17 @@ pub fn enter(stage: Stage) -> Option<Signal> {
 #[must_use]
 pub fn asked() -> bool {
     IN_STAGE.load(SeqCst) > 0
+}
+
+/// Returns when the stage's first signal came, which may be before anybody looked.
+#[must_use]
+pub fn asked_at() -> Option<Instant> {
+    if !asked() {
+        return None;
+    }
+    let ago_ns = kernel::monotonic_ns().saturating_sub(FIRST_NS.load(SeqCst));
+    let now = Instant::now();
+    Some(now.checked_sub(Duration::from_nanos(ago_ns)).unwrap_or(now))
 }
 
 /// Returns how many signals were heard since the start.

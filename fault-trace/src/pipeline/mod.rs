@@ -33,7 +33,7 @@ mod spaces;
 pub use attribution::Ending;
 pub use coverage::Coverage;
 pub use machine::{Code, GivenUp, Machine, Moment, News, STACK_PATIENCE, Unwound};
-pub use run::{BATCH, Followed, Pipeline, Settings};
+pub use run::{BATCH, Followed, Pace, Pipeline, Settings};
 pub use source::{Records, Sideband, Source};
 
 /// What steps need at once when they ask what a process has mapped.

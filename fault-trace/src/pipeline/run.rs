@@ -38,6 +38,25 @@ pub struct Followed {
     pub pids: Vec<u32>,
 }
 
+/// How long to go on with a full source.
+#[derive(Clone, Copy)]
+pub struct Pace<'a> {
+    /// Asked after every batch: whether the rest is to wait for the next time.
+    pub stops: &'a dyn Fn() -> bool,
+    /// When copies of stacks are no longer unwound, by the machine's clock. Faults are taken in without
+    /// them from then on, which is much faster, and counts each as one that lost its stack.
+    pub copies_until: Option<Duration>,
+}
+
+impl Default for Pace<'_> {
+    fn default() -> Self {
+        Self {
+            stops: &|| false,
+            copies_until: None,
+        }
+    }
+}
+
 /// Takes faults from a source and hands them on with all that is known of them.
 ///
 /// The order of calls is that of a run: any number of [`Pipeline::drain`], [`Pipeline::look`] and
@@ -70,6 +89,7 @@ impl<R: Records, S: Sideband, M: Machine> Pipeline<R, S, M> {
                 attribution: Attribution::new(settings.names_live),
                 leaving: Vec::new(),
                 undecodable: 0,
+                takes_copies: true,
                 batch: Batch::default(),
                 ports,
             },
@@ -81,17 +101,23 @@ impl<R: Records, S: Sideband, M: Machine> Pipeline<R, S, M> {
     ///
     /// # Errors
     /// The sink's.
-    pub fn drain<E>(&mut self, mut sink: impl FnMut(&mut Batch) -> Result<(), E>) -> Result<(), E> {
+    pub fn drain<E>(
+        &mut self,
+        pace: &Pace<'_>,
+        mut sink: impl FnMut(&mut Batch) -> Result<(), E>,
+    ) -> Result<(), E> {
         let Self { records, steps } = self;
         // First: whatever led to a record up to here is in the sideband then.
         let until = records.mark();
         steps.next_records();
         loop {
+            let machine = &mut steps.ports.machine;
+            steps.takes_copies = pace.copies_until.is_none_or(|until| machine.now() < until);
             let count = records.records(until, BATCH, |record| steps.take(record));
             if !steps.batch.is_empty() {
                 sink(&mut steps.batch)?;
             }
-            if count < BATCH {
+            if count < BATCH || (pace.stops)() {
                 break;
             }
         }
@@ -182,6 +208,8 @@ struct Steps<S, M> {
     /// Processes that have exited, but may have faults in the ring buffer.
     leaving: Vec<u32>,
     undecodable: u64,
+    /// Whether copies of stacks are unwound.
+    takes_copies: bool,
     batch: Batch,
 }
 
@@ -211,6 +239,8 @@ impl<S: Sideband, M: Machine> Steps<S, M> {
             }
             Record::Phases(phases) => self.phases.put(phases),
             Record::Stack(stack) => self.attribution.stack(stack),
+            // The fault that it belongs to counts its stack as lost.
+            Record::StackCopy(_) if !self.takes_copies => {}
             Record::StackCopy(copy) => self.attribution.stack_copy(copy),
             Record::Task(task) => {
                 let machine = &mut self.ports.machine;

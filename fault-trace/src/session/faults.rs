@@ -22,13 +22,29 @@ use crate::{
     host::{kernel, machine::LiveMachine, proc::Proc, symbols::Symbols},
     model::Run,
     options::{CaptureOptions, Target},
-    pipeline::{Ending, GivenUp, Pipeline, Settings, Source},
+    pipeline::{Ending, GivenUp, Pace, Pipeline, Settings, Source},
 };
 
 /// How often to look whether the end has come nearer.
 const CONCLUDE_EVERY: Duration = Duration::from_millis(50);
 /// How long after the signal that ended a run names may still come.
-const LOOKED_FOR_MAX: Duration = Duration::from_millis(1500);
+const LOOKED_FOR_MAX: Duration = Duration::from_millis(1250);
+/// How long after that signal copies of stacks are unwound.
+const COPIES_MAX: Duration = Duration::from_secs(1);
+
+/// How long to go on with a full ring buffer when a signal has ended the run, if one did.
+pub(super) fn pace(ended_at: Option<Instant>) -> Pace<'static> {
+    Pace {
+        copies_until: on_the_machine(ended_at.map(|ended| ended + COPIES_MAX)),
+        ..Pace::default()
+    }
+}
+
+/// Returns a moment by the clock of the machine; now, if it is over.
+fn on_the_machine(moment: Option<Instant>) -> Option<Duration> {
+    let left = moment?.saturating_duration_since(Instant::now());
+    Some(Duration::from_nanos(kernel::monotonic_ns()) + left)
+}
 
 /// The faults of a run that records them, and whose mapping changes are read.
 pub(super) struct Faults {
@@ -65,8 +81,8 @@ impl Faults {
     }
 
     /// Empties the ring buffer into the sink. What comes meanwhile waits for the next time.
-    pub(super) fn drain(&mut self, sink: &mut dyn Sink) -> anyhow::Result<()> {
-        self.pipeline.drain(|batch| sink.events(batch, false))
+    pub(super) fn drain(&mut self, pace: &Pace<'_>, sink: &mut dyn Sink) -> anyhow::Result<()> {
+        self.pipeline.drain(pace, |batch| sink.events(batch, false))
     }
 
     /// Finds out what is still to be found out about the faults: names, most of all, which takes its
@@ -82,10 +98,7 @@ impl Faults {
             // SAFETY: an owned descriptor stays what it is as long as it lives.
             unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.ok()
         });
-        let until = signals.ended_at.map(|ended| {
-            let left = (ended + LOOKED_FOR_MAX).saturating_duration_since(Instant::now());
-            Duration::from_nanos(kernel::monotonic_ns()) + left
-        });
+        let until = on_the_machine(signals.ended_at.map(|ended| ended + LOOKED_FOR_MAX));
         loop {
             let ending = self.pipeline.conclude(until);
             sink.events(self.pipeline.batch_mut(), ending == Ending::Done)?;

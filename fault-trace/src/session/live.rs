@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::{
     ending::{Signals, next},
-    faults::Faults,
+    faults::{Faults, pace},
     prepare::{self, Prepared},
     shortage,
     sink::{Progress, Sink},
@@ -25,7 +25,7 @@ use crate::{
     messages,
     model::Run,
     options::CaptureOptions,
-    pipeline::{GivenUp, Settings},
+    pipeline::{GivenUp, Pace, Settings},
 };
 
 /// How often the ring buffer is emptied: it fills in about 100 ms at full speed on two CPUs.
@@ -129,7 +129,8 @@ async fn run_async(
     let Some(mut faults) = faults else {
         return Ok((run, outcome));
     };
-    let outcome = match outcome.and_then(|()| faults.drain(sink)) {
+    let late = pace(signals.ended_at);
+    let outcome = match outcome.and_then(|()| faults.drain(&late, sink)) {
         Ok(()) => {
             if let Some(why) = shortage::of_names() {
                 run.notes.push(why);
@@ -165,7 +166,7 @@ impl State<'_> {
         let mut looking = ticks(LOOK_EVERY);
         loop {
             tokio::select! {
-                _ = draining.tick(), if self.faults.is_some() => self.drain()?,
+                _ = draining.tick(), if self.faults.is_some() => self.drain(signals.ended_at, end)?,
                 _ = looking.tick() => {
                     self.look(began)?;
                     if self.tracee.is_over(self.capture)? {
@@ -176,7 +177,8 @@ impl State<'_> {
                     return Ok(());
                 },
                 signal = next(&mut signals.ending) => {
-                    let ended_at = *signals.ended_at.get_or_insert_with(Instant::now);
+                    let asked_at = || signals::asked_at().map_or_else(Instant::now, Instant::from_std);
+                    let ended_at = *signals.ended_at.get_or_insert_with(asked_at);
                     if !signals::reached_group(signal) {
                         self.tracee.signal(signal);
                     }
@@ -200,11 +202,21 @@ impl State<'_> {
         false
     }
 
-    fn drain(&mut self) -> anyhow::Result<()> {
+    /// Takes in what came, but no longer than to the next signal or the end: under load that may be a
+    /// full buffer, which takes its time.
+    fn drain(&mut self, ended_at: Option<Instant>, end: Option<Instant>) -> anyhow::Result<()> {
         let Some(faults) = &mut self.faults else {
             return Ok(());
         };
-        let drained = faults.drain(self.sink);
+        let before = signals::count();
+        let stops = || signals::count() != before || end.is_some_and(|end| Instant::now() >= end);
+        let drained = faults.drain(
+            &Pace {
+                stops: &stops,
+                ..pace(ended_at)
+            },
+            self.sink,
+        );
         self.run.undecodable = faults.pipeline.undecodable();
         drained
     }

@@ -15,7 +15,7 @@ use std::{
 
 use fault_trace::{
     model::{Batch, Event, Fault, attribution::MappingRow},
-    pipeline::{Coverage, Ending, Followed, Pipeline, Settings, Source},
+    pipeline::{Coverage, Ending, Followed, Pace, Pipeline, Settings, Source},
 };
 use fault_trace_common::{Hooks, wire::ALL_CLASSES};
 
@@ -92,7 +92,7 @@ impl World {
         };
         // Each drains what came since the last; the last finds nothing.
         for _ in 0..=faults.div_ceil(stream::FAULTS_A_DRAIN) {
-            let drained: Result<(), ()> = pipeline.drain(|batch| {
+            let drained: Result<(), ()> = pipeline.drain(&Pace::default(), |batch| {
                 take(batch);
                 Ok(())
             });

@@ -76,7 +76,7 @@ impl Tested {
 
     fn drained(&mut self) -> Batch {
         let mut all = Batch::default();
-        let drained: Result<(), ()> = self.drain(|batch| {
+        let drained: Result<(), ()> = self.drain(&Pace::default(), |batch| {
             all.others.append(&mut batch.others);
             all.faults.append(&mut batch.faults);
             Ok(())
