@@ -1,14 +1,10 @@
 //! Limits and what is not mounted: each has its own message, with its remedy.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Output},
-};
+use std::process::{Command, Output};
 
 use tempfile::tempdir;
 
-use crate::support::{fault_trace, is_root, skip, text, wait_until};
+use crate::support::{MemoryCgroup, is_root, skip, text};
 
 /// Runs a shell's line, in which `$FT` is the program and `$D` an empty folder.
 fn shell(line: &str) -> Output {
@@ -127,49 +123,6 @@ fn the_proc_of_another_pid_namespace_is_named() {
     }
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(message.contains("another PID namespace"), "{message}");
-}
-
-/// A memory cgroup of version 1 or 2 with a limit, removed in the end.
-struct MemoryCgroup(PathBuf);
-
-impl MemoryCgroup {
-    /// `None` where none can be made.
-    fn new(name: &str, limit_bytes: u64) -> Option<Self> {
-        let name = format!("fault-trace-test-{name}-{}", std::process::id());
-        let folders = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].map(PathBuf::from);
-        for (folder, limit) in folders.iter().zip(["memory.limit_in_bytes", "memory.max"]) {
-            let cgroup = folder.join(&name);
-            if fs::create_dir(&cgroup).is_err() {
-                continue;
-            }
-            let made = Self(cgroup);
-            if fs::write(made.0.join(limit), limit_bytes.to_string()).is_ok() {
-                return Some(made);
-            }
-        }
-        skip("no memory cgroup can be made");
-        None
-    }
-
-    /// Runs the program in it.
-    fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$@\""])
-            .arg(&self.0)
-            .arg(fault_trace().get_program())
-            .args(arguments)
-            .env_remove("SUDO_UID")
-            .env_remove("SUDO_GID");
-        command.output().expect("sh starts")
-    }
-}
-
-impl Drop for MemoryCgroup {
-    fn drop(&mut self) {
-        // What the kernel frees later still counts for a moment.
-        wait_until("the cgroup is empty", || fs::remove_dir(&self.0).is_ok());
-    }
 }
 
 #[test]

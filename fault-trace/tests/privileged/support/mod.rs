@@ -13,7 +13,7 @@ use std::{
 
 use nix::unistd::geteuid;
 
-pub(crate) use cgroup::Cgroup;
+pub(crate) use cgroup::{Cgroup, MemoryCgroup};
 pub(crate) use known::{Known, START, known_path, lab, range};
 pub(crate) use report::{Report, faults_in, jsonl};
 pub(crate) use tracer::{Tracer, fault_trace, run, text};

@@ -2,6 +2,7 @@
 
 mod elf;
 mod fuse;
+mod memory;
 
 use std::{
     fs,
@@ -247,33 +248,6 @@ fn a_file_that_would_fill_the_memory_is_given_up() {
     let (report, memory) = lab.record(&library);
     assert_eq!(unread_files(&report), 1, "{report}");
     assert!(memory < MEMORY_MAX, "{memory}");
-}
-
-#[test]
-fn memory_that_one_file_took_is_not_laid_to_another() {
-    if !is_root() {
-        return;
-    }
-    let lab = Lab::new();
-    let names = ["first.so", "second.so", "third.so"];
-    let libraries = names.map(|name| lab.path(name));
-    for library in &libraries {
-        // Each alone fits; two at once do not.
-        let packed = lab.library().unpacking(".debug_str", 150 << 20);
-        packed.write(library);
-        assert!(fs::metadata(library).expect("is there").len() < 1 << 20);
-    }
-    let (report, memory) = lab.record_all(&libraries.each_ref().map(PathBuf::as_path));
-    assert_eq!(unread_files(&report), 0, "{report}");
-    assert!(memory < MEMORY_MAX, "{memory}");
-    let faults = jsonl(&lab.path("r.ftrace"));
-    for name in names {
-        let is_named = |fault: &Value| {
-            let text = |key: &str| fault[key].as_str().unwrap_or_default();
-            text("module").ends_with(name) && text("source").contains("library.c")
-        };
-        assert!(faults.iter().any(is_named), "{name}: {report}");
-    }
 }
 
 #[test]
