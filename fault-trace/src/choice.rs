@@ -28,11 +28,19 @@ macro_rules! choices {
             $(#[doc = $meaning] $value),*
         }
 
+        impl $type {
+            /// The name on the command line and in every output.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$value => $name),* }
+            }
+        }
+
         impl $crate::choice::Choice for $type {
             const ALL: &'static [Self] = &[$(Self::$value),*];
 
             fn name(self) -> &'static str {
-                match self { $(Self::$value => $name),* }
+                self.name()
             }
 
             fn meaning(self) -> &'static str {

@@ -2,12 +2,15 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use crate::analysis::{
-    Weight,
-    view::{By, SortBy},
+use crate::{
+    analysis::{
+        Scale, Weight,
+        view::{By, SortBy},
+    },
+    choice::choices,
+    export::ExportFormat,
+    filter::Filter,
 };
-use crate::filter::Filter;
-use crate::render::histogram::Scale;
 
 /// A command of fault-trace with its options.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,22 +63,20 @@ pub struct CaptureOptions {
     pub stacks: Option<CallGraph>,
 }
 
-/// How the calls that led to a fault are found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CallGraph {
-    /// In the kernel, by the frame pointers that programs keep.
-    FramePointers,
-    /// In user space, by the tables of compilers, from a copy of the stack.
-    Dwarf,
+choices! {
+    /// How the calls that led to a fault are found.
+    pub enum CallGraph {
+        FramePointers "fp" "",
+        Dwarf "dwarf" "",
+    }
 }
 
-/// How much evidence to gather about each fault.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Evidence {
-    /// Everything that the kernel offers.
-    Full,
-    /// What became of the page; not sleep, I/O, locks and reclaim.
-    Core,
+choices! {
+    /// How much evidence to gather about each fault.
+    pub enum Evidence {
+        Full "full" "",
+        Core "core" "",
+    }
 }
 
 /// Where and how to record.
@@ -115,20 +116,21 @@ pub struct ReportOptions {
     pub filter: Filter,
     /// List so many of the slowest faults instead.
     pub slowest: Option<usize>,
-    /// How the latencies of the summary are drawn, if they are.
+    /// How the latencies of the summary are drawn; `None`: over a logarithmic axis.
     pub histogram: Option<Scale>,
     /// Where to look for names beside the usual folders.
     pub debug_directories: Vec<PathBuf>,
     pub format: Format,
 }
 
-/// The form of a report.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    Text,
-    Json,
-    Csv,
-    Markdown,
+choices! {
+    /// The form of a report.
+    pub enum Format {
+        Text "text" "",
+        Json "json" "",
+        Csv "csv" "",
+        Markdown "markdown" "",
+    }
 }
 
 /// How to export a recording.
@@ -136,23 +138,13 @@ pub enum Format {
 pub struct ExportOptions {
     pub recording: PathBuf,
     pub format: ExportFormat,
-    /// Of folded stacks and flame graphs.
-    pub weight: Weight,
+    /// Of folded stacks and flame graphs; `None`: faults.
+    pub weight: Option<Weight>,
     pub filter: Filter,
     /// Where to look for names beside the usual folders.
     pub debug_directories: Vec<PathBuf>,
     /// `None`: standard output.
     pub output: Option<PathBuf>,
-}
-
-/// A foreign form of the faults.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ExportFormat {
-    Jsonl,
-    Csv,
-    Folded,
-    Flamegraph,
-    Hgrm,
 }
 
 /// How to compare two recordings.
@@ -161,18 +153,11 @@ pub struct DiffOptions {
     pub before: PathBuf,
     pub after: PathBuf,
     /// `None`: a table by class.
-    pub graph: Option<GraphFormat>,
-    /// Of folded stacks and flame graphs.
-    pub weight: Weight,
+    pub graph: Option<ExportFormat>,
+    /// Of folded stacks and flame graphs; `None`: faults.
+    pub weight: Option<Weight>,
     /// Where to look for names beside the usual folders.
     pub debug_directories: Vec<PathBuf>,
     /// `None`: standard output.
     pub output: Option<PathBuf>,
-}
-
-/// A form of stacks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum GraphFormat {
-    Folded,
-    Flamegraph,
 }

@@ -11,6 +11,7 @@ pub mod resident;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sampling;
+mod scale;
 mod slots;
 pub mod slowest;
 pub mod tables;
@@ -27,6 +28,7 @@ pub use folded::{Folded, FoldedSummary, Folder};
 pub use latency::Latency;
 pub use report::{Content, Report};
 pub use sampling::Sampling;
+pub use scale::Scale;
 pub use slowest::SlowFault;
 pub use tables::Tables;
 pub use tally::Tally;

@@ -1,18 +1,15 @@
 //! What a flame graph's widths stand for.
 
 use super::resident::Resident;
-use crate::model::Fault;
+use crate::{choice::choices, model::Fault};
 
-/// What a flame graph's widths stand for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Weight {
-    /// Faults.
-    #[default]
-    Count,
-    /// Their latencies, ns.
-    Time,
-    /// Pages made resident.
-    Pages,
+choices! {
+    /// What a flame graph's widths stand for.
+    pub enum Weight {
+        Count "count" "Number of faults",
+        Time "time" "Sum of their latencies, ns",
+        Pages "pages" "Pages made resident",
+    }
 }
 
 impl Weight {

@@ -2,17 +2,21 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, builder::TypedValueParser};
 
 use super::{
     capture::{Capture, Events},
     filter::{CHOOSING, FilterArguments},
-    selection::{ExportName, GraphName, HistogramName, SymbolArguments, ViewArguments, WeightName},
+    selection::{SymbolArguments, ViewArguments},
     values,
 };
-use crate::filter::duration;
-use crate::options::{
-    Command, DiffOptions, ExportOptions, Format, RecordOptions, ReportOptions, StatOptions,
+use crate::{
+    analysis::{Scale, Weight},
+    export::ExportFormat,
+    filter::duration,
+    options::{
+        Command, DiffOptions, ExportOptions, Format, RecordOptions, ReportOptions, StatOptions,
+    },
 };
 
 /// Traces and explains the page faults of a process, a group of processes or the machine
@@ -48,8 +52,8 @@ enum Subcommands {
         #[arg(long)]
         calibrate: bool,
         /// The form of the summary
-        #[arg(long, value_enum, default_value_t = FormatName::Text)]
-        format: FormatName,
+        #[arg(long, value_parser = values::choice::<Format>(), default_value = Format::Text.name())]
+        format: Format,
     },
     /// Count faults by class in the kernel, at the lowest cost
     Stat {
@@ -65,8 +69,8 @@ enum Subcommands {
         #[arg(long)]
         calibrate: bool,
         /// The form of the totals
-        #[arg(long, value_enum, default_value_t = FormatName::Text)]
-        format: FormatName,
+        #[arg(long, value_parser = values::choice::<Format>(), default_value = Format::Text.name())]
+        format: Format,
     },
     /// Print one line per fault, live
     Trace {
@@ -91,9 +95,9 @@ enum Subcommands {
         #[arg(long, value_name = "N", conflicts_with_all = ["by", "sort", "limit"],
             value_parser = values::faults)]
         slowest: Option<usize>,
-        /// How the summary draws the latencies
-        #[arg(long, value_enum, default_value_t = HistogramName::Log)]
-        histogram: HistogramName,
+        /// How the summary draws the latencies [default: log]
+        #[arg(long, value_parser = values::choice::<Scale>())]
+        histogram: Option<Scale>,
         #[command(flatten)]
         view: ViewArguments,
         #[command(flatten)]
@@ -101,8 +105,8 @@ enum Subcommands {
         #[command(flatten)]
         symbols: SymbolArguments,
         /// The form of the report
-        #[arg(long, value_enum, default_value_t = FormatName::Text)]
-        format: FormatName,
+        #[arg(long, value_parser = values::choice::<Format>(), default_value = Format::Text.name())]
+        format: Format,
     },
     /// Write the faults of a recording as JSON lines, CSV, flame graph or histogram
     #[command(after_help = "Examples:
@@ -114,11 +118,11 @@ enum Subcommands {
         #[arg(value_name = "DIR")]
         recording: PathBuf,
         /// The form to write
-        #[arg(long, value_enum)]
-        to: ExportName,
-        /// What the widths of a flame graph stand for
-        #[arg(long, value_enum, default_value_t = WeightName::Count)]
-        weight: WeightName,
+        #[arg(long, value_parser = values::choice::<ExportFormat>())]
+        to: ExportFormat,
+        /// What the widths of a flame graph stand for [default: count]
+        #[arg(long, value_parser = values::choice::<Weight>())]
+        weight: Option<Weight>,
         /// The file to write [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -139,11 +143,11 @@ enum Subcommands {
         #[arg(value_name = "B")]
         after: PathBuf,
         /// Compare stacks instead of classes
-        #[arg(long, value_enum)]
-        to: Option<GraphName>,
-        /// What the widths of a flame graph stand for
-        #[arg(long, value_enum, default_value_t = WeightName::Count)]
-        weight: WeightName,
+        #[arg(long, value_parser = comparing())]
+        to: Option<ExportFormat>,
+        /// What the widths of a flame graph stand for [default: count]
+        #[arg(long, value_parser = values::choice::<Weight>())]
+        weight: Option<Weight>,
         /// The file to write [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -174,12 +178,15 @@ enum Subcommands {
     },
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum FormatName {
-    Text,
-    Json,
-    Csv,
-    Markdown,
+/// The forms that two recordings can be compared in.
+fn comparing() -> impl TypedValueParser<Value = ExportFormat> {
+    let meaning = |format: ExportFormat| {
+        let compares = format.definition().compares.as_ref();
+        compares.map_or("", |compares| compares.meaning)
+    };
+    let forms = ExportFormat::ALL.into_iter();
+    let forms = forms.filter(|format| format.definition().compares.is_some());
+    values::one_of(forms, meaning)
 }
 
 impl Arguments {
@@ -198,7 +205,7 @@ impl Arguments {
                     output,
                     overwrite,
                     calibrate,
-                    format: format.into(),
+                    format,
                 },
             ),
             Subcommands::Stat {
@@ -213,7 +220,7 @@ impl Arguments {
                     interval,
                     output,
                     calibrate,
-                    format: format.into(),
+                    format,
                 },
             ),
             Subcommands::Trace { capture, events } => {
@@ -230,13 +237,13 @@ impl Arguments {
             } => Command::Report(ReportOptions {
                 recordings,
                 slowest,
-                histogram: histogram.into(),
-                by: view.by.map(Into::into),
-                sort: view.sort.map(Into::into),
+                histogram,
+                by: view.by,
+                sort: view.sort,
                 limit: view.limit,
                 filter: filter.into_filter(),
                 debug_directories: symbols.debug_dir,
-                format: format.into(),
+                format,
             }),
             Subcommands::Export {
                 recording,
@@ -247,8 +254,8 @@ impl Arguments {
                 symbols,
             } => Command::Export(ExportOptions {
                 recording,
-                format: to.into(),
-                weight: weight.into(),
+                format: to,
+                weight,
                 filter: filter.into_filter(),
                 debug_directories: symbols.debug_dir,
                 output,
@@ -263,8 +270,8 @@ impl Arguments {
             } => Command::Diff(DiffOptions {
                 before,
                 after,
-                graph: to.map(Into::into),
-                weight: weight.into(),
+                graph: to,
+                weight,
                 debug_directories: symbols.debug_dir,
                 output,
             }),
@@ -273,17 +280,6 @@ impl Arguments {
                 json,
             },
             Subcommands::Doctor { json, calibrate } => Command::Doctor { json, calibrate },
-        }
-    }
-}
-
-impl From<FormatName> for Format {
-    fn from(format: FormatName) -> Self {
-        match format {
-            FormatName::Text => Self::Text,
-            FormatName::Json => Self::Json,
-            FormatName::Csv => Self::Csv,
-            FormatName::Markdown => Self::Markdown,
         }
     }
 }

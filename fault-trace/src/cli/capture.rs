@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::{
     filter::{COUNTING, FilterArguments, RECORDING},
@@ -32,8 +32,9 @@ pub(super) struct Capture {
     #[arg(long, value_name = "T", value_parser = duration, help_heading = "Capture")]
     duration: Option<Duration>,
     /// How much evidence to gather: core leaves out sleep, I/O, locks and reclaim
-    #[arg(long, value_enum, default_value_t = EvidenceName::Full, help_heading = "Capture")]
-    evidence: EvidenceName,
+    #[arg(long, value_parser = values::choice::<Evidence>(), default_value = Evidence::Full.name(),
+        help_heading = "Capture")]
+    evidence: Evidence,
 }
 
 /// What only commands that record single faults take.
@@ -46,24 +47,13 @@ pub(super) struct Events {
     stacks: bool,
     /// How to find the callers: fp follows frame pointers; dwarf copies 8 KiB of stack with each
     /// fault, costs more, and needs no frame pointers
-    #[arg(long, value_enum, value_name = "HOW", help_heading = "Capture")]
-    call_graph: Option<CallGraphName>,
+    #[arg(long, value_parser = values::choice::<CallGraph>(), value_name = "HOW",
+        help_heading = "Capture")]
+    call_graph: Option<CallGraph>,
     /// The size of the buffer between the kernel and the recorder [default: 16MiB; 128MiB with
     /// --call-graph dwarf]
     #[arg(long, value_name = "SIZE", value_parser = values::ring_bytes, help_heading = "Capture")]
     buffer: Option<u32>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum CallGraphName {
-    Fp,
-    Dwarf,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum EvidenceName {
-    Full,
-    Core,
 }
 
 #[derive(Args)]
@@ -105,11 +95,8 @@ impl Events {
     }
 
     fn call_graph(&self) -> Option<CallGraph> {
-        match self.call_graph {
-            Some(CallGraphName::Dwarf) => Some(CallGraph::Dwarf),
-            Some(CallGraphName::Fp) => Some(CallGraph::FramePointers),
-            None => self.stacks.then_some(CallGraph::FramePointers),
-        }
+        let stacks = self.stacks.then_some(CallGraph::FramePointers);
+        self.call_graph.or(stacks)
     }
 }
 
@@ -133,10 +120,7 @@ impl Capture {
             duration: self.duration,
             ring_bytes: events.map(Events::ring_bytes),
             stacks: events.and_then(Events::call_graph),
-            evidence: match self.evidence {
-                EvidenceName::Full => Evidence::Full,
-                EvidenceName::Core => Evidence::Core,
-            },
+            evidence: self.evidence,
         }
     }
 }

@@ -22,6 +22,11 @@ pub(super) fn one_of<T: Choice>(
         .try_map(|name| T::from_name(&name).ok_or("there is no such value"))
 }
 
+/// One of its list, by its name.
+pub(super) fn choice<T: Choice>() -> impl TypedValueParser<Value = T> {
+    one_of(T::ALL.iter().copied(), T::meaning)
+}
+
 /// A thread's name, of which the kernel keeps 15 bytes.
 pub(super) fn comm(text: &str) -> Result<String, String> {
     match text {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use fault_trace_common::{Class, Confidence};
 
-use super::{chunks::Chunks, fragments::Fragments, hex};
+use super::{chunks::Chunks, definition::Definition, fragments::Fragments, hex};
 use crate::{
     analysis::{Tables, tables::mapping_name},
     model::{Fault, Field, Fields},
@@ -12,6 +12,20 @@ use crate::{
         csv::text,
         short::{short, short_text},
     },
+};
+
+pub(super) static EXPORT: Definition = Definition {
+    name: "csv",
+    meaning: "One line per fault",
+    has_stacks: false,
+    has_names: true,
+    write: |source, out| {
+        let mut writer = CsvWriter::new(out, source.tables)?;
+        source.each(FIELDS, |fault| writer.write(fault))?;
+        writer.finish()
+    },
+    files: None,
+    compares: None,
 };
 
 const HEADER: [&str; 22] = [
@@ -40,7 +54,7 @@ const HEADER: [&str; 22] = [
 ];
 
 /// What is written of a fault.
-pub const FIELDS: Fields = Fields::of(&[
+const FIELDS: Fields = Fields::of(&[
     Field::Time,
     Field::Pid,
     Field::Tid,

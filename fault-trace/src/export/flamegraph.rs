@@ -8,17 +8,52 @@ use inferno::flamegraph::{
     color::{BackgroundColor, BasicPalette, Color, PaletteMap},
 };
 
-use super::folded;
+use super::{
+    definition::{Comparison, Definition},
+    folded::{self, difference, fold},
+};
 use crate::{
     analysis::{Folded, FoldedSummary, Weight, resident::Bound},
-    render::units::{count, counted},
+    model::Run,
+    render::{
+        command_line, sanitize,
+        units::{count, counted},
+    },
 };
+
+pub(super) static EXPORT: Definition = Definition {
+    name: "flamegraph",
+    meaning: "An SVG, interactive in a browser",
+    has_stacks: true,
+    has_names: true,
+    write: |source, out| {
+        let folded = fold(source)?;
+        let out = io::BufWriter::new(out);
+        flamegraph(&title(source.run), &folded, source.weight, out)
+    },
+    files: None,
+    compares: Some(Comparison {
+        meaning: "An SVG, interactive in a browser: red grew, blue shrank",
+        write: |both, run, weight, out| {
+            differential(&title(run), both, weight, io::BufWriter::new(out))
+        },
+    }),
+};
+
+/// What was traced.
+fn title(run: &Run) -> String {
+    let target = match run.command.as_slice() {
+        [] => sanitize(run.target.as_bytes()).into_owned(),
+        command => command_line(command),
+    };
+    format!("Page faults of {target}")
+}
 
 /// A flame graph as SVG. The innermost frames are the classes, in the colours of their families.
 ///
 /// # Errors
 /// What `out` reports; nothing to draw.
-pub fn flamegraph(title: &str, folded: &Folded, weight: Weight, out: impl Write) -> io::Result<()> {
+fn flamegraph(title: &str, folded: &Folded, weight: Weight, out: impl Write) -> io::Result<()> {
     let lines: Vec<String> = folded::lines(folded).collect();
     let mut colours = colours();
     let mut options = options(title, subtitle(&folded.summary, weight), weight);
@@ -31,7 +66,7 @@ pub fn flamegraph(title: &str, folded: &Folded, weight: Weight, out: impl Write)
 ///
 /// # Errors
 /// What `out` reports; nothing to draw.
-pub fn differential(
+fn differential(
     title: &str,
     [before, after]: [&Folded; 2],
     weight: Weight,
@@ -45,25 +80,6 @@ pub fn differential(
         amount(after.summary.weight, weight),
     );
     draw(&mut options(title, subtitle, weight), &lines, out)
-}
-
-/// Folded stacks with two weights each: before and after.
-///
-/// # Errors
-/// None that folded stacks can cause; the library's signature asks for it.
-pub fn difference(before: &Folded, after: &Folded) -> io::Result<String> {
-    let text = |folded: &Folded| {
-        let mut text = Vec::new();
-        super::folded(folded, &mut text).map(|()| text)
-    };
-    let (before, after) = (text(before)?, text(after)?);
-    let mut both = Vec::new();
-    let options = inferno::differential::Options::default();
-    inferno::differential::from_readers(options, &*before, &*after, &mut both)?;
-    let both = String::from_utf8_lossy(&both);
-    let mut lines: Vec<&str> = both.lines().collect();
-    lines.sort_unstable();
-    Ok(lines.iter().map(|line| format!("{line}\n")).collect())
 }
 
 fn draw(options: &mut Options<'_>, lines: &[String], out: impl Write) -> io::Result<()> {

@@ -3,11 +3,72 @@
 //! Rows of value, percentile, faults up to it, and 1/(1-percentile); readers take rows of four numbers
 //! and leave out what begins with `#`. Values are ns.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io};
 
 use fault_trace_common::histogram::BUCKETS;
 
-use crate::analysis::{Tally, latency};
+use super::definition::{Definition, Source};
+use crate::{
+    analysis::{Tally, latency},
+    model::{ClassTotals, Field, Fields},
+};
+
+pub(super) static EXPORT: Definition = Definition {
+    name: "hgrm",
+    meaning: "Latencies by percentile, for HdrHistogram's plotter; with -o DIR/, also one file per class",
+    has_stacks: false,
+    has_names: false,
+    write: |source, out| out.write_all(all(&tallies(source)?).as_bytes()),
+    files: Some(files),
+    compares: None,
+};
+
+/// What [`ClassTotals::add_fault`] looks at.
+const FIELDS: Fields = Fields::of(&[
+    Field::Class,
+    Field::Confidence,
+    Field::Evidence,
+    Field::Latency,
+    Field::Pages,
+    Field::Phases,
+]);
+
+/// The totals of the classes that pass the filter: the kernel's, which are exact, or those of the
+/// recorded faults where the filter asks for more than classes.
+fn tallies(source: &Source<'_>) -> io::Result<Vec<ClassTotals>> {
+    if let Some(mask) = source.filter.classes_alone() {
+        let mut classes = source.run.totals.classes.clone();
+        classes.retain(|totals| mask & totals.class.bit() != 0);
+        return Ok(classes);
+    }
+    let mut classes: Vec<ClassTotals> = Vec::new();
+    source.each(FIELDS, |fault| {
+        let index = classes.binary_search_by_key(&fault.class, |totals| totals.class);
+        let index = index.unwrap_or_else(|place| {
+            classes.insert(place, ClassTotals::empty(fault.class));
+            place
+        });
+        classes[index].add_fault(fault);
+        Ok(())
+    })?;
+    Ok(classes)
+}
+
+/// The distribution of all classes together; empty without a known latency.
+fn all(classes: &[ClassTotals]) -> String {
+    hgrm(&Tally::new(classes)).unwrap_or_default()
+}
+
+/// `all.hgrm` and a file for each class that has latencies.
+fn files(source: &Source<'_>) -> io::Result<Vec<(String, String)>> {
+    let classes = tallies(source)?;
+    let mut files = vec![("all.hgrm".to_owned(), all(&classes))];
+    files.extend(classes.iter().filter_map(|totals| {
+        let text = hgrm(&Tally::new([totals]))?;
+        Some((format!("{}.hgrm", totals.class.name()), text))
+    }));
+    Ok(files)
+}
 
 /// Rows for each halving of the distance to 100 %, as HdrHistogram's own programs have them.
 const TICKS_PER_HALF: u32 = 5;
@@ -17,7 +78,7 @@ const SUB_BUCKETS: usize = 16;
 /// The latencies of `tally`, ending in a newline; `None` if none is known. A value lies in the same
 /// bucket as the exact percentile; the mean and both ends are exact.
 #[must_use]
-pub fn hgrm(tally: &Tally) -> Option<String> {
+fn hgrm(tally: &Tally) -> Option<String> {
     let latency = tally.latency_ns?;
     let (min, max) = (latency.min, latency.max);
     let histogram = latency::histogram(&tally.buckets, min, max).ok()?;

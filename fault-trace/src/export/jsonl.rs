@@ -11,12 +11,26 @@ use fault_trace_common::{
 };
 use serde::Serialize;
 
-use super::{chunks::Chunks, fragments::Fragments, hex};
+use super::{chunks::Chunks, definition::Definition, fragments::Fragments, hex};
 use crate::{
     analysis::{Tables, tables::mapping_name},
     json,
-    model::Fault,
+    model::{Fault, Fields},
     render::short::{short, short_text},
+};
+
+pub(super) static EXPORT: Definition = Definition {
+    name: "jsonl",
+    meaning: "One JSON object per fault, one per line",
+    has_stacks: false,
+    has_names: true,
+    write: |source, out| {
+        let mut writer = JsonlWriter::new(out, source.tables);
+        source.each(Fields::ALL, |fault| writer.write(fault))?;
+        writer.finish().map(drop)
+    },
+    files: None,
+    compares: None,
 };
 
 /// Writes faults as JSON lines, in chunks. Call [`JsonlWriter::finish`] at the end.

@@ -1,15 +1,63 @@
 //! From faults to bytes in other formats. Pure: only the caller touches files.
+//!
+//! Each form is a file of its own; a new one is a file and a line in the list.
 
 mod chunks;
-pub mod csv;
-pub mod flamegraph;
-mod folded;
+mod definition;
 mod fragments;
 mod hex;
-mod hgrm;
-pub mod jsonl;
 
-pub use csv::CsvWriter;
-pub use folded::folded;
-pub use hgrm::hgrm;
+pub use self::csv::CsvWriter;
+pub use definition::{Batches, Comparison, Definition, Source};
+pub use folded::{fold, folded};
 pub use jsonl::JsonlWriter;
+
+#[cfg(test)]
+pub(crate) use jsonl::sample;
+
+use crate::choice::Choice;
+
+macro_rules! exports {
+    ($($format:ident: $file:ident,)*) => {
+        $(mod $file;)*
+
+        /// A form of recorded faults.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum ExportFormat {
+            $($format),*
+        }
+
+        impl ExportFormat {
+            /// Every form.
+            pub const ALL: [Self; [$(stringify!($format)),*].len()] = [$(Self::$format),*];
+
+            /// What makes it.
+            #[must_use]
+            pub const fn definition(self) -> &'static Definition {
+                match self {
+                    $(Self::$format => &$file::EXPORT),*
+                }
+            }
+        }
+    };
+}
+
+exports! {
+    Jsonl: jsonl,
+    Csv: csv,
+    Folded: folded,
+    Flamegraph: flamegraph,
+    Hgrm: hgrm,
+}
+
+impl Choice for ExportFormat {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn name(self) -> &'static str {
+        self.definition().name
+    }
+
+    fn meaning(self) -> &'static str {
+        self.definition().meaning
+    }
+}

@@ -3,7 +3,7 @@
 use fault_trace_common::histogram::{BUCKETS, bucket_low, bucket_of};
 use unicode_width::UnicodeWidthStr;
 
-use crate::model::totals::saturating_sum;
+use crate::{analysis::Scale, model::totals::saturating_sum};
 
 use super::{
     style::{Paint, Style},
@@ -28,15 +28,6 @@ const GAP: usize = 3;
 const LONGEST_BAR: usize = 48;
 const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
-/// The latency axis.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scale {
-    /// Rows are powers of two, or halves of them.
-    Log,
-    /// Rows are equally high up to the 99th percentile; the last has everything beyond.
-    Linear,
-}
-
 /// One distribution to draw.
 #[derive(Clone, Copy, Debug)]
 pub struct Series<'a> {
@@ -48,11 +39,13 @@ pub struct Series<'a> {
 /// Draws distributions side by side over one latency axis: as many of `series`, from the first, as
 /// `width` has room for, one at least. A row starts at its label and ends at the next; each has a
 /// bar, the count and the cumulative share. A linear axis suits one distribution alone: there they
-/// stand below each other. Empty without a single count.
+/// stand below each other. Its rows are equally high up to the 99th percentile; the last has everything
+/// beyond. Empty without a single count.
 #[must_use]
 pub fn histogram(series: &[Series<'_>], scale: Scale, width: usize, style: Style) -> String {
     match scale {
         Scale::Log => draw(series, Axis::log(series), width, style),
+        Scale::None => String::new(),
         Scale::Linear => {
             let drawn = series.iter().map(|one| {
                 let one = std::slice::from_ref(one);

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use crate::{
         analysis::Tables,
-        export::jsonl::sample,
+        export::sample,
         model::{
             attribution::{LocationRow, SymbolRow},
             code::CodePlace,

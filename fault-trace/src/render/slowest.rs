@@ -258,7 +258,7 @@ mod tests {
     use super::*;
     use crate::{
         analysis::{FaultFilter, Tables, sample::database, slowest::Worst},
-        export::jsonl::sample,
+        export::sample,
         model::{
             TaskChange, TaskEvent,
             attribution::{LocationRow, StackRow, SymbolRow},

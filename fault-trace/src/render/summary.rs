@@ -5,11 +5,11 @@ use super::{
     calibration::calibration,
     classes,
     headline::headline,
-    histogram::{Scale, Series, histogram},
+    histogram::{Series, histogram},
     phases, processes,
     style::{Paint, Style, SummaryOptions},
 };
-use crate::analysis::{Report, report::ClassRow};
+use crate::analysis::{Report, Scale, report::ClassRow};
 
 /// How many classes get a histogram where there is room.
 const HISTOGRAMS: usize = 3;
@@ -22,12 +22,12 @@ const NARROWEST: usize = 60;
 /// latencies, the processes.
 #[must_use]
 pub fn summary(report: &Report, options: SummaryOptions) -> String {
-    summary_scaled(report, Some(Scale::Log), options)
+    summary_scaled(report, Scale::Log, options)
 }
 
 /// [`summary`] with the latencies drawn to a scale, or not at all.
 #[must_use]
-pub fn summary_scaled(report: &Report, scale: Option<Scale>, options: SummaryOptions) -> String {
+pub fn summary_scaled(report: &Report, scale: Scale, options: SummaryOptions) -> String {
     let width = options.width.clamp(NARROWEST, WIDEST);
     let style = options.style;
     let options = SummaryOptions { width, ..options };
@@ -35,7 +35,7 @@ pub fn summary_scaled(report: &Report, scale: Option<Scale>, options: SummaryOpt
     if report.total.count > 0 {
         sections.push(classes::table(report, width, style));
         sections.push(phases::table(report, width, style));
-        if let Some(scale) = scale {
+        if scale != Scale::None {
             sections.push(histograms(report, scale, width, style));
         }
     }

@@ -12,12 +12,12 @@ use super::{
     stdout::PatientStdout,
 };
 use crate::{
-    analysis::{Content, Report},
+    analysis::{Content, Report, Scale},
     exit::{self, Exit, is_closed_pipe},
     messages,
     model::Run,
     options::Format,
-    render::{self, Style, SummaryOptions, histogram::Scale},
+    render::{self, Style, SummaryOptions},
 };
 
 /// Columns assumed where there is no terminal to ask.
@@ -61,11 +61,7 @@ pub(super) fn report(report: &Report, format: Format) -> anyhow::Result<()> {
 }
 
 /// Prints the report of recordings; `scale` is that of the latencies in a summary.
-pub(super) fn report_scaled(
-    report: &Report,
-    scale: Option<Scale>,
-    format: Format,
-) -> anyhow::Result<()> {
+pub(super) fn report_scaled(report: &Report, scale: Scale, format: Format) -> anyhow::Result<()> {
     print(&match (format, &report.content) {
         (Format::Text, Content::Summary) => {
             render::summary_scaled(report, scale, on_terminal(false))

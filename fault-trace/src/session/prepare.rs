@@ -35,7 +35,7 @@ use crate::{
         run::{ClockBase, Run, RunOptions, Unread},
         spaces::SpaceCounts,
     },
-    options::{CallGraph, CaptureOptions, Evidence, Target},
+    options::{CaptureOptions, Evidence, Target},
 };
 
 /// Loaded programs, their target, and what is known of the run already.
@@ -105,13 +105,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
             min_latency_ns: settings.selection.min_latency_ns,
             filters: options.filter.counting_words(),
             records_faults,
-            call_graph: options.stacks.map(|how| {
-                let name = match how {
-                    CallGraph::FramePointers => "fp",
-                    CallGraph::Dwarf => "dwarf",
-                };
-                name.to_owned()
-            }),
+            call_graph: options.stacks.map(|how| how.name().to_owned()),
         },
         hooks: capture.hooks(),
         support,

@@ -3,7 +3,6 @@
 mod diff;
 mod export;
 mod faults;
-mod hgrm;
 mod merged;
 mod selection;
 mod slowest;
@@ -17,7 +16,7 @@ use std::path::{Path, PathBuf};
 use super::{output, progress::Output};
 use crate::{
     analysis::{
-        Content, Report, View, ViewBuilder,
+        Content, Report, Scale, View, ViewBuilder,
         view::{By, ViewOptions},
     },
     exit::{Exit, Unusable},
@@ -35,7 +34,8 @@ pub(super) fn report(options: &ReportOptions) -> anyhow::Result<Exit> {
         [path] => single(path, options)?,
         paths => merged::report(paths, options)?,
     };
-    output::report_scaled(&report, options.histogram, options.format)?;
+    let scale = options.histogram.unwrap_or(Scale::Log);
+    output::report_scaled(&report, scale, options.format)?;
     Ok(Exit::Fine)
 }
 
@@ -107,7 +107,7 @@ fn view(
     let mut builder = ViewBuilder::new(options, &tables, &recording.run);
     let passed_over = faults::batches(recording, fields, &filter, Output::AtTheEnd, |batch| {
         builder.faults(batch);
-        Ok(())
+        Ok::<(), anyhow::Error>(())
     })?;
     builder.pass_over(passed_over);
     Ok(builder.finish())

@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 use super::{field::Field, groups::Key, keys::Keys};
 use crate::{
     analysis::Tables,
+    choice::choices,
     model::{Fault, Fields},
 };
 
@@ -65,43 +66,15 @@ impl Definition {
     }
 }
 
-/// What comes first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SortBy {
-    Count,
-    /// The sum of the latencies.
-    Time,
-    P99,
-    /// Pages made resident.
-    Pages,
-    /// Faults of a function and all it called.
-    Inclusive,
-    /// What happened first.
-    Start,
-}
-
-impl SortBy {
-    /// Every order.
-    pub const ALL: [Self; 6] = [
-        Self::Count,
-        Self::Time,
-        Self::P99,
-        Self::Pages,
-        Self::Inclusive,
-        Self::Start,
-    ];
-
-    /// The name used in every output.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Count => "count",
-            Self::Time => "time",
-            Self::P99 => "p99",
-            Self::Pages => "pages",
-            Self::Inclusive => "inclusive",
-            Self::Start => "start",
-        }
+choices! {
+    /// What comes first.
+    pub enum SortBy {
+        Count "count" "Number of faults",
+        Time "time" "Sum of the latencies",
+        P99 "p99" "99th percentile of the latencies",
+        Pages "pages" "Pages made resident",
+        Inclusive "inclusive" "Faults of a function and of everything it called",
+        Start "start" "Earliest first",
     }
 }
 

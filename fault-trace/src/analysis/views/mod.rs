@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::view::definition::Definition;
+use crate::choice::Choice;
 
 macro_rules! views {
     ($($view:ident: $file:ident,)*) => {
@@ -47,6 +48,18 @@ impl By {
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.definition().name
+    }
+}
+
+impl Choice for By {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn name(self) -> &'static str {
+        self.name()
+    }
+
+    fn meaning(self) -> &'static str {
+        ""
     }
 }
 

@@ -3,17 +3,18 @@
 use std::io::{self, Write};
 
 use super::{
-    export::{fold, say_damage, say_notes, say_stackless, say_thinned, title, to_output},
-    tables,
+    export::{named_tables, say_damage, say_notes, say_stackless, say_thinned, to_output},
+    faults, tables,
 };
 use crate::{
-    analysis::{Diff, FaultFilter, Folded, Report},
+    analysis::{Diff, FaultFilter, Report, Weight},
     exit::Exit,
-    export,
-    options::{DiffOptions, GraphFormat},
+    export::{self, Comparison, Definition, ExportFormat, Source},
+    model::{Fault, Fields},
+    options::DiffOptions,
     recording::Recording,
     render::{self, SummaryOptions},
-    session::{destination, output},
+    session::{destination, output, progress::Output},
 };
 
 pub(in crate::session) fn diff(options: &DiffOptions) -> anyhow::Result<Exit> {
@@ -30,9 +31,12 @@ pub(in crate::session) fn diff(options: &DiffOptions) -> anyhow::Result<Exit> {
         }
     }
     let to_terminal = options.output.is_none();
-    to_output(options.output.as_deref(), |out| match options.graph {
-        None => table(&before, &after, to_terminal, out),
-        Some(format) => graph(&before, &after, format, options, out),
+    let form = options.graph.map(ExportFormat::definition);
+    to_output(options.output.as_deref(), |out| {
+        match form.and_then(|form| Some((form, form.compares.as_ref()?))) {
+            None => table(&before, &after, to_terminal, out),
+            Some((form, compares)) => graph([&before, &after], form, compares, options, out),
+        }
     })?;
     for recording in [&before, &after] {
         say_damage(recording);
@@ -62,30 +66,30 @@ fn table(
 }
 
 fn graph(
-    before: &Recording,
-    after: &Recording,
-    format: GraphFormat,
+    recordings: [&Recording; 2],
+    form: &Definition,
+    compares: &Comparison,
     options: &DiffOptions,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let read = |recording| tables::read(recording, &options.debug_directories);
-    let tables = [read(before), read(after)];
+    let weight = options.weight.unwrap_or(Weight::Count);
+    let tables =
+        recordings.map(|recording| named_tables(recording, form, &options.debug_directories));
     say_stackless(&tables.each_ref());
-    let folded =
-        |recording, tables| fold(recording, tables, options.weight, FaultFilter::default());
-    let both: [Folded; 2] = [folded(before, &tables[0])?, folded(after, &tables[1])?];
-    let [before, folded_after] = [&both[0], &both[1]];
-    match format {
-        GraphFormat::Folded => {
-            let lines = export::flamegraph::difference(before, folded_after)?;
-            out.write_all(lines.as_bytes())?;
-        }
-        GraphFormat::Flamegraph => {
-            let title = title(after);
-            let graphs = [before, folded_after];
-            let out = io::BufWriter::new(out);
-            export::flamegraph::differential(&title, graphs, options.weight, out)?;
-        }
-    }
-    Ok(())
+    let folded = |recording: &Recording, tables| {
+        let filter = FaultFilter::default();
+        let batches = |fields: Fields, take: &mut dyn FnMut(&[Fault]) -> io::Result<()>| {
+            faults::batches(recording, fields, &filter, Output::AtTheEnd, take)
+        };
+        export::fold(&Source {
+            run: &recording.run,
+            tables,
+            filter: &filter,
+            weight,
+            batches: &batches,
+        })
+    };
+    let [before, after] = recordings;
+    let both = [&folded(before, &tables[0])?, &folded(after, &tables[1])?];
+    Ok((compares.write)(both, &after.run, weight, out)?)
 }

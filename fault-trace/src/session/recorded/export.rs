@@ -1,20 +1,22 @@
 //! `fault-trace export`: a recording's faults in another form.
 
 use std::{
+    fs,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
 
-use super::{faults, hgrm, selection, tables};
+use super::{faults, selection, tables};
 use crate::{
-    analysis::{FaultFilter, Folded, Folder, Tables, Weight},
+    analysis::{FaultFilter, Tables, Weight},
     exit::Exit,
-    export::{self, CsvWriter, JsonlWriter},
+    export::{Definition, Source},
+    folder::Folder,
     messages,
     model::{Fault, Fields},
-    options::{ExportFormat, ExportOptions},
+    options::ExportOptions,
     recording::Recording,
     render,
     session::{
@@ -32,18 +34,114 @@ pub(in crate::session) fn export(options: &ExportOptions) -> anyhow::Result<Exit
     say_notes(&recording);
     say_thinned(&recording);
     let filter = selection::filter(&options.filter, &recording.run)?;
-    if let Some(folder) = options.output.as_deref().filter(|path| is_folder(path))
-        && options.format == ExportFormat::Hgrm
-    {
-        hgrm::to_folder(&recording, &filter, folder)?;
-        say_damage(&recording);
-        return Ok(Exit::Fine);
+    let form = options.format.definition();
+    let folder = options.output.as_deref().filter(|path| is_folder(path));
+    match (folder, form.files) {
+        (Some(folder), Some(files)) => {
+            let files = with_source(&recording, options, &filter, files)?;
+            to_folder(folder, files)?;
+        }
+        _ => to_output(options.output.as_deref(), |out| {
+            let write = |source: &Source<'_>| (form.write)(source, out);
+            Ok(with_source(&recording, options, &filter, write)?)
+        })?,
     }
-    to_output(options.output.as_deref(), |out| {
-        write(&recording, options, filter, out)
-    })?;
     say_damage(&recording);
     Ok(Exit::Fine)
+}
+
+/// Hands out the faults that are to be exported.
+fn with_source<T>(
+    recording: &Recording,
+    options: &ExportOptions,
+    filter: &FaultFilter,
+    export: impl FnOnce(&Source<'_>) -> T,
+) -> T {
+    let form = options.format.definition();
+    let output = match options.output {
+        None => Output::Meanwhile,
+        Some(_) => Output::AtTheEnd,
+    };
+    let batches = |fields: Fields, take: &mut dyn FnMut(&[Fault]) -> io::Result<()>| {
+        faults::batches(recording, fields, filter, output, take)
+    };
+    let tables = named_tables(recording, form, &options.debug_directories);
+    if form.has_stacks {
+        say_stackless(&[&tables]);
+    }
+    export(&Source {
+        run: &recording.run,
+        tables: &tables,
+        filter,
+        weight: options.weight.unwrap_or(Weight::Count),
+        batches: &batches,
+    })
+}
+
+/// What the faults refer to, as far as the form looks at it.
+pub(super) fn named_tables(
+    recording: &Recording,
+    form: &Definition,
+    debug_directories: &[PathBuf],
+) -> Tables {
+    if !form.has_names {
+        return Tables::default();
+    }
+    tables::read(recording, debug_directories)
+}
+
+/// Says where there are no stacks to fold, once however many recordings have none.
+pub(super) fn say_stackless(tables: &[&Tables]) {
+    if tables.iter().any(|tables| !tables.has_stacks()) {
+        messages::say(if let [_] = tables {
+            "the recording holds no stacks, only the faulting functions; record with -g to get them"
+        } else {
+            "not both recordings hold stacks, beside the faulting functions; record with -g to get them"
+        });
+    }
+}
+
+/// Says which faults the recording was never to hold: no form of them is scaled up.
+pub(super) fn say_thinned(recording: &Recording) {
+    let options = &recording.run.options;
+    let mut kept = Vec::new();
+    if options.sample > 1 {
+        kept.push(format!(
+            "1 in {}",
+            render::units::count(options.sample.into())
+        ));
+    }
+    if options.min_latency_ns > 0 {
+        let least = render::units::duration(options.min_latency_ns);
+        kept.push(format!("those of {least} or more"));
+    }
+    if kept.is_empty() {
+        return;
+    }
+    let held = recording.completeness.fault_rows;
+    let counts = &recording.run.totals.counts;
+    messages::say(format_args!(
+        "the recording holds {} of the run's {}: only {} were recorded, and nothing is scaled up",
+        render::units::count(held),
+        render::units::counted(
+            counts.minor + counts.major + counts.failed,
+            "fault",
+            "faults"
+        ),
+        kept.join(" and of them "),
+    ));
+}
+
+/// Writes files into a folder, which is made if it is not there.
+fn to_folder(folder: &Path, files: Vec<(String, String)>) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let opened =
+        Folder::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
+    for (name, text) in files {
+        destination::replace(&opened, &name, text.as_bytes())
+            .with_context(|| format!("cannot write {}", folder.join(&name).display()))?;
+    }
+    Ok(())
 }
 
 /// Whether a path names a folder: one that is there, or by its end.
@@ -106,138 +204,4 @@ impl<W: Write> Write for Named<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush().map_err(|error| self.named(error))
     }
-}
-
-fn write(
-    recording: &Recording,
-    options: &ExportOptions,
-    filter: FaultFilter,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
-    let tables = tables::read(recording, &options.debug_directories);
-    let output = match options.output {
-        None => Output::Meanwhile,
-        Some(_) => Output::AtTheEnd,
-    };
-    match options.format {
-        ExportFormat::Jsonl => {
-            let mut writer = JsonlWriter::new(out, &tables);
-            each(recording, Fields::ALL, &filter, output, |fault| {
-                writer.write(fault)
-            })?;
-            writer.finish()?;
-        }
-        ExportFormat::Csv => {
-            let mut writer = CsvWriter::new(out, &tables)?;
-            each(recording, export::csv::FIELDS, &filter, output, |fault| {
-                writer.write(fault)
-            })?;
-            writer.finish()?;
-        }
-        ExportFormat::Folded => {
-            say_stackless(&[&tables]);
-            let folded = fold(recording, &tables, options.weight, filter)?;
-            export::folded(&folded, io::BufWriter::new(out))?;
-        }
-        ExportFormat::Hgrm => {
-            let tallies = hgrm::tallies(recording, &filter)?;
-            out.write_all(hgrm::all(&tallies).as_bytes())?;
-        }
-        ExportFormat::Flamegraph => {
-            let title = title(recording);
-            say_stackless(&[&tables]);
-            let folded = fold(recording, &tables, options.weight, filter)?;
-            let out = io::BufWriter::new(out);
-            export::flamegraph::flamegraph(&title, &folded, options.weight, out)?;
-        }
-    }
-    Ok(())
-}
-
-fn each(
-    recording: &Recording,
-    fields: Fields,
-    filter: &FaultFilter,
-    output: Output,
-    mut write: impl FnMut(&Fault) -> io::Result<()>,
-) -> anyhow::Result<()> {
-    faults::batches(recording, fields, filter, output, |batch| {
-        let mut admitted = batch.iter().filter(|fault| filter.admits(fault));
-        Ok(admitted.try_for_each(&mut write)?)
-    })
-    .map(drop)
-}
-
-/// The recording's faults as folded stacks.
-pub(super) fn fold(
-    recording: &Recording,
-    tables: &Tables,
-    weight: Weight,
-    filter: FaultFilter,
-) -> anyhow::Result<Folded> {
-    let mut folder = Folder::new(weight, filter.clone(), tables, &recording.run);
-    let passed_over = faults::batches(
-        recording,
-        Folder::FIELDS,
-        &filter,
-        Output::AtTheEnd,
-        |batch| {
-            folder.faults(batch);
-            Ok(())
-        },
-    )?;
-    folder.pass_over(passed_over);
-    Ok(folder.finish())
-}
-
-/// Says where there are no stacks to fold, once however many recordings have none.
-pub(super) fn say_stackless(tables: &[&Tables]) {
-    if tables.iter().any(|tables| !tables.has_stacks()) {
-        messages::say(if let [_] = tables {
-            "the recording holds no stacks, only the faulting functions; record with -g to get them"
-        } else {
-            "not both recordings hold stacks, beside the faulting functions; record with -g to get them"
-        });
-    }
-}
-
-/// Says which faults the recording was never to hold: no form of them is scaled up.
-pub(super) fn say_thinned(recording: &Recording) {
-    let options = &recording.run.options;
-    let mut kept = Vec::new();
-    if options.sample > 1 {
-        kept.push(format!(
-            "1 in {}",
-            render::units::count(options.sample.into())
-        ));
-    }
-    if options.min_latency_ns > 0 {
-        let least = render::units::duration(options.min_latency_ns);
-        kept.push(format!("those of {least} or more"));
-    }
-    if kept.is_empty() {
-        return;
-    }
-    let held = recording.completeness.fault_rows;
-    let counts = &recording.run.totals.counts;
-    messages::say(format_args!(
-        "the recording holds {} of the run's {}: only {} were recorded, and nothing is scaled up",
-        render::units::count(held),
-        render::units::counted(
-            counts.minor + counts.major + counts.failed,
-            "fault",
-            "faults"
-        ),
-        kept.join(" and of them "),
-    ));
-}
-
-/// What was traced.
-pub(super) fn title(recording: &Recording) -> String {
-    let run = &recording.run;
-    let target = match run.command.as_slice() {
-        [] => render::sanitize(run.target.as_bytes()).into_owned(),
-        command => render::command_line(command),
-    };
-    format!("Page faults of {target}")
 }

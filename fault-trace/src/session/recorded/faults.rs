@@ -10,13 +10,13 @@ use crate::{
 /// Hands out the faults batch by batch, of which only `fields` and what `filter` looks at are read, and
 /// among which some that `filter` refuses may be missing: returns how many. What is damaged is noted in the
 /// recording.
-pub(super) fn batches(
+pub(super) fn batches<E>(
     recording: &Recording,
     fields: Fields,
     filter: &FaultFilter,
     output: Output,
-    mut take: impl FnMut(&[Fault]) -> anyhow::Result<()>,
-) -> anyhow::Result<u64> {
+    mut take: impl FnMut(&[Fault]) -> Result<(), E>,
+) -> Result<u64, E> {
     let bar = ReadingBar::new(recording.completeness.fault_rows, output);
     let mut faults = recording.faults_wanted(wanted(fields, filter));
     let mut passed_over = 0;

@@ -23,7 +23,7 @@ pub(super) fn slowest(
         let mut worst = Worst::new(limit, filter.clone());
         faults::batches(recording, fields, filter, Output::AtTheEnd, |batch| {
             batch.iter().for_each(|fault| worst.fault(fault));
-            Ok(())
+            Ok::<(), anyhow::Error>(())
         })?;
         Ok(worst)
     };
@@ -40,7 +40,7 @@ pub(super) fn slowest(
         Output::AtTheEnd,
         |batch| {
             batch.iter().for_each(|fault| surroundings.fault(fault));
-            Ok(())
+            Ok::<(), anyhow::Error>(())
         },
     )?;
     Ok(surroundings.finish(tables, recording.run.started_ns))
