@@ -17,15 +17,16 @@ pub trait Choice: Copy + Send + Sync + 'static {
     }
 }
 
-/// Declares an enum whose values are chosen by name: each has its name and a line about it.
+/// Declares an enum whose values are chosen by name: each has its name and, if that does not say all, a line about
+/// it.
 macro_rules! choices {
     ($(#[$attribute:meta])* pub enum $type:ident {
-        $($value:ident $name:literal $meaning:literal,)*
+        $($value:ident $name:literal $($meaning:literal)?,)*
     }) => {
         $(#[$attribute])*
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum $type {
-            $(#[doc = $meaning] $value),*
+            $($(#[doc = $meaning])? $value),*
         }
 
         impl $type {
@@ -44,7 +45,7 @@ macro_rules! choices {
             }
 
             fn meaning(self) -> &'static str {
-                match self { $(Self::$value => $meaning),* }
+                match self { $(Self::$value => concat!($($meaning)?)),* }
             }
         }
     };

@@ -66,16 +66,16 @@ pub struct CaptureOptions {
 choices! {
     /// How the calls that led to a fault are found.
     pub enum CallGraph {
-        FramePointers "fp" "",
-        Dwarf "dwarf" "",
+        FramePointers "fp",
+        Dwarf "dwarf",
     }
 }
 
 choices! {
     /// How much evidence to gather about each fault.
     pub enum Evidence {
-        Full "full" "",
-        Core "core" "",
+        Full "full",
+        Core "core",
     }
 }
 
@@ -126,10 +126,10 @@ pub struct ReportOptions {
 choices! {
     /// The form of a report.
     pub enum Format {
-        Text "text" "",
-        Json "json" "",
-        Csv "csv" "",
-        Markdown "markdown" "",
+        Text "text",
+        Json "json",
+        Csv "csv",
+        Markdown "markdown",
     }
 }
 

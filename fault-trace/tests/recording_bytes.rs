@@ -179,7 +179,7 @@ fn show(recording: &Recording, tables: &Tables, faults: &[Fault], by: By) {
     };
     let shown = render::view(&report, &view, summary) + &render::summary(&report, summary);
     assert!(!shown.is_empty());
-    report.content = Content::View(view);
+    report.content = Content::View(Box::new(view));
     render::json(&report, false).expect("JSON");
 }
 

@@ -75,7 +75,7 @@ pub enum Content {
     #[default]
     Summary,
     /// The recorded faults grouped by something.
-    View(View),
+    View(Box<View>),
     /// The slowest recorded faults.
     Slowest(Vec<SlowFault>),
 }

@@ -8,6 +8,9 @@ use crate::{
     model::{Fault, Fields, Run},
 };
 
+/// Files by their names.
+pub type Files = Vec<(String, String)>;
+
 /// A form of recorded faults.
 pub struct Definition {
     /// The name on the command line.
@@ -21,7 +24,7 @@ pub struct Definition {
     /// Writes the faults.
     pub write: fn(&Source<'_>, &mut dyn Write) -> io::Result<()>,
     /// Makes several files instead, each with its name; where the form has a way to do so.
-    pub files: Option<fn(&Source<'_>) -> io::Result<Vec<(String, String)>>>,
+    pub files: Option<fn(&Source<'_>) -> io::Result<Files>>,
     /// The form of what differs between two recordings, where there is one.
     pub compares: Option<Comparison>,
 }

@@ -7,7 +7,7 @@ use std::{fmt::Write as _, io};
 
 use fault_trace_common::histogram::BUCKETS;
 
-use super::definition::{Definition, Source};
+use super::definition::{Definition, Files, Source};
 use crate::{
     analysis::{Tally, latency},
     model::{ClassTotals, Field, Fields},
@@ -60,7 +60,7 @@ fn all(classes: &[ClassTotals]) -> String {
 }
 
 /// `all.hgrm` and a file for each class that has latencies.
-fn files(source: &Source<'_>) -> io::Result<Vec<(String, String)>> {
+fn files(source: &Source<'_>) -> io::Result<Files> {
     let classes = tallies(source)?;
     let mut files = vec![("all.hgrm".to_owned(), all(&classes))];
     files.extend(classes.iter().filter_map(|totals| {

@@ -8,7 +8,7 @@ mod fragments;
 mod hex;
 
 pub use self::csv::CsvWriter;
-pub use definition::{Batches, Comparison, Definition, Source};
+pub use definition::{Batches, Comparison, Definition, Files, Source};
 pub use folded::{fold, folded};
 pub use jsonl::JsonlWriter;
 

@@ -17,8 +17,8 @@ use crate::{
 choices! {
     /// Where an access was made.
     pub enum Mode {
-        User "user" "",
-        Kernel "kernel" "",
+        User "user",
+        Kernel "kernel",
     }
 }
 

@@ -47,7 +47,11 @@ fn single(path: &Path, options: &ReportOptions) -> anyhow::Result<Report> {
         let tables = tables::read(&recording, &options.debug_directories);
         report.content = Content::Slowest(slowest::slowest(&recording, &tables, limit, filter)?);
     } else if let Some(wanted) = view_options(options, &recording.run)? {
-        report.content = Content::View(view(wanted, &options.debug_directories, &recording)?);
+        report.content = Content::View(Box::new(view(
+            wanted,
+            &options.debug_directories,
+            &recording,
+        )?));
     }
     report.damaged = recording.damage();
     Ok(report)

@@ -9,6 +9,9 @@ use crate::{
     model::{Fault, Fields},
 };
 
+/// The group of a fault, and the fault's position in a file: what the group's range is taken over.
+type KeyOf = fn(&mut Keys<'_>, &Fault) -> (Key, Option<u64>);
+
 /// A way to group faults, and what is shown of a group.
 #[derive(Debug)]
 pub struct Definition {
@@ -26,10 +29,10 @@ pub struct Definition {
     pub fields: &'static [Field],
     /// What `key` looks at, and what else tells one group from another.
     pub(in crate::analysis) reads: Fields,
-    /// The group of a fault, and the fault's position in a file: what the group's range is taken over.
-    pub(in crate::analysis) key: fn(&mut Keys<'_>, &Fault) -> (Key, Option<u64>),
-    /// Whether a recording has what the view needs, and what is missing otherwise.
-    pub(in crate::analysis) needs: Option<(fn(&Tables) -> bool, Missing)>,
+    /// The group of a fault.
+    pub(in crate::analysis) key: KeyOf,
+    /// What a recording must not lack.
+    pub(in crate::analysis) needs: Option<Missing>,
 }
 
 impl Definition {
@@ -38,7 +41,7 @@ impl Definition {
         name: &'static str,
         groups: [&'static str; 2],
         reads: Fields,
-        key: fn(&mut Keys<'_>, &Fault) -> (Key, Option<u64>),
+        key: KeyOf,
         fields: &'static [Field],
     ) -> Self {
         Self {
@@ -60,7 +63,7 @@ impl Definition {
     /// What is missing altogether.
     pub fn require(&self, tables: &Tables) -> Result<(), Missing> {
         match self.needs {
-            Some((has, missing)) if !has(tables) => Err(missing),
+            Some(missing) if !missing.is_in(tables) => Err(missing),
             _ => Ok(()),
         }
     }
@@ -103,4 +106,16 @@ pub enum Missing {
          fault-trace; record again"
     )]
     Cgroups,
+}
+
+impl Missing {
+    /// Whether it is not missing.
+    fn is_in(self, tables: &Tables) -> bool {
+        match self {
+            Self::Stacks => tables.has_stacks(),
+            Self::Locations => tables.has_locations(),
+            Self::Mappings => tables.has_mappings(),
+            Self::Cgroups => tables.has_cgroups(),
+        }
+    }
 }

@@ -2,7 +2,6 @@
 
 use crate::{
     analysis::{
-        Tables,
         tables::container::container,
         view::{
             definition::{Definition, Missing},
@@ -19,7 +18,7 @@ const ID_LEN: usize = 64;
 const SHORT_ID_LEN: usize = 12;
 
 pub(super) static VIEW: Definition = Definition {
-    needs: Some((Tables::has_cgroups, Missing::Cgroups)),
+    needs: Some(Missing::Cgroups),
     ..Definition::new(
         "cgroup",
         ["cgroup", "cgroups"],

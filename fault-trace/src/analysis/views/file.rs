@@ -4,7 +4,6 @@ use fault_trace_common::Class;
 
 use crate::{
     analysis::{
-        Tables,
         view::{
             definition::{Definition, Missing},
             field::{Column, Field},
@@ -17,7 +16,7 @@ use crate::{
 };
 
 pub(super) static VIEW: Definition = Definition {
-    needs: Some((Tables::has_mappings, Missing::Mappings)),
+    needs: Some(Missing::Mappings),
     ..Definition::new(
         "file",
         ["file", "files"],

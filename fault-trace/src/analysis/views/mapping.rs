@@ -2,7 +2,6 @@
 
 use crate::{
     analysis::{
-        Tables,
         view::{
             definition::{Definition, Missing},
             field::{Column, Field},
@@ -15,7 +14,7 @@ use crate::{
 };
 
 pub(super) static VIEW: Definition = Definition {
-    needs: Some((Tables::has_mappings, Missing::Mappings)),
+    needs: Some(Missing::Mappings),
     ..Definition::new(
         "mapping",
         ["mapping", "mappings"],

@@ -2,7 +2,6 @@
 
 use crate::{
     analysis::{
-        Tables,
         tables::Frame,
         view::{
             definition::{Definition, Missing},
@@ -15,7 +14,7 @@ use crate::{
 };
 
 pub(super) static VIEW: Definition = Definition {
-    needs: Some((Tables::has_stacks, Missing::Stacks)),
+    needs: Some(Missing::Stacks),
     looks_at_stacks: true,
     ..Definition::new(
         "stack",

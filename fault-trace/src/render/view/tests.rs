@@ -73,7 +73,7 @@ fn every_view_as_json() {
     for by in By::ALL {
         let mut report = Report::new(&sample::database());
         let options = made_up::options(by, SortBy::Count, 2);
-        report.content = Content::View(made_up::view_of(options, &made_up::faults()));
+        report.content = Content::View(Box::new(made_up::view_of(options, &made_up::faults())));
         let value = serde_json::to_value(&report).expect("a report serialises");
         let text = serde_json::to_string_pretty(&value["view"]).expect("it is JSON");
         insta::assert_snapshot!(format!("by_{}_as_json", by.name()), text);

@@ -12,7 +12,7 @@ use super::{faults, selection, tables};
 use crate::{
     analysis::{FaultFilter, Tables, Weight},
     exit::Exit,
-    export::{Definition, Source},
+    export::{Definition, Files, Source},
     folder::Folder,
     messages,
     model::{Fault, Fields},
@@ -133,7 +133,7 @@ pub(super) fn say_thinned(recording: &Recording) {
 }
 
 /// Writes files into a folder, which is made if it is not there.
-fn to_folder(folder: &Path, files: Vec<(String, String)>) -> anyhow::Result<()> {
+fn to_folder(folder: &Path, files: Files) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let opened =
         Folder::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
