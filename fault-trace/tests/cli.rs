@@ -42,7 +42,7 @@ fn a_class_that_only_a_mapping_tells_is_no_filter_of_stat() {
 
 #[test]
 fn usage_errors_say_what_is_wrong_and_end_with_2() {
-    let cases: [(&[&str], &str); 37] = [
+    let cases: [(&[&str], &str); 46] = [
         (&["frobnicate"], "frobnicate"),
         (&["stat"], "--pid"),
         (&["record", "-a", "-p", "1"], "cannot be used with"),
@@ -106,6 +106,30 @@ fn usage_errors_say_what_is_wrong_and_end_with_2() {
         ),
         (&["report", "x", "--until", "0s"], "the start of the run"),
         (&["report", "x", "--process", ""], "number or the name"),
+        (
+            &["report", "x", "--histogram", "log", "--by", "file"],
+            "the summary",
+        ),
+        (
+            &["report", "x", "--histogram", "none", "--family", "cow"],
+            "the summary",
+        ),
+        (
+            &["report", "x", "--histogram", "log", "--format", "csv"],
+            "as text",
+        ),
+        (&["report", "x", "--debug-dir", "/"], "--by function"),
+        (&["diff", "x", "y", "--weight", "time"], "--to flamegraph"),
+        (&["diff", "x", "y", "--debug-dir", "/"], "--to flamegraph"),
+        (&["diff", "x", "y", "--to", "csv"], "folded, flamegraph"),
+        (
+            &["export", "x", "--to", "jsonl", "--weight", "count"],
+            "--to folded",
+        ),
+        (
+            &["export", "x", "--to", "hgrm", "--debug-dir", "/"],
+            "name functions",
+        ),
     ];
     for (arguments, hint) in cases {
         let message = refusal(arguments, 2);

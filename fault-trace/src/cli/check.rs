@@ -1,11 +1,17 @@
 //! Options that are right by themselves and make no sense together.
 
+use std::path::PathBuf;
+
 use fault_trace_common::wire::STACK_COPY_BYTES;
 
 use crate::{
-    analysis::view::{By, SortBy},
+    analysis::{
+        Weight,
+        view::{By, SortBy},
+    },
+    export::ExportFormat,
     filter::{Condition, Filter, write_duration},
-    options::{CallGraph, CaptureOptions, Command, ReportOptions},
+    options::{CallGraph, CaptureOptions, Command, Format, ReportOptions},
 };
 
 /// Room for a few copies of stacks, bytes: the kernel takes no record that is as long as the buffer.
@@ -20,9 +26,15 @@ pub(super) fn check(command: &Command) -> Result<(), String> {
         Command::Record(capture, _) | Command::Stat(capture, _) | Command::Trace(capture) => {
             room(capture)
         }
-        Command::Report(options) => order(options).and_then(|()| window(&options.filter)),
-        Command::Export(options) => window(&options.filter),
-        Command::Diff(_) | Command::Explain { .. } | Command::Doctor { .. } => Ok(()),
+        Command::Report(options) => order(options)
+            .and_then(|()| drawing(options))
+            .and_then(|()| window(&options.filter)),
+        Command::Export(options) => weight(Some(options.format), options.weight)
+            .and_then(|()| names(Some(options.format), &options.debug_directories))
+            .and_then(|()| window(&options.filter)),
+        Command::Diff(options) => weight(options.graph, options.weight)
+            .and_then(|()| names(options.graph, &options.debug_directories)),
+        Command::Explain { .. } | Command::Doctor { .. } => Ok(()),
     }
 }
 
@@ -39,20 +51,62 @@ fn room(capture: &CaptureOptions) -> Result<(), String> {
 }
 
 fn order(options: &ReportOptions) -> Result<(), String> {
-    let by = options.by.unwrap_or(By::Class);
+    let view = options.by.unwrap_or(By::Class).definition();
     match options.sort {
-        Some(SortBy::Inclusive) if by != By::Function => Err(
+        Some(SortBy::Inclusive) if !view.has_inclusive => Err(
             "--sort inclusive is for --by function, which alone knows what a function called; try \
              --sort count or --sort time"
                 .to_owned(),
         ),
-        Some(SortBy::Start) if by != By::Time => Err(
+        Some(SortBy::Start) if view.sort != SortBy::Start => Err(
             "--sort start is for --by time, whose rows alone have a start; try --sort count or \
              --sort time"
                 .to_owned(),
         ),
         _ => Ok(()),
     }
+}
+
+/// Options of a summary in a report that is none, or has no room for a drawing.
+fn drawing(options: &ReportOptions) -> Result<(), String> {
+    let is_summary = options.by.is_none()
+        && options.sort.is_none()
+        && options.limit.is_none()
+        && options.slowest.is_none()
+        && options.filter.is_empty();
+    if options.histogram.is_some() && !(is_summary && options.format == Format::Text) {
+        return Err(
+            "--histogram is for the summary as text: leave it out, or else --by, --sort, --limit, \
+             --slowest, --format and filters"
+                .to_owned(),
+        );
+    }
+    if is_summary && !options.debug_directories.is_empty() {
+        return Err(
+            "--debug-dir is for reports that name functions, which the summary does not; try --by \
+             function or --by stack"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+fn weight(form: Option<ExportFormat>, weight: Option<Weight>) -> Result<(), String> {
+    let has_stacks = form.is_some_and(|form| form.definition().has_stacks);
+    if weight.is_some() && !has_stacks {
+        return Err(
+            "--weight is for stacks: use it with --to folded or --to flamegraph".to_owned(),
+        );
+    }
+    Ok(())
+}
+
+fn names(form: Option<ExportFormat>, debug_directories: &[PathBuf]) -> Result<(), String> {
+    let has_names = form.is_some_and(|form| form.definition().has_names);
+    if debug_directories.is_empty() || has_names {
+        return Ok(());
+    }
+    Err("--debug-dir is for forms that name functions, as --to flamegraph does".to_owned())
 }
 
 fn window(filter: &Filter) -> Result<(), String> {
