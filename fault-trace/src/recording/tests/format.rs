@@ -17,8 +17,15 @@ use parquet::{
 
 use super::{fault, place, run, task};
 use crate::{
-    model::{Fault, TaskEvent, totals::ClassTotals},
-    recording::{FORMAT_KEY, Recording, RecordingWriter, schema::Row},
+    model::{
+        Event, Fault, TaskEvent,
+        attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
+        totals::ClassTotals,
+    },
+    recording::{
+        FORMAT_KEY, Recording, RecordingWriter,
+        schema::{Row, TABLES},
+    },
 };
 
 /// The columns with their Parquet types and the encodings of their values, as found in a file.
@@ -42,11 +49,31 @@ fn describe<R: Row>(recording: &std::path::Path) -> String {
 fn the_schema_of_format_1_does_not_change() {
     let (_directory, path) = place();
     let mut writer = RecordingWriter::create(&path, false, &run(1)).expect("creates");
-    writer.push_fault(&fault(1)).expect("pushes");
-    writer.push_task(task(b"ls")).expect("pushes");
+    for event in [
+        Event::Fault(fault(1)),
+        Event::Task(task(b"ls")),
+        Event::Mapping(Row::blank()),
+        Event::Location(Row::blank()),
+        Event::Symbol(Row::blank()),
+        Event::Stack(Row::blank()),
+        Event::Cgroup(Row::blank()),
+    ] {
+        writer.push(event).expect("pushes");
+    }
     writer.finish(&run(1)).expect("finishes");
-    insta::assert_snapshot!("faults", describe::<Fault>(&path));
-    insta::assert_snapshot!("tasks", describe::<TaskEvent>(&path));
+    let tables = [
+        (Fault::TABLE, describe::<Fault>(&path)),
+        (TaskEvent::TABLE, describe::<TaskEvent>(&path)),
+        (MappingRow::TABLE, describe::<MappingRow>(&path)),
+        (LocationRow::TABLE, describe::<LocationRow>(&path)),
+        (SymbolRow::TABLE, describe::<SymbolRow>(&path)),
+        (StackRow::TABLE, describe::<StackRow>(&path)),
+        (CgroupRow::TABLE, describe::<CgroupRow>(&path)),
+    ];
+    assert_eq!(tables.each_ref().map(|(table, _)| *table), TABLES);
+    for (table, schema) in tables {
+        insta::assert_snapshot!(table, schema);
+    }
 }
 
 /// Numbers of classes, hooks, counters and phases mean nothing beyond a run, so that an entry can be added
