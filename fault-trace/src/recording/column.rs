@@ -3,12 +3,14 @@
 use std::{any::Any, sync::Arc};
 
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, DictionaryArray,
-    PrimitiveArray, StringArray, types::UInt8Type,
+    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, BinaryArray, BooleanArray,
+    DictionaryArray, PrimitiveArray, StringArray,
+    types::{UInt8Type, UInt16Type, UInt32Type, UInt64Type},
 };
 use arrow_schema::{DataType, Field};
 
 use super::dictionary::DictionaryChunk;
+use crate::model::Field as Part;
 
 /// How Parquet stores a column.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,11 +67,38 @@ pub(super) struct Column<R> {
     pub(super) build: Build<R>,
     /// `None` for a column that follows from others and is there for queries only.
     read: Option<Read<R>>,
+    /// The part of a fault that it holds; `None` if it is always read.
+    pub(super) part: Option<Part>,
+}
+
+/// An unsigned number of a width that Parquet has.
+pub(super) trait Number: ArrowNativeTypeOp + Into<u64> {
+    type Arrow: ArrowPrimitiveType<Native = Self>;
+}
+
+impl Number for u16 {
+    type Arrow = UInt16Type;
+}
+
+impl Number for u32 {
+    type Arrow = UInt32Type;
+}
+
+impl Number for u64 {
+    type Arrow = UInt64Type;
 }
 
 impl<R: 'static> Column<R> {
     pub(super) fn field(&self) -> Field {
         Field::new(self.name, self.data_type.clone(), self.nullable)
+    }
+
+    /// The same column, which holds that part of a fault.
+    pub(super) fn of(self, part: Part) -> Self {
+        Self {
+            part: Some(part),
+            ..self
+        }
     }
 
     /// Whether reading a row needs this column.
@@ -86,15 +115,15 @@ impl<R: 'static> Column<R> {
     }
 
     /// Unsigned numbers, never null.
-    pub(super) fn number<T: ArrowPrimitiveType<Native: Into<u64>>>(
+    pub(super) fn number<N: Number>(
         name: &'static str,
         encoding: Encoding,
-        get: impl Fn(&R) -> T::Native + Send + Sync + 'static,
-        set: impl Fn(&mut R, T::Native) + Send + Sync + 'static,
+        get: impl Fn(&R) -> N + Send + Sync + 'static,
+        set: impl Fn(&mut R, N) + Send + Sync + 'static,
     ) -> Self {
         Self {
             name,
-            data_type: T::DATA_TYPE,
+            data_type: N::Arrow::DATA_TYPE,
             nullable: false,
             encoding,
             build: if encoding == Encoding::Dictionary {
@@ -102,29 +131,30 @@ impl<R: 'static> Column<R> {
             } else {
                 Build::array(move |rows| {
                     let values = rows.iter().map(&get);
-                    Arc::new(PrimitiveArray::<T>::from_iter_values(values))
+                    Arc::new(PrimitiveArray::<N::Arrow>::from_iter_values(values))
                 })
             },
             read: Some(Box::new(move |array, rows| {
-                let array = downcast::<PrimitiveArray<T>>(array)?;
+                let array = downcast::<PrimitiveArray<N::Arrow>>(array)?;
                 for (row, &value) in rows.iter_mut().zip(array.values()) {
                     set(row, value);
                 }
                 Some(0)
             })),
+            part: None,
         }
     }
 
     /// Unsigned numbers that may be unknown.
-    pub(super) fn optional_number<T: ArrowPrimitiveType<Native: Into<u64>>>(
+    pub(super) fn optional_number<N: Number>(
         name: &'static str,
         encoding: Encoding,
-        get: impl Fn(&R) -> Option<T::Native> + Send + Sync + 'static,
-        set: impl Fn(&mut R, Option<T::Native>) + Send + Sync + 'static,
+        get: impl Fn(&R) -> Option<N> + Send + Sync + 'static,
+        set: impl Fn(&mut R, Option<N>) + Send + Sync + 'static,
     ) -> Self {
         Self {
             name,
-            data_type: T::DATA_TYPE,
+            data_type: N::Arrow::DATA_TYPE,
             nullable: true,
             encoding,
             build: if encoding == Encoding::Dictionary {
@@ -133,15 +163,16 @@ impl<R: 'static> Column<R> {
                     None => chunk.push_null(),
                 })
             } else {
-                Build::array(move |rows| Arc::new(optional_numbers::<R, T>(rows, &get)))
+                Build::array(move |rows| Arc::new(optional_numbers::<R, N>(rows, &get)))
             },
             read: Some(Box::new(move |array, rows| {
-                let array = downcast::<PrimitiveArray<T>>(array)?;
+                let array = downcast::<PrimitiveArray<N::Arrow>>(array)?;
                 for (row, value) in rows.iter_mut().zip(array) {
                     set(row, value);
                 }
                 Some(0)
             })),
+            part: None,
         }
     }
 
@@ -164,6 +195,7 @@ impl<R: 'static> Column<R> {
                 }),
             },
             read: None,
+            part: None,
         }
     }
 
@@ -205,6 +237,7 @@ impl<R: 'static> Column<R> {
                 Arc::new(values.collect::<BooleanArray>())
             }),
             read: None,
+            part: None,
         }
     }
 
@@ -229,6 +262,7 @@ impl<R: 'static> Column<R> {
                 }
                 Some(0)
             })),
+            part: None,
         }
     }
 
@@ -252,6 +286,7 @@ impl<R: 'static> Column<R> {
                 }
                 Some(0)
             })),
+            part: None,
         }
     }
 
@@ -275,15 +310,94 @@ impl<R: 'static> Column<R> {
                 }
                 Some(0)
             })),
+            part: None,
         }
     }
 }
 
+/// Lists the columns of a table, each in one entry: its name and how it holds a field of the row.
+macro_rules! columns {
+    ($row:ty; $($name:literal => $kind:ident($($rest:tt)*) $(of $part:ident)?,)*) => {
+        vec![$(columns!(@ $row, $name, $kind($($rest)*)) $(.of($crate::model::Field::$part))?),*]
+    };
+    (@ $row:ty, $name:literal, number($($field:tt).+, $encoding:ident)) => {
+        Column::number(
+            $name,
+            Encoding::$encoding,
+            |row: &$row| row.$($field).+,
+            |row, value| row.$($field).+ = value,
+        )
+    };
+    (@ $row:ty, $name:literal, optional($($field:tt).+, $encoding:ident)) => {
+        Column::optional_number(
+            $name,
+            Encoding::$encoding,
+            |row: &$row| row.$($field).+,
+            |row, value| row.$($field).+ = value,
+        )
+    };
+    (@ $row:ty, $name:literal, nonzero($($field:tt).+, $encoding:ident)) => {
+        Column::optional_number(
+            $name,
+            Encoding::$encoding,
+            |row: &$row| Some(row.$($field).+).filter(|&value| value != 0),
+            |row, value| row.$($field).+ = value.unwrap_or(0),
+        )
+    };
+    // One of a list of names; one that is not known reads as the last.
+    (@ $row:ty, $name:literal, named($field:ident, $names:expr, $from_name:expr, $unknown:expr)) => {
+        Column::names($name, $names, |row: &$row| row.$field as u8).read_names(
+            $from_name,
+            $unknown,
+            |row, value| row.$field = value,
+        )
+    };
+    (@ $row:ty, $name:literal, yes_no($field:ident)) => {
+        Column::names($name, ["no", "yes"], |row: &$row| u8::from(row.$field)).read_names(
+            yes_no,
+            false,
+            |row, value| row.$field = value,
+        )
+    };
+    (@ $row:ty, $name:literal, text($field:ident)) => {
+        Column::text($name, |row: &$row| &row.$field, |row, value| {
+            row.$field = value.as_bytes().into();
+        })
+    };
+    // Only of names that are not UTF-8, which the text column cannot hold.
+    (@ $row:ty, $name:literal, odd_bytes($field:ident)) => {
+        Column::optional_bytes(
+            $name,
+            |row: &$row| str::from_utf8(&row.$field).is_err().then_some(&row.$field[..]),
+            |row, value| {
+                if let Some(bytes) = value {
+                    row.$field = bytes.into();
+                }
+            },
+        )
+    };
+    // Anything else.
+    (@ $row:ty, $name:literal, with($make:expr)) => {
+        $make($name)
+    };
+}
+
+pub(super) use columns;
+
+/// What the names of flags stand for.
+pub(super) fn yes_no(name: &str) -> Option<bool> {
+    match name {
+        "no" => Some(false),
+        "yes" => Some(true),
+        _ => None,
+    }
+}
+
 /// Mostly none or all are known, and then there is nothing to be noted for each.
-fn optional_numbers<R, T: ArrowPrimitiveType>(
+fn optional_numbers<R, N: Number>(
     rows: &[R],
-    get: impl Fn(&R) -> Option<T::Native>,
-) -> PrimitiveArray<T> {
+    get: impl Fn(&R) -> Option<N>,
+) -> PrimitiveArray<N::Arrow> {
     if rows.iter().all(|row| get(row).is_none()) {
         return PrimitiveArray::new_null(rows.len());
     }

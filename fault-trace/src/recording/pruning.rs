@@ -24,9 +24,9 @@ pub(super) fn row_groups<R: Row>(
     let groups = metadata.metadata().row_groups();
     let mut kept = vec![true; groups.len()];
     for bounds in &wanted.bounds {
-        let columns = R::columns().iter().map(|column| column.name);
-        for column in columns.filter(|name| R::field(name) == Some(bounds.field)) {
-            exclude(&mut kept, column, *bounds, metadata)?;
+        let columns = R::columns().iter();
+        for column in columns.filter(|column| column.part == Some(bounds.field)) {
+            exclude(&mut kept, column.name, *bounds, metadata)?;
         }
     }
     let passed_over = groups.iter().zip(&kept).filter(|(_, kept)| !**kept);

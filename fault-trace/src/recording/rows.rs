@@ -252,7 +252,7 @@ fn reader<R: Row>(
     let columns = schema::wanted::<R>(wanted.fields)
         .filter(|column| {
             // What is not there is left as it is in a blank row.
-            let may_be_left = column.nullable && R::field(column.name).is_some();
+            let may_be_left = column.nullable && column.part.is_some();
             !may_be_left || !pruning::is_empty(column.name, &row_groups, &metadata)
         })
         .map(|column| column.name);

@@ -2,13 +2,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow_array::types::{UInt16Type, UInt32Type, UInt64Type};
-
 use super::{
-    super::column::{
-        Column,
-        Encoding::{Delta, Dictionary},
-    },
+    super::column::{Column, Encoding, columns, yes_no},
     Row,
 };
 use crate::model::{
@@ -110,8 +105,6 @@ row!(
 
 /// The eight protections of /proc/PID/maps; the index has bit 0 for r, 1 for w, 2 for x.
 const PROTECTIONS: [&str; 8] = ["---", "r--", "-w-", "rw-", "--x", "r-x", "-wx", "rwx"];
-const YES_NO: [&str; 2] = ["no", "yes"];
-
 fn protection_index(protection: Protection) -> u8 {
     u8::from(protection.read) | u8::from(protection.write) << 1 | u8::from(protection.execute) << 2
 }
@@ -121,200 +114,96 @@ fn protection_of_name(name: &str) -> Option<Protection> {
     Some(Protection::from_bits(u32::try_from(index).ok()?))
 }
 
-fn yes_no(name: &str) -> Option<bool> {
-    YES_NO
-        .iter()
-        .position(|known| *known == name)
-        .map(|index| index == 1)
-}
-
-/// Bytes that the text column beside cannot hold.
-fn odd(bytes: &[u8]) -> Option<&[u8]> {
-    str::from_utf8(bytes).is_err().then_some(bytes)
-}
-
 fn mappings() -> Vec<Column<MappingRow>> {
-    type M = MappingRow;
-    vec![
-        Column::number::<UInt32Type>("mapping_id", Delta, |m: &M| m.id, |m, v| m.id = v),
-        Column::number::<UInt32Type>("pid", Delta, |m: &M| m.pid, |m, v| m.pid = v),
-        Column::number::<UInt64Type>("since_ns", Delta, |m: &M| m.since_ns, |m, v| m.since_ns = v),
-        Column::number::<UInt64Type>("start", Delta, |m: &M| m.start, |m, v| m.start = v),
-        Column::number::<UInt64Type>("end", Delta, |m: &M| m.end, |m, v| m.end = v),
-        Column::number::<UInt64Type>(
-            "offset_bytes",
-            Delta,
-            |m: &M| m.offset_bytes,
-            |m, v| m.offset_bytes = v,
-        ),
-        Column::names("protection", PROTECTIONS, |m: &M| {
-            protection_index(m.protection)
-        })
-        .read_names(protection_of_name, Protection::default(), |m, v| {
-            m.protection = v
-        }),
-        Column::names("shared", YES_NO, |m: &M| u8::from(m.shared)).read_names(
-            yes_no,
-            false,
-            |m, v| m.shared = v,
-        ),
-        Column::names("kind", MappingKind::ALL.map(MappingKind::name), |m: &M| {
-            m.kind as u8
-        })
-        .read_names(MappingKind::from_name, MappingKind::Special, |m, v| {
-            m.kind = v
-        }),
-        Column::text("name", |m: &M| &m.name, |m, v| m.name = v.as_bytes().into()),
-        // Only of names that are not UTF-8, which `name` cannot hold.
-        Column::optional_bytes(
-            "name_bytes",
-            |m: &M| odd(&m.name),
-            |m, v| {
-                if let Some(bytes) = v {
-                    m.name = bytes.into();
-                }
-            },
-        ),
-        Column::number::<UInt32Type>(
-            "device_major",
-            Delta,
-            |m: &M| m.device.major,
-            |m, v| m.device.major = v,
-        ),
-        Column::number::<UInt32Type>(
-            "device_minor",
-            Delta,
-            |m: &M| m.device.minor,
-            |m, v| m.device.minor = v,
-        ),
-        Column::number::<UInt64Type>("inode", Delta, |m: &M| m.inode, |m, v| m.inode = v),
-        Column::names("deleted", YES_NO, |m: &M| u8::from(m.deleted)).read_names(
-            yes_no,
-            false,
-            |m, v| m.deleted = v,
-        ),
-    ]
+    let protection = |name| {
+        let index = |row: &MappingRow| protection_index(row.protection);
+        let set = |row: &mut MappingRow, value| row.protection = value;
+        Column::names(name, PROTECTIONS, index).read_names(
+            protection_of_name,
+            Protection::default(),
+            set,
+        )
+    };
+    columns! { MappingRow;
+        "mapping_id" => number(id, Delta),
+        "pid" => number(pid, Delta),
+        "since_ns" => number(since_ns, Delta),
+        "start" => number(start, Delta),
+        "end" => number(end, Delta),
+        "offset_bytes" => number(offset_bytes, Delta),
+        "protection" => with(protection),
+        "shared" => yes_no(shared),
+        "kind" => named(kind, MappingKind::ALL.map(MappingKind::name), MappingKind::from_name,
+            MappingKind::Special),
+        "name" => text(name),
+        "name_bytes" => odd_bytes(name),
+        "device_major" => number(device.major, Delta),
+        "device_minor" => number(device.minor, Delta),
+        "inode" => number(inode, Delta),
+        "deleted" => yes_no(deleted),
+    }
 }
 
 fn locations() -> Vec<Column<LocationRow>> {
-    type L = LocationRow;
-    vec![
-        Column::number::<UInt32Type>("location_id", Delta, |l: &L| l.id, |l, v| l.id = v),
-        Column::names(
-            "kind",
-            LocationKind::ALL.map(LocationKind::name),
-            |l: &L| l.kind as u8,
+    let build_id = |name| {
+        Column::optional_bytes(
+            name,
+            |row: &LocationRow| (!row.build_id.is_empty()).then_some(row.build_id.as_slice()),
+            |row, value| row.build_id = value.unwrap_or_default().to_vec(),
         )
-        .read_names(LocationKind::from_name, LocationKind::Unknown, |l, v| {
-            l.kind = v
-        }),
-        Column::number::<UInt64Type>("address", Delta, |l: &L| l.address, |l, v| l.address = v),
-        Column::number::<UInt32Type>("pid", Delta, |l: &L| l.pid, |l, v| l.pid = v),
-        Column::text(
-            "module",
-            |l: &L| &l.module,
-            |l, v| l.module = v.as_bytes().into(),
-        ),
-        Column::optional_bytes(
-            "module_bytes",
-            |l: &L| odd(&l.module),
-            |l, v| {
-                if let Some(bytes) = v {
-                    l.module = bytes.into();
-                }
-            },
-        ),
-        Column::optional_bytes(
-            "build_id",
-            |l: &L| (!l.build_id.is_empty()).then_some(l.build_id.as_slice()),
-            |l, v| l.build_id = v.unwrap_or_default().to_vec(),
-        ),
-        Column::number::<UInt64Type>(
-            "offset_bytes",
-            Delta,
-            |l: &L| l.offset_bytes,
-            |l, v| l.offset_bytes = v,
-        ),
-        Column::optional_number::<UInt64Type>(
-            "elf_address",
-            Delta,
-            |l: &L| l.elf_address,
-            |l, v| l.elf_address = v,
-        ),
-    ]
+    };
+    columns! { LocationRow;
+        "location_id" => number(id, Delta),
+        "kind" => named(kind, LocationKind::ALL.map(LocationKind::name), LocationKind::from_name,
+            LocationKind::Unknown),
+        "address" => number(address, Delta),
+        "pid" => number(pid, Delta),
+        "module" => text(module),
+        "module_bytes" => odd_bytes(module),
+        "build_id" => with(build_id),
+        "offset_bytes" => number(offset_bytes, Delta),
+        "elf_address" => optional(elf_address, Delta),
+    }
 }
 
 fn symbols() -> Vec<Column<SymbolRow>> {
-    type S = SymbolRow;
-    vec![
-        Column::number::<UInt32Type>(
-            "location_id",
-            Delta,
-            |s: &S| s.location_id,
-            |s, v| s.location_id = v,
-        ),
-        Column::number::<UInt16Type>("depth", Delta, |s: &S| s.depth, |s, v| s.depth = v),
+    let function = |name| {
         Column::text(
-            "function",
-            |s: &S| s.function.as_bytes(),
-            |s, v| s.function = v.to_owned(),
-        ),
-        Column::optional_number::<UInt64Type>(
-            "function_offset_bytes",
-            Delta,
-            |s: &S| s.function_offset_bytes,
-            |s, v| s.function_offset_bytes = v,
-        ),
+            name,
+            |row: &SymbolRow| row.function.as_bytes(),
+            |row, value| row.function = value.to_owned(),
+        )
+    };
+    let source_file = |name| {
         Column::optional_text(
-            "source_file",
-            |s: &S| s.source_file.as_deref(),
-            |s, v| s.source_file = v.map(str::to_owned),
-        ),
-        Column::optional_number::<UInt32Type>(
-            "source_line",
-            Dictionary,
-            |s: &S| s.source_line,
-            |s, v| s.source_line = v,
-        ),
-        Column::names("inlined", YES_NO, |s: &S| u8::from(s.inlined)).read_names(
-            yes_no,
-            false,
-            |s, v| s.inlined = v,
-        ),
-    ]
+            name,
+            |row: &SymbolRow| row.source_file.as_deref(),
+            |row, value| row.source_file = value.map(str::to_owned),
+        )
+    };
+    columns! { SymbolRow;
+        "location_id" => number(location_id, Delta),
+        "depth" => number(depth, Delta),
+        "function" => with(function),
+        "function_offset_bytes" => optional(function_offset_bytes, Delta),
+        "source_file" => with(source_file),
+        "source_line" => optional(source_line, Dictionary),
+        "inlined" => yes_no(inlined),
+    }
 }
 
 fn stacks() -> Vec<Column<StackRow>> {
-    type S = StackRow;
-    vec![
-        Column::number::<UInt32Type>("stack_id", Delta, |s: &S| s.stack_id, |s, v| s.stack_id = v),
-        Column::number::<UInt16Type>("depth", Delta, |s: &S| s.depth, |s, v| s.depth = v),
-        Column::number::<UInt32Type>(
-            "location_id",
-            Delta,
-            |s: &S| s.location_id,
-            |s, v| s.location_id = v,
-        ),
-    ]
+    columns! { StackRow;
+        "stack_id" => number(stack_id, Delta),
+        "depth" => number(depth, Delta),
+        "location_id" => number(location_id, Delta),
+    }
 }
 
 fn cgroups() -> Vec<Column<CgroupRow>> {
-    type C = CgroupRow;
-    vec![
-        Column::number::<UInt64Type>("cgroup_id", Delta, |c: &C| c.id, |c, v| c.id = v),
-        Column::text(
-            "path",
-            |c: &C| &c.path,
-            |c, v| c.path = v.as_bytes().to_vec(),
-        ),
-        Column::optional_bytes(
-            "path_bytes",
-            |c: &C| odd(&c.path),
-            |c, v| {
-                if let Some(bytes) = v {
-                    c.path = bytes.to_vec();
-                }
-            },
-        ),
-    ]
+    columns! { CgroupRow;
+        "cgroup_id" => number(id, Delta),
+        "path" => text(path),
+        "path_bytes" => odd_bytes(path),
+    }
 }

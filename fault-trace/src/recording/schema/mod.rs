@@ -14,7 +14,7 @@ use arrow_schema::{Schema, SchemaRef};
 
 use super::column::Column;
 use crate::model::{
-    Fault, Field, Fields, TaskEvent,
+    Fault, Fields, TaskEvent,
     attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
 };
 
@@ -39,11 +39,6 @@ pub(super) trait Row: Sized + Clone + 'static {
 
     /// A row whose fields are all to be set by its columns.
     fn blank() -> Self;
-
-    /// The field that a column holds; `None` if it is always read.
-    fn field(_column: &str) -> Option<Field> {
-        None
-    }
 }
 
 /// The Arrow schema of a table.
@@ -55,7 +50,7 @@ pub(super) fn arrow_schema<R: Row>() -> SchemaRef {
 /// The columns that are to be read where only `fields` are looked at.
 pub(super) fn wanted<R: Row>(fields: Fields) -> impl Iterator<Item = &'static Column<R>> {
     let read = R::columns().iter().filter(|column| column.is_read());
-    read.filter(move |column| R::field(column.name).is_none_or(|field| fields.has(field)))
+    read.filter(move |column| column.part.is_none_or(|part| fields.has(part)))
 }
 
 /// Sets `fields` in `rows`, which are as many as the batch has; returns how many names are unknown.

@@ -2,10 +2,8 @@
 
 use std::sync::LazyLock;
 
-use arrow_array::types::{UInt32Type, UInt64Type};
-
 use super::{
-    super::column::{Column, Encoding::Delta},
+    super::column::{Column, Encoding, columns},
     Row,
 };
 use crate::model::{TaskChange, TaskEvent};
@@ -50,35 +48,27 @@ const fn change_index(change: TaskChange) -> u8 {
 }
 
 fn task_columns() -> Vec<Column<TaskEvent>> {
-    vec![
-        Column::number::<UInt64Type>(
-            "time_ns",
-            Delta,
-            |t: &TaskEvent| t.time_ns,
-            |t, v| t.time_ns = v,
-        ),
-        Column::number::<UInt32Type>("pid", Delta, |t: &TaskEvent| t.pid, |t, v| t.pid = v),
-        Column::number::<UInt32Type>("tid", Delta, |t: &TaskEvent| t.tid, |t, v| t.tid = v),
-        // A newer version's change reads as "seen": the name and the time hold all the same.
-        Column::names("change", CHANGES.map(|(name, _)| name), |t: &TaskEvent| {
-            change_index(t.change)
-        })
-        .read_names(change_of_name, TaskChange::Seen, |t, v| t.change = v),
-        Column::optional_number::<UInt32Type>("parent_pid", Delta, parent_pid, set_parent_pid),
-        Column::text("comm", |t: &TaskEvent| &t.comm, |t, v| t.comm = v.into()),
-        // Only of names that are not UTF-8, which `comm` cannot hold.
-        Column::optional_bytes("comm_bytes", odd_comm, |t, v| {
-            if let Some(bytes) = v {
-                t.comm = bytes.to_vec();
-            }
-        }),
-        Column::optional_number::<UInt64Type>(
-            "cgroup_id",
-            Delta,
-            |t: &TaskEvent| t.cgroup_id,
-            |t, v| t.cgroup_id = v,
-        ),
-    ]
+    // A newer version's change reads as "seen": the name and the time hold all the same.
+    let change = |name| {
+        let names = CHANGES.map(|(name, _)| name);
+        let index = |task: &TaskEvent| change_index(task.change);
+        Column::names(name, names, index).read_names(
+            change_of_name,
+            TaskChange::Seen,
+            |task: &mut TaskEvent, value| task.change = value,
+        )
+    };
+    let parent = |name| Column::optional_number(name, Encoding::Delta, parent_pid, set_parent_pid);
+    columns! { TaskEvent;
+        "time_ns" => number(time_ns, Delta),
+        "pid" => number(pid, Delta),
+        "tid" => number(tid, Delta),
+        "change" => with(change),
+        "parent_pid" => with(parent),
+        "comm" => text(comm),
+        "comm_bytes" => odd_bytes(comm),
+        "cgroup_id" => optional(cgroup_id, Delta),
+    }
 }
 
 fn change_of_name(name: &str) -> Option<TaskChange> {
@@ -97,8 +87,4 @@ fn set_parent_pid(task: &mut TaskEvent, value: Option<u32>) {
     if let (TaskChange::Forked { parent_pid }, Some(value)) = (&mut task.change, value) {
         *parent_pid = value;
     }
-}
-
-fn odd_comm(task: &TaskEvent) -> Option<&[u8]> {
-    str::from_utf8(&task.comm).is_err().then_some(&task.comm)
 }
