@@ -277,3 +277,25 @@ fn no_field_has_the_name_of_another_and_each_view_has_a_key() {
         assert_eq!(keys.count(), 1, "{by:?}");
     }
 }
+
+#[test]
+fn the_keys_of_every_view_are_documented() {
+    let manual = include_str!("../../../../docs/json.md");
+    let (_, rows) = manual
+        .split_once("What a row stands for:")
+        .expect("docs/json.md says it");
+    for by in By::ALL {
+        let row = rows.lines().find(|line| {
+            let view = format!("| `{}` |", by.name());
+            line.starts_with(&view)
+        });
+        let row = row.unwrap_or_else(|| panic!("docs/json.md has no row for {by:?}"));
+        for field in by.definition().fields.iter().filter(|field| field.in_json) {
+            assert!(
+                row.contains(&format!("`{}`", field.name)),
+                "{by:?}: {}",
+                field.name
+            );
+        }
+    }
+}
