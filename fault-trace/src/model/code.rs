@@ -2,16 +2,19 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use super::mapping::Device;
 
 /// The identity that the linker gave a file's contents: the ELF note `NT_GNU_BUILD_ID`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BuildId(Arc<[u8]>);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BuildId(#[serde(with = "shared")] Arc<[u8]>);
 
 /// A file with code in it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct CodeFile {
     /// As its process named it, raw bytes.
+    #[serde(with = "shared")]
     pub path: Arc<[u8]>,
     pub device: Device,
     pub inode: u64,
@@ -23,12 +26,13 @@ pub struct CodeFile {
 pub const FIRST_KERNEL_ADDRESS: u64 = 1 << 63;
 
 /// Where an instruction is.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum CodePlace {
     Kernel {
         address: u64,
     },
     File {
+        #[serde(with = "shared")]
         file: Arc<CodeFile>,
         offset_bytes: u64,
         /// The address that the file itself gives this instruction (`nm`, `addr2line`), where its
@@ -51,7 +55,7 @@ pub enum CodePlace {
 }
 
 /// Where an instruction is, as far as that is known before anybody has looked into files.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum CodeSpot {
     Place(CodePlace),
     /// In a file; the number is the tracer's own.
@@ -69,9 +73,10 @@ pub enum CodeSpot {
 }
 
 /// One function at a place. Several nest when the compiler put one into another.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Frame {
     /// Demangled; text of the program's choice, never printed without `render::sanitize`.
+    #[serde(with = "shared")]
     pub function: Arc<str>,
     /// From the start of the function, or of the piece of it that the compiler set apart; 0 for an
     /// inlined one.
@@ -82,8 +87,9 @@ pub struct Frame {
 }
 
 /// A line of source code, as the debug information names it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct SourceLine {
+    #[serde(with = "shared")]
     pub file: Arc<str>,
     /// From 1.
     pub line: u32,
@@ -95,7 +101,19 @@ pub struct SourceLine {
 pub type Resolution = Result<Arc<[Frame]>, Unresolved>;
 
 /// Why a place has no name. A wrong name is worse than none.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, thiserror::Error)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    thiserror::Error,
+    Serialize,
+    Deserialize,
+)]
 pub enum Unresolved {
     #[error("no mapping was known there")]
     NotMapped,
@@ -127,6 +145,29 @@ pub enum Unresolved {
     KernelHidden,
     #[error("the kernel that ran it is not running here")]
     OtherKernel,
+}
+
+/// Shared values as what they share.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize + ?Sized, S: Serializer>(
+        value: &Arc<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: ?Sized, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<T>, D::Error>
+    where
+        Box<T>: Deserialize<'de>,
+    {
+        Box::<T>::deserialize(deserializer).map(Arc::from)
+    }
 }
 
 impl BuildId {

@@ -2,6 +2,8 @@
 
 use std::{io::BufRead, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::decode::StackCopy;
 use crate::model::{
     address_space::AddressSpace,
@@ -105,7 +107,7 @@ pub enum GivenUp {
 pub const STACK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A moment in the life of a process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Moment {
     pub pid: u32,
     /// ns of CLOCK_MONOTONIC.

@@ -13,6 +13,7 @@ mod ending;
 mod exit_path;
 mod filters;
 mod hostile;
+mod journals;
 mod latency;
 mod launching;
 mod leaving;

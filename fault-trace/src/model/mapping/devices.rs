@@ -5,8 +5,12 @@ use std::{
     io::{self, BufRead},
 };
 
+use serde::{Deserialize, Serialize};
+
 /// The device number of a file system.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 pub struct Device {
     pub major: u32,
     pub minor: u32,
