@@ -19,7 +19,7 @@ use fault_trace::{
         code::{CodePlace, CodeSpot, Frame, Unresolved},
         mapping::Device,
     },
-    pipeline::{Ending, Machine, Moment, Pipeline, Records, Sideband},
+    pipeline::{Ending, Machine, Moment, Pace, Pipeline, Records, Sideband},
     recording::RecordingWriter,
 };
 use serde::{Deserialize, Serialize};
@@ -137,7 +137,9 @@ pub(crate) fn take<R: Records, S: Sideband, M: Machine>(
 ) -> Ending {
     let mut write = |batch: &mut Batch| writer.push_batch(batch);
     match step {
-        Step::Drain => pipeline.drain(write).expect("it is written"),
+        Step::Drain => pipeline
+            .drain(&Pace::default(), write)
+            .expect("it is written"),
         Step::Look => pipeline.look(),
         Step::Conclude(until) => {
             let ending = pipeline.conclude(until.map(std::time::Duration::from_nanos));

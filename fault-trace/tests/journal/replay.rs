@@ -18,8 +18,8 @@ use fault_trace::{
         space_event::Origin,
     },
     pipeline::{
-        Code, Coverage, Followed, Machine, Moment, News, Pipeline, Records, Settings, Sideband,
-        Source, Unwound, decode::StackCopy,
+        Code, Coverage, Followed, GivenUp, Machine, Moment, News, Pipeline, Records, Settings,
+        Sideband, Source, Unwound, decode::StackCopy,
     },
     recording::{Recording, RecordingWriter},
 };
@@ -233,7 +233,7 @@ impl Code for Replayed {
         self.0.borrow_mut().abandon_names.take(())
     }
 
-    fn abandon_files(&mut self) -> Vec<u32> {
+    fn abandon_files(&mut self, _why: GivenUp) -> Vec<u32> {
         self.0.borrow_mut().abandon_files.take(())
     }
 

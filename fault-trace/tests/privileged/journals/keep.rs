@@ -16,7 +16,8 @@ use fault_trace::{
         space_event::{Origin, SpaceChange},
     },
     pipeline::{
-        Code, Machine, Moment, News, Records, Sideband, decode::StackCopy, sideband::Decoder,
+        Code, GivenUp, Machine, Moment, News, Records, Sideband, decode::StackCopy,
+        sideband::Decoder,
     },
 };
 
@@ -304,10 +305,11 @@ impl<M: Machine> Code for Kept<M> {
         })
     }
 
-    fn abandon_files(&mut self) -> Vec<u32> {
-        self.keep(M::abandon_files, |journal, files| {
-            _ = journal.abandon_files.put((), files.clone());
-        })
+    fn abandon_files(&mut self, why: GivenUp) -> Vec<u32> {
+        self.keep(
+            |machine| machine.abandon_files(why),
+            |journal, files| _ = journal.abandon_files.put((), files.clone()),
+        )
     }
 
     fn lost_files(&mut self) -> u64 {

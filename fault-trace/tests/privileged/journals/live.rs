@@ -17,10 +17,11 @@ use fault_trace::{
     },
     host::{
         checks,
-        doctor::{Roots, System},
+        doctor::System,
         kernel,
         machine::LiveMachine,
         proc::Proc,
+        roots::Roots,
         symbols::{Detail, Options, Symbols},
     },
     model::Run,
