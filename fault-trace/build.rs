@@ -15,7 +15,7 @@ fn main() -> anyhow::Result<()> {
         // aya-build turns each line into a warning that cargo repeats on every build; the compiler's
         // own warnings still come through.
         env::set_var("CARGO_TERM_QUIET", "true");
-        // Its errors are the compiler's; where they passed through here helps nobody.
+        // The errors come from the compiler; a backtrace of this build script would only distract.
         env::set_var("RUST_BACKTRACE", "0");
     }
 

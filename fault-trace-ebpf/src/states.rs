@@ -1,4 +1,5 @@
-//! Where the states of threads are: found by the task's address, given up when it is gone.
+//! Per-thread state, stored in a fixed array indexed by a hash of the `task_struct` address. Freed on
+//! `sched_process_free`.
 
 use fault_trace_common::wire::{TASKS_LEN, TaskEntry, TaskState};
 

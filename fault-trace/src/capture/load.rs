@@ -100,7 +100,7 @@ fn load_programs(ebpf: &mut Ebpf, hooks: Hooks) -> Result<(), CaptureError> {
         }
         refused
     });
-    // The same one whoever came first.
+    // Report the same error regardless of which thread finished first.
     refused.sort_by_key(|(hook, _)| *hook as usize);
     refused
         .into_iter()

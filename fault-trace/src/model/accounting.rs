@@ -1,4 +1,4 @@
-//! Whether every fault is accounted for: the kernel side's counts against themselves, against the
+//! Accounting of every fault: the eBPF programs' counts against themselves, against the
 //! recorded events and against the kernel's own counters.
 
 use fault_trace_common::{Counter, Hook};

@@ -1,10 +1,10 @@
-//! What the mapping adds to the class that the kernel side found (DESIGN section 4, classes marked V).
+//! Refines a class by the mapping of the address: the classes marked V in docs/classes.md.
 //!
 //! Refining stays within the family, so that the kernel's totals stay true, with two exceptions: what
 //! looked like `anon-alloc` is `cow-file` when the mapping is a private file's, and where the kernel
 //! side could only guess, the mapping decides.
 //!
-//! An uncertain mapping never overrules what the kernel side proved, and makes nothing exact. Where
+//! An uncertain mapping never overrules what the eBPF programs proved, and makes nothing exact. Where
 //! mapping and evidence contradict each other, the mapping is out of date (`mremap` and `munmap` leave
 //! no record) and the evidence stands.
 

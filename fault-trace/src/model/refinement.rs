@@ -1,4 +1,4 @@
-//! What refining the classes changes in the totals that the kernel side kept.
+//! Changes that refining makes to the totals of the eBPF programs.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::{ClassTotals, Fault, Totals};
 
 /// The faults that were refined, by class before and after.
 ///
-/// Faults that were not recorded keep the class of the kernel side, so that the totals stay exact.
+/// Faults that were not recorded keep the class of the eBPF programs, so that the totals stay exact.
 #[derive(Clone, Debug)]
 pub struct Refinement {
     /// By number of the class before and after.
@@ -85,7 +85,7 @@ impl Refinement {
             if recorded_all {
                 (class.min_ns, class.max_ns) = (min, max);
             } else {
-                // The kernel side's may belong to a fault that moved away: still bounds.
+                // The eBPF programs' extremes may belong to a fault that moved away: still bounds.
                 class.min_ns = class.min_ns.into_iter().chain(min).min();
                 class.max_ns = class.max_ns.max(max);
             }

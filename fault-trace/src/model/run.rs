@@ -1,5 +1,4 @@
-//! Everything about a run beside its events: what was traced, how, on what, and what the kernel side
-//! counted. A recording keeps it as `recording.json`; reports are made from it.
+//! A run without its events: what was traced, how, on what, and what the eBPF programs counted. A recording keeps it as `recording.json`; reports are made from it.
 
 use fault_trace_common::Hooks;
 use serde::{Deserialize, Serialize};

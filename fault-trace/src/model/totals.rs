@@ -1,4 +1,4 @@
-//! What the kernel side counted: exact, whatever became of the raw events.
+//! Totals of the eBPF programs: exact even if single events were dropped.
 
 pub use fault_trace_common::wire::Counts;
 use fault_trace_common::{
@@ -269,7 +269,7 @@ impl CounterTotals {
     }
 }
 
-/// Everything the kernel side counted.
+/// Everything that the eBPF programs counted.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Sum over all processes.

@@ -29,7 +29,7 @@ const PAGE_ROWS: usize = 1 << 18;
 
 /// Numbers below this, as ids mostly are, have their place in a table.
 const SMALL: u64 = 1 << 18;
-/// Of the others, so many are found without hashing, a power of two.
+/// Size of the direct-mapped cache for large numbers. Must be a power of two.
 const RECENT: usize = 64;
 
 /// A chunk that grows in memory.

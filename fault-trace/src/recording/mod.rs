@@ -5,6 +5,7 @@
 //!   recording.json           the format version and the [`Run`](crate::model::Run)
 //!   faults/part-00000.parquet  [`Fault`](crate::model::Fault)s, in the order in which they were closed
 //!   tasks/part-00000.parquet   [`TaskEvent`](crate::model::TaskEvent)s, in the order in which they came
+//!   mappings/…  locations/…  symbols/…  stacks/…  cgroups/…   what faults and tasks refer to
 //! ```
 //!
 //! A segment is written under a temporary name (`….tmp`) and renamed once it is whole, so the death

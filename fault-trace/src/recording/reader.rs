@@ -46,7 +46,7 @@ pub struct Completeness {
     pub segments: usize,
     /// Faults in the readable segments.
     pub fault_rows: u64,
-    /// Faults that the kernel side wrote, by the run's totals.
+    /// Faults that the eBPF programs wrote, by the run's totals.
     pub recorded: u64,
     /// Segments that were being written when the tracer died.
     pub unfinished: Vec<PathBuf>,
@@ -139,7 +139,7 @@ impl Recording {
         Ok(false)
     }
 
-    /// Whether the recording holds all that the kernel side wrote, as far as is known yet.
+    /// Whether the recording holds all that the eBPF programs wrote, as far as is known yet.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.completeness.notes().is_empty() && self.damage.borrow().is_empty()

@@ -1,4 +1,4 @@
-//! What of the faults is to be read.
+//! Columns and value ranges that a reader needs: projection and predicate push-down.
 
 use crate::model::{Field, Fields};
 

@@ -74,7 +74,7 @@ pub(super) fn table(report: &Report, width: usize, style: Style) -> String {
         .nth(1)
         .is_some_and(|titles| titles.contains(" cpu"));
     if shows_cpu && shown.iter().any(|process| process.cpu_ns.is_none()) {
-        let why = "  cpu: - unknown: a process that ended told its CPU time to its parent alone";
+        let why = "  cpu: - unknown: only the parent of a process that ended learns its CPU time";
         text += &style.paint(Paint::Dim, why);
         text.push('\n');
     }

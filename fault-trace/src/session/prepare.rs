@@ -142,7 +142,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
     })
 }
 
-/// Whom the kernel side traces.
+/// Target of the eBPF programs.
 fn target_kind(target: &Target, follow_children: bool) -> anyhow::Result<TargetKind> {
     Ok(match target {
         Target::All => TargetKind::All,

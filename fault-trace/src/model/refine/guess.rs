@@ -1,4 +1,4 @@
-//! What the mapping says where the kernel side had to guess: without `rss_stat` (before Linux 6.6) a
+//! Corrections by the mapping where the eBPF programs had to guess: without `rss_stat` (before Linux 6.6) a
 //! page that was allocated and not zeroed is taken for a file's copy, or for one that was swapped out.
 
 use fault_trace_common::{Class, Evidence, Hook, Verdict, verdict::inferred};

@@ -115,7 +115,7 @@ fn without_rss_stat_the_mapping_decides_what_an_unzeroed_page_is() {
     }
 }
 
-/// A fault as the kernel side classifies it.
+/// A fault as the eBPF programs classify it.
 fn fault(evidence: u128, error_code: u32, hooks: Hooks) -> Fault {
     fault_closed(
         Evidence::of(evidence | Evidence::ENDED).with_closer(Closer::End),

@@ -1,4 +1,4 @@
-//! Look-ups that are spared: what was found at an address holds until the address spaces change.
+//! Cache of recent address lookups. Entries are valid until the address-space version changes.
 
 use std::sync::Arc;
 

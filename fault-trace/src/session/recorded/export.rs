@@ -96,7 +96,7 @@ pub(super) fn say_stackless(tables: &[&Tables]) {
         messages::say(if let [_] = tables {
             "the recording holds no stacks, only the faulting functions; record with -g to get them"
         } else {
-            "not both recordings hold stacks, beside the faulting functions; record with -g to get them"
+            "not both recordings hold stacks; record both with -g to compare them"
         });
     }
 }

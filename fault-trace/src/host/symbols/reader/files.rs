@@ -149,7 +149,7 @@ impl Symbols {
     }
 }
 
-/// That a file covers other places says more than that another covers none.
+/// Prefers the more specific reason: "no symbol at this address" over "no symbols at all".
 fn better_reason(one: Unresolved, other: Unresolved) -> Unresolved {
     [Unresolved::NoSymbolHere, Unresolved::NoSymbols]
         .into_iter()
