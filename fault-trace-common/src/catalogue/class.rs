@@ -219,7 +219,7 @@ FileRead "file-read" Demand
         .guessed_from(&[Class::CowFile, Class::SwapIn])
         .advice("`MADV_WILLNEED` or `posix_fadvise` ahead of use; `MADV_SEQUENTIAL` or `MADV_RANDOM` to suit the access; warm up; `mlock` what must not leave"),
 FileWait "file-wait" Demand
-    "slept on I/O or a page lock of somebody else"
+    "slept on another thread's I/O or page lock"
     seen("file page, slept, added nothing to the cache")
         .proven_by(&[RssStat, SchedSwitch, BioQueue])
         .told_by(&[SchedSwitch])
@@ -276,7 +276,7 @@ Uffd "uffd" Userfault
         .proven_by(&[RssStat, SchedSwitch])
         .told_by(&[SchedSwitch])
         .needs(Feature::Userfaultfd)
-        .but("inferred since 5.18, before that not told")
+        .but("inferred since 5.18, not visible before")
         .advice("answer larger ranges at once; more handler threads; prefetch"),
 NumaHint "numa-hint" Placement
     "NUMA balancing had hidden the page, and moved it closer"
@@ -350,7 +350,7 @@ ShadowStack "shadow-stack" BadArea
     seen("SIGSEGV and the SHSTK bit")
         .proven_by(&[])
         .needs(Feature::ShadowStack)
-        .advice("code that switches stacks must switch the shadow stack, too"),
+        .advice("code that switches stacks must also switch the shadow stack"),
 KernelEfault "kernel-efault" Kernel
     "a system call was given a bad address: it fails with EFAULT, or stops short"
     seen("kernel mode, user address, accepted, no END, no signal")
@@ -394,7 +394,7 @@ Oom "oom" Retried
 Unknown "unknown" Unknown
     "none of these"
     seen("everything else")
-        .advice("export it; its evidence tells what was seen"),}
+        .advice("export it; its evidence shows what was seen"),}
 
 const _: () = assert!(
     Class::COUNT <= u64::BITS as usize,
