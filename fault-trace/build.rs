@@ -15,6 +15,10 @@ fn main() -> anyhow::Result<()> {
         // aya-build turns each line into a warning that cargo repeats on every build; the compiler's
         // own warnings still come through.
         env::set_var("CARGO_TERM_QUIET", "true");
+        // The same programs from every profile, and whole: the release profile of the workspace is made for
+        // building the host crates again quickly.
+        env::set_var("CARGO_INCREMENTAL", "0");
+        env::set_var("CARGO_PROFILE_RELEASE_LTO", "thin");
         // The errors come from the compiler; a backtrace of this build script would only distract.
         env::set_var("RUST_BACKTRACE", "0");
     }

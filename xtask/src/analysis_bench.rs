@@ -41,7 +41,7 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     };
     let build = Build::prepare()?;
     let programs = Programs {
-        fault_trace: build::binary(&build, "release")?,
+        fault_trace: build::binary(&build, build::SHIPPED)?,
         synthetic: build::lab(&build, "synthetic")?,
         touch: build::lab(&build, "touch")?,
     };

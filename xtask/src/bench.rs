@@ -74,7 +74,7 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     modes::modes(&options, &setting)?;
     let build = Build::prepare()?;
     setting.programs = Programs {
-        fault_trace: build::binary(&build, "release")?,
+        fault_trace: build::binary(&build, build::SHIPPED)?,
         touch: build::lab(&build, "touch")?,
         floor: build::lab(&build, "floor")?,
     };

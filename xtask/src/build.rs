@@ -12,10 +12,15 @@ use crate::{
     workspace::{LAB_PACKAGE, MAIN_PACKAGE},
 };
 
+/// The profile of what is built again and again: optimised, and quick to build.
+pub(crate) const DAILY: &str = "release";
+/// The profile of what is installed, and so of what is measured: as fast as it gets.
+pub(crate) const SHIPPED: &str = "dist";
+
 pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     let debug = help::only_flag(args, "--debug")?;
     let build = Build::prepare()?;
-    let profile = if debug { "dev" } else { "release" };
+    let profile = if debug { "dev" } else { DAILY };
     let binary = binary(&build, profile)?;
     say(&format!("built {}", binary.display()));
     Ok(ExitCode::SUCCESS)
@@ -28,10 +33,10 @@ pub(crate) fn binary(build: &Build, profile: &str) -> Result<PathBuf> {
     Ok(artifact::build(&mut cargo, "bin", MAIN_PACKAGE)?.path)
 }
 
-/// Builds a program of the test lab, optimised, and says where it is.
+/// Builds a program of the test lab for measuring, and says where it is.
 pub(crate) fn lab(build: &Build, name: &str) -> Result<PathBuf> {
     let mut cargo = build.cargo("build");
-    cargo.args(["--locked", "--release", "--package", LAB_PACKAGE]);
+    cargo.args(["--locked", "--profile", SHIPPED, "--package", LAB_PACKAGE]);
     cargo.args(["--bin", name]);
     Ok(artifact::build(&mut cargo, "bin", name)?.path)
 }

@@ -1,4 +1,4 @@
-//! Task `install`: a release binary where sudo finds it.
+//! Task `install`: a binary as it is shipped, where sudo finds it.
 
 use std::{
     ffi::OsString,
@@ -24,7 +24,7 @@ const DEFAULT_ROOT: &str = "/usr/local";
 pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     let root = parse(args)?;
     let build = Build::prepare()?;
-    let binary = build::binary(&build, "release")?;
+    let binary = build::binary(&build, build::SHIPPED)?;
     let bin = root.join("bin");
     let to = bin.join(MAIN_PACKAGE);
     match copy(&binary, &bin) {

@@ -93,7 +93,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "install",
         arguments: "[--root DIR]",
-        summary: "build a release and copy it to DIR/bin; DIR is /usr/local, where sudo looks\n\
+        summary: "build as it is shipped and copy to DIR/bin; DIR is /usr/local, where sudo looks\n\
                   for programs (the copy goes through sudo if you may not write there)",
         run: install::task,
     },

@@ -16,7 +16,7 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
         all => all,
     };
     let build = Build::prepare()?;
-    let binary = build::binary(&build, "release")?;
+    let binary = build::binary(&build, build::DAILY)?;
     let mut command = if sudo::is_root() {
         Command::new(&binary)
     } else {
