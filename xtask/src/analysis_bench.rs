@@ -5,11 +5,11 @@
 mod measure;
 mod modes;
 
-use std::{ffi::OsString, fs, path::PathBuf, process, process::ExitCode};
+use std::{fs, path::PathBuf, process, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 
-use crate::{build, command::say, help, setup::Build};
+use crate::{build, command::say, setup::Build};
 use measure::Sample;
 use modes::{Mode, Programs};
 
@@ -33,12 +33,8 @@ const QUICK: Extent = Extent {
     rounds: 1,
 };
 
-pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
-    let extent = match args {
-        [] => FULL,
-        [arg] if arg == "--quick" => QUICK,
-        [arg, ..] => return Err(help::unexpected(arg)),
-    };
+pub(crate) fn task(is_quick: bool) -> Result<ExitCode> {
+    let extent = if is_quick { QUICK } else { FULL };
     let build = Build::prepare()?;
     let programs = Programs {
         fault_trace: build::binary(&build, build::SHIPPED)?,

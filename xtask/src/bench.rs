@@ -15,7 +15,7 @@ mod targets;
 mod tracer;
 mod workload;
 
-use std::{ffi::OsString, fs, process::ExitCode};
+use std::{fs, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -23,7 +23,8 @@ use serde_json::Value;
 use crate::{build, command::say, setup::Build, sudo};
 use measure::Sample;
 use modes::{Mode, Skipped};
-use options::{Options, Sink};
+pub(crate) use options::Options;
+use options::Sink;
 use page::Part;
 use setting::{Programs, Setting};
 use workload::Workload;
@@ -64,14 +65,13 @@ impl LoadResults {
     }
 }
 
-pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
-    let options = options::parse(args)?;
+pub(crate) fn task(options: &Options) -> Result<ExitCode> {
     if !sudo::is_root() {
         bail!("tracing needs root: run `cargo xtask bench` as root");
     }
-    let mut setting = Setting::new(&options)?;
+    let mut setting = Setting::new(options)?;
     // A wrong name is told before all is built.
-    modes::modes(&options, &setting)?;
+    modes::modes(options, &setting)?;
     let build = Build::prepare()?;
     setting.programs = Programs {
         fault_trace: build::binary(&build, build::SHIPPED)?,
@@ -79,8 +79,8 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
         floor: build::lab(&build, "floor")?,
     };
     if let Some(seconds) = options.endurance_s {
-        let endurance = endurance::run(seconds, &setting)?;
-        write(&options, endurance.text(), &endurance.json())?;
+        let endurance = endurance::run(seconds.get(), &setting)?;
+        write(options, endurance.text(), &endurance.json())?;
         if options.is_written {
             page::write(
                 &build.workspace.root,
@@ -90,13 +90,13 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let results = run(&options, &setting)?;
+    let results = run(options, &setting)?;
     if let Some(file) = &options.picture {
         report::picture(&results, file)?;
         say(&format!("drew {}", file.display()));
     }
     write(
-        &options,
+        options,
         report::text(&results, &setting),
         &report::json(&results, &setting),
     )?;

@@ -1,13 +1,12 @@
 //! Task `build`: the binary.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 
 use crate::{
     artifact,
     command::say,
-    help,
     setup::Build,
     workspace::{LAB_PACKAGE, MAIN_PACKAGE},
 };
@@ -17,8 +16,7 @@ pub(crate) const DAILY: &str = "release";
 /// The profile of what is installed, and so of what is measured: as fast as it gets.
 pub(crate) const SHIPPED: &str = "dist";
 
-pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
-    let debug = help::only_flag(args, "--debug")?;
+pub(crate) fn task(debug: bool) -> Result<ExitCode> {
     let build = Build::prepare()?;
     let profile = if debug { "dev" } else { DAILY };
     let binary = binary(&build, profile)?;

@@ -1,16 +1,12 @@
 //! Task `fmt`: rustfmt for every crate.
 
-use std::{
-    ffi::OsString,
-    process::{Command, ExitCode},
-};
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
-use crate::{command, help, setup};
+use crate::{command, setup};
 
-pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
-    let check = help::only_flag(args, "--check")?;
+pub(crate) fn task(check: bool) -> Result<ExitCode> {
     // Formatting needs no bpf-linker.
     format(&mut setup::toolchain()?.tool("cargo"), check)?;
     Ok(ExitCode::SUCCESS)

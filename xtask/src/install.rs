@@ -1,9 +1,8 @@
 //! Task `install`: a binary as it is shipped, where sudo finds it.
 
 use std::{
-    ffi::OsString,
     fs, io,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, ExitCode},
 };
 
@@ -12,17 +11,12 @@ use anyhow::{Context as _, Result};
 use crate::{
     build,
     command::{self, say},
-    help,
     setup::Build,
     sudo,
     workspace::MAIN_PACKAGE,
 };
 
-/// Not ~/.cargo/bin: fault-trace needs root, and sudo does not look there.
-const DEFAULT_ROOT: &str = "/usr/local";
-
-pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
-    let root = parse(args)?;
+pub(crate) fn task(root: &Path) -> Result<ExitCode> {
     let build = Build::prepare()?;
     let binary = build::binary(&build, build::SHIPPED)?;
     let bin = root.join("bin");
@@ -35,19 +29,6 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
     }?;
     say(&format!("installed {}", to.display()));
     Ok(ExitCode::SUCCESS)
-}
-
-fn parse(args: &[OsString]) -> Result<PathBuf> {
-    match args {
-        [] => Ok(DEFAULT_ROOT.into()),
-        [flag] if flag == "--root" => Err(help::usage_error("`--root` needs a folder")),
-        [flag, root] if flag == "--root" => Ok(root.into()),
-        [flag, _, extra, ..] if flag == "--root" => Err(help::unexpected(extra)),
-        [arg, ..] => match arg.to_str().and_then(|arg| arg.strip_prefix("--root=")) {
-            Some(root) => help::no_arguments(&args[1..]).map(|()| root.into()),
-            None => Err(help::unexpected(arg)),
-        },
-    }
 }
 
 /// Renamed into place, because a running binary cannot be written to.
@@ -72,33 +53,4 @@ fn copy_as_root(binary: &Path, to: &Path) -> Result<()> {
             .args(["install", "-D", "-m", "755"])
             .args([binary, to]),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn root(args: &[&str]) -> Option<PathBuf> {
-        let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        parse(&args).ok()
-    }
-
-    #[test]
-    fn root_is_given_or_the_default() {
-        assert_eq!(root(&[]), Some(DEFAULT_ROOT.into()));
-        assert_eq!(root(&["--root", "/opt"]), Some("/opt".into()));
-        assert_eq!(root(&["--root=/opt"]), Some("/opt".into()));
-    }
-
-    #[test]
-    fn anything_else_is_refused() {
-        for args in [
-            &["--root"][..],
-            &["--root", "a", "b"],
-            &["--root=a", "b"],
-            &["x"],
-        ] {
-            assert_eq!(root(args), None, "{args:?}");
-        }
-    }
 }

@@ -5,20 +5,19 @@ mod imports;
 mod layers;
 mod tree;
 
-use std::{env::consts::ARCH, ffi::OsString, path::Path, process::ExitCode};
+use std::{env::consts::ARCH, path::Path, process::ExitCode};
 
 use anyhow::{Result, bail};
 
 use crate::{
     command::{self, say},
-    fmt, help,
+    fmt,
     setup::{self, Build},
     workspace::EBPF_PACKAGE,
 };
 use tree::Tree;
 
-pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
-    help::no_arguments(args)?;
+pub(crate) fn task() -> Result<ExitCode> {
     say("layers ...");
     layers(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
     say("rustfmt ...");

@@ -11,10 +11,6 @@ use anyhow::{Context as _, Result};
 use crate::{build, command, environment, setup::Build, sudo};
 
 pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
-    let args = match args {
-        [first, rest @ ..] if first == "--" => rest,
-        all => all,
-    };
     let build = Build::prepare()?;
     let binary = build::binary(&build, build::DAILY)?;
     let mut command = if sudo::is_root() {

@@ -3,7 +3,6 @@
 
 use std::{
     env,
-    ffi::OsString,
     fs::File,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
@@ -14,13 +13,12 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     bpf_linker,
     command::{find, say},
-    environment, help,
+    environment,
     toolchain::{self, Toolchain},
     workspace::Workspace,
 };
 
-pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
-    help::no_arguments(args)?;
+pub(crate) fn task() -> Result<ExitCode> {
     let build = Build::prepare()?;
     say(&format!(
         "{} and bpf-linker {} are ready",

@@ -17,10 +17,6 @@ use crate::{
 };
 
 pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
-    let args = match args {
-        [first, rest @ ..] if first == "--" => rest,
-        all => all,
-    };
     let build = Build::prepare()?;
     // All at once, binaries that tests start included: what follows only runs.
     command::run(cargo(&build, "build").args(["--bins", "--examples", "--tests"]))?;

@@ -2,10 +2,10 @@
 
 mod peers;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use clap::error::ErrorKind;
 
 use super::{options::Options, setting::Setting, workload::Workload};
-use crate::help;
 
 /// How tracer and workload come together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,18 +118,15 @@ pub(super) fn modes(options: &Options, setting: &Setting) -> Result<(Vec<Mode>, 
 }
 
 fn ensure_known(name: &str, modes: &[Mode]) -> Result<()> {
-    ensure!(
-        modes.iter().any(|mode| mode.name == name),
-        help::usage_error(format!(
-            "no mode is called `{name}`; there are {}",
-            modes
-                .iter()
-                .map(|mode| mode.name)
-                .collect::<Vec<_>>()
-                .join(", ")
-        ))
+    if modes.iter().any(|mode| mode.name == name) {
+        return Ok(());
+    }
+    let names: Vec<&str> = modes.iter().map(|mode| mode.name).collect();
+    let message = format!(
+        "no mode is called `{name}`; there are {}\n",
+        names.join(", ")
     );
-    Ok(())
+    Err(clap::Error::raw(ErrorKind::InvalidValue, message).into())
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -218,7 +215,7 @@ mod tests {
             ..Options::default()
         };
         let error = modes(&options, &setting()).map(drop).expect_err("unknown");
-        assert!(error.is::<help::UsageError>());
+        assert!(error.is::<clap::Error>());
         assert!(error.to_string().contains("record --sample 1/64"));
     }
 

@@ -1,102 +1,84 @@
 //! What `cargo xtask bench` is asked for.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{convert::Infallible, num::NonZero, path::PathBuf};
 
-use anyhow::Result;
+use clap::Args;
 
 use super::workload::Workload;
-use crate::help;
 
-/// Seconds that `--endurance` takes when none are given.
-const ENDURANCE_S: u64 = 60;
-
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Options {
+#[derive(Args, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Fewer rounds, for a look
+    #[arg(long = "quick")]
     pub(super) is_quick: bool,
-    /// Instead of the number that `--quick` stands for, or its absence.
-    pub(super) rounds: Option<usize>,
+    /// Rounds, instead of the number that `--quick` stands for, or its absence
+    #[arg(long, value_name = "N")]
+    pub(super) rounds: Option<NonZero<usize>>,
+    /// Keep the results as JSON; `-` is standard output, instead of the text
+    #[arg(long, value_name = "FILE", value_parser = sink)]
     pub(super) json: Option<Sink>,
+    /// Draw the results
+    #[arg(long, value_name = "FILE.svg")]
     pub(super) picture: Option<PathBuf>,
-    /// Keep the results in docs/cost.md, and the picture beside it.
+    /// Keep the results in docs/cost.md, and the picture beside it
+    #[arg(long = "write")]
     pub(super) is_written: bool,
-    /// Seconds; then nothing else is measured.
-    pub(super) endurance_s: Option<u64>,
-    /// Names of modes; none means all. [`super::modes`] checks them.
+    /// Instead of all else, record every CPU at full speed for a minute, or as long as given
+    #[arg(long = "endurance", value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60")]
+    pub(super) endurance_s: Option<NonZero<u64>>,
+    /// Measure only these modes
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub(super) modes: Vec<String>,
-    /// None means all.
+    /// Measure only these workloads
+    #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = workload)]
     pub(super) workloads: Vec<Workload>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sink {
     /// Instead of the text.
     Stdout,
     File(PathBuf),
 }
 
-pub(super) fn parse(args: &[OsString]) -> Result<Options> {
-    let mut options = Options::default();
-    let mut args = args.iter().peekable();
-    while let Some(arg) = args.next() {
-        let mut value = || {
-            let value = args.next().and_then(|value| value.to_str());
-            value.ok_or_else(|| help::usage_error(format!("{} takes a value", arg.display())))
-        };
-        match arg.to_str() {
-            Some("--quick") => options.is_quick = true,
-            Some("--write") => options.is_written = true,
-            Some("--rounds") => options.rounds = Some(number(value()?)?),
-            Some("--json") => {
-                options.json = Some(match value()? {
-                    "-" => Sink::Stdout,
-                    file => Sink::File(file.into()),
-                });
-            }
-            Some("--picture") => options.picture = Some(value()?.into()),
-            Some("--modes") => options.modes = value()?.split(',').map(str::to_owned).collect(),
-            Some("--workloads") => {
-                options.workloads = value()?.split(',').map(workload).collect::<Result<_>>()?;
-            }
-            Some("--endurance") => {
-                let seconds = args.next_if(|next| !next.as_encoded_bytes().starts_with(b"-"));
-                options.endurance_s = Some(match seconds {
-                    Some(seconds) => number(&seconds.to_string_lossy())? as u64,
-                    None => ENDURANCE_S,
-                });
-            }
-            _ => return Err(help::unexpected(arg)),
-        }
-    }
-    Ok(options)
+#[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
+fn sink(value: &str) -> Result<Sink, Infallible> {
+    Ok(match value {
+        "-" => Sink::Stdout,
+        file => Sink::File(file.into()),
+    })
 }
 
-fn number(text: &str) -> Result<usize> {
-    let number = text.parse().ok().filter(|&number| number > 0);
-    number.ok_or_else(|| help::usage_error(format!("`{text}` is no number above 0")))
-}
-
-fn workload(name: &str) -> Result<Workload> {
+fn workload(name: &str) -> Result<Workload, String> {
     let found = Workload::ALL.into_iter().find(|load| load.name() == name);
     found.ok_or_else(|| {
         let names = Workload::ALL.map(Workload::name).join(", ");
-        help::usage_error(format!("no workload is called `{name}`; there are {names}"))
+        format!("no workload is called `{name}`; there are {names}")
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
     fn parsed(args: &[&str]) -> Option<Options> {
-        let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        parse(&args).ok()
+        let line = Line::try_parse_from(["bench"].iter().chain(args));
+        line.ok().map(|line| line.options)
     }
 
     #[test]
     fn options_come_in_any_order() {
         let options = parsed(&["--json", "-", "--quick", "--rounds", "5"]).expect("good");
         assert!(options.is_quick);
-        assert_eq!(options.rounds, Some(5));
+        assert_eq!(options.rounds, NonZero::new(5));
         assert_eq!(options.json, Some(Sink::Stdout));
         assert_eq!(parsed(&[]), Some(Options::default()));
     }
@@ -112,11 +94,15 @@ mod tests {
 
     #[test]
     fn endurance_lasts_a_minute_unless_told() {
-        let seconds = |args: &[&str]| parsed(args).map(|options| options.endurance_s);
+        let seconds = |args: &[&str]| {
+            let options = parsed(args)?;
+            Some(options.endurance_s.map(NonZero::get))
+        };
         assert_eq!(seconds(&["--endurance"]), Some(Some(60)));
         assert_eq!(seconds(&["--endurance", "5"]), Some(Some(5)));
         assert_eq!(seconds(&["--endurance", "--json", "-"]), Some(Some(60)));
         assert_eq!(seconds(&["--endurance", "0"]), None);
+        assert_eq!(seconds(&[]), Some(None));
     }
 
     #[test]
@@ -124,5 +110,6 @@ mod tests {
         assert_eq!(parsed(&["--fast"]), None);
         assert_eq!(parsed(&["--picture"]), None);
         assert_eq!(parsed(&["--rounds", "few"]), None);
+        assert_eq!(parsed(&["--rounds", "0"]), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    num::NonZero,
     path::{Path, PathBuf},
     process,
 };
@@ -64,7 +65,9 @@ impl Setting {
             // 2 MiB: beyond the caches, other work on the machine is all that would be measured.
             pages: 512,
             inner_rounds: if is_quick { 150 } else { 600 },
-            rounds: options.rounds.unwrap_or(if is_quick { 3 } else { 9 }),
+            rounds: options
+                .rounds
+                .map_or(if is_quick { 3 } else { 9 }, NonZero::get),
             is_quick,
             scratch,
         })

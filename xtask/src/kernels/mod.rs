@@ -27,7 +27,6 @@ mod table;
 mod versions;
 
 use std::{
-    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -35,12 +34,13 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{command::say, help, setup::Build};
+use crate::{command::say, setup::Build};
 
 use apt::Apt;
 use emulator::Emulator;
 use lab::Lab;
-use options::{NEWEST, Options};
+pub(crate) use options::Arguments;
+use options::{NEWEST, Options, Task};
 use outcome::Outcome;
 use programs::Programs;
 use qemu::Purpose;
@@ -50,13 +50,11 @@ const DOCUMENT: &str = "docs/kernels.md";
 /// What follows this line of the document is written by the task.
 const MARK: &str = "<!-- Written by `cargo xtask kernels --write`. -->\n";
 
-pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
-    if let Some((first, rest)) = args.split_first()
-        && first == "cost"
-    {
-        return count(rest);
+pub(crate) fn task(arguments: Arguments) -> Result<ExitCode> {
+    if let Some(Task::Cost { write }) = arguments.task {
+        return count(write);
     }
-    let options = options::parse(args)?;
+    let options = arguments.options;
     programs::need()?;
     let build = Build::prepare()?;
     let folder = build.workspace.target_dir.join("kernels");
@@ -69,7 +67,7 @@ pub(crate) fn task(args: &[OsString]) -> Result<ExitCode> {
         }
     };
     let outcomes = if options.again {
-        judge_again(&folder, &kernels, &options.series)?
+        judge_again(&folder, &kernels, &options.series())?
     } else {
         prove(&build, &apt, &kernels, &options)?
     };
@@ -88,7 +86,7 @@ fn prove(build: &Build, apt: &Apt, kernels: &[Kernel], options: &Options) -> Res
         programs: Programs::build(build)?,
         emulator: Emulator::prepare(apt, &folder)?,
         purpose: Purpose::Proof,
-        disks: if options.scenarios.is_empty() {
+        disks: if options.scenarios().is_empty() {
             disks::prepare(apt, &folder)
         } else {
             Vec::new()
@@ -97,10 +95,10 @@ fn prove(build: &Build, apt: &Apt, kernels: &[Kernel], options: &Options) -> Res
     };
     let file_systems: Vec<&str> = lab.disks.iter().map(|disk| disk.file_system).collect();
     let mut outcomes = Vec::new();
-    for name in &options.series {
+    for name in &options.series() {
         if let Some((kernel, packages)) = fetch(apt, kernels, name)? {
             let series = kernel.series().context("a kernel has a version")?;
-            let script = guest::script(series, &options.scenarios, &file_systems);
+            let script = guest::script(series, &options.scenarios(), &file_systems);
             let result = lab
                 .boot(kernel, &packages, &script)
                 .unwrap_or_else(|error| {
@@ -145,12 +143,7 @@ fn find<'a>(kernels: &'a [Kernel], wanted: &str) -> Result<Option<&'a Kernel>> {
 }
 
 /// `cost`: the instructions that tracing adds, against the budget.
-fn count(args: &[OsString]) -> Result<ExitCode> {
-    let write = match args {
-        [] => false,
-        [arg] if arg == "--write" => true,
-        [arg, ..] => return Err(help::unexpected(arg)),
-    };
+fn count(write: bool) -> Result<ExitCode> {
     programs::need()?;
     let build = Build::prepare()?;
     let folder = build.workspace.target_dir.join("kernels");

@@ -1,11 +1,8 @@
 //! The command line of the task.
 
-use std::ffi::OsString;
-
-use anyhow::{Context as _, Result, ensure};
+use clap::{Args, Subcommand};
 
 use super::series::Series;
-use crate::help;
 
 /// The newest series that there is.
 pub(super) const NEWEST: &str = "newest";
@@ -28,80 +25,111 @@ const QUICK: [&str; 14] = [
     "vsyscall-nested",
 ];
 
-/// What the command line asks for.
-#[derive(PartialEq, Eq, Default, Debug)]
-pub(super) struct Options {
-    pub(super) write: bool,
-    /// Judge the logs of the last guests, and boot none.
-    pub(super) again: bool,
-    /// The scenarios to prove, with commas between; empty for all.
-    pub(super) scenarios: String,
-    pub(super) series: Vec<String>,
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(super) task: Option<Task>,
+    #[command(flatten)]
+    pub(super) options: Options,
 }
 
-pub(super) fn parse(args: &[OsString]) -> Result<Options> {
-    let mut options = Options::default();
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        match arg.to_str() {
-            Some("--write") => options.write = true,
-            Some("--again") => options.again = true,
-            Some("--quick") => options.scenarios = QUICK.join(","),
-            Some("--scenarios") => {
-                let names = args.next().and_then(|names| names.to_str());
-                options.scenarios = names
-                    .filter(|names| is_list_of_names(names))
-                    .context("--scenarios needs names with commas between")?
-                    .to_owned();
-            }
-            Some(NEWEST) => options.series.push(NEWEST.to_owned()),
-            Some(series) if Series::parse(series).is_ok() => {
-                options.series.push(series.to_owned());
-            }
-            _ => return Err(help::unexpected(arg)),
+#[derive(Subcommand, Debug)]
+pub(super) enum Task {
+    /// Count the instructions that tracing adds, against the budget
+    Cost {
+        /// Keep them as the budget
+        #[arg(long)]
+        write: bool,
+    },
+}
+
+/// What the command line asks for.
+#[derive(Args, PartialEq, Eq, Default, Debug)]
+pub(super) struct Options {
+    /// Keep the result in docs/kernels.md, which is about all scenarios
+    #[arg(long, conflicts_with_all = ["scenarios", "quick"])]
+    pub(super) write: bool,
+    /// Judge the logs of the last guests, and boot none
+    #[arg(long)]
+    pub(super) again: bool,
+    /// Prove only a scenario of each way in which kernels have differed
+    #[arg(long, conflicts_with = "scenarios")]
+    quick: bool,
+    /// Prove only these scenarios
+    #[arg(long, value_name = "A,B", value_parser = list_of_names)]
+    scenarios: Option<String>,
+    /// Kernels: `newest`, or a series such as 6.1
+    #[arg(value_parser = series)]
+    series: Vec<String>,
+}
+
+impl Options {
+    /// The kernels to prove on.
+    pub(super) fn series(&self) -> Vec<String> {
+        if self.series.is_empty() {
+            DEFAULT.map(str::to_owned).to_vec()
+        } else {
+            self.series.clone()
         }
     }
-    if options.series.is_empty() {
-        options.series = DEFAULT.map(str::to_owned).to_vec();
+
+    /// The scenarios to prove, with commas between; empty for all.
+    pub(super) fn scenarios(&self) -> String {
+        if self.quick {
+            QUICK.join(",")
+        } else {
+            self.scenarios.clone().unwrap_or_default()
+        }
     }
-    ensure!(
-        !options.write || options.scenarios.is_empty(),
-        "the document is about all scenarios"
-    );
-    Ok(options)
+}
+
+fn series(text: &str) -> Result<String, String> {
+    if text == NEWEST || Series::parse(text).is_ok() {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("no series of kernels, nor `{NEWEST}`"))
+    }
 }
 
 /// Nothing that a shell would take for something else.
-fn is_list_of_names(text: &str) -> bool {
+fn list_of_names(text: &str) -> Result<String, &'static str> {
     let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == ',';
-    !text.is_empty() && text.chars().all(is_part)
+    if !text.is_empty() && text.chars().all(is_part) {
+        Ok(text.to_owned())
+    } else {
+        Err("names with commas between are needed")
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
-    fn parsed(args: &[&str]) -> Option<Options> {
-        let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        parse(&args).ok()
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
     }
 
-    fn all(series: &[&str]) -> Options {
-        Options {
-            series: series.iter().map(|&name| name.to_owned()).collect(),
-            ..Options::default()
-        }
+    fn arguments(args: &[&str]) -> Option<Arguments> {
+        let line = Line::try_parse_from(["kernels"].iter().chain(args));
+        line.ok().map(|line| line.arguments)
+    }
+
+    fn parsed(args: &[&str]) -> Option<Options> {
+        arguments(args).map(|arguments| arguments.options)
     }
 
     #[test]
     fn series_are_given_or_the_default() {
-        assert_eq!(parsed(&[]), Some(all(&DEFAULT)));
-        assert_eq!(parsed(&["5.10", "newest"]), Some(all(&["5.10", NEWEST])));
-        let written = Options {
-            write: true,
-            ..all(&DEFAULT)
-        };
-        assert_eq!(parsed(&["--write"]), Some(written));
+        let series = |args: &[&str]| parsed(args).map(|options| options.series());
+        assert_eq!(series(&[]), Some(DEFAULT.map(str::to_owned).to_vec()));
+        let given = ["5.10".to_owned(), NEWEST.to_owned()];
+        assert_eq!(series(&["5.10", "newest"]), Some(given.to_vec()));
+        assert!(parsed(&["--write"]).is_some_and(|options| options.write));
         for wrong in [&["all"][..], &["6"], &["--fast"], &["--scenarios"]] {
             assert_eq!(parsed(wrong), None, "{wrong:?}");
         }
@@ -109,15 +137,25 @@ mod tests {
 
     #[test]
     fn scenarios_are_names_and_leave_the_document_alone() {
-        let chosen = Options {
-            scenarios: "oom,segv-pkey".to_owned(),
-            ..all(&["6.1"])
-        };
-        let args = ["--scenarios", "oom,segv-pkey", "6.1"];
-        assert_eq!(parsed(&args), Some(chosen));
-        assert_eq!(parsed(&["--scenarios", "a; reboot"]), None);
-        assert_eq!(parsed(&["--write", "--quick"]), None);
-        let quick = parsed(&["--quick"]).expect("an option");
-        assert!(quick.scenarios.contains("anon-alloc,anon-zero"));
+        let scenarios = |args: &[&str]| parsed(args).map(|options| options.scenarios());
+        let chosen = scenarios(&["--scenarios", "oom,segv-pkey", "6.1"]);
+        assert_eq!(chosen.as_deref(), Some("oom,segv-pkey"));
+        assert_eq!(scenarios(&[]), Some(String::new()));
+        assert_eq!(scenarios(&["--scenarios", "a; reboot"]), None);
+        assert_eq!(scenarios(&["--write", "--quick"]), None);
+        let quick = scenarios(&["--quick"]).expect("an option");
+        assert!(quick.contains("anon-alloc,anon-zero"));
+    }
+
+    #[test]
+    fn cost_is_a_task_of_its_own() {
+        let task = |args: &[&str]| arguments(args).and_then(|arguments| arguments.task);
+        assert!(matches!(task(&["cost"]), Some(Task::Cost { write: false })));
+        assert!(matches!(
+            task(&["cost", "--write"]),
+            Some(Task::Cost { write: true })
+        ));
+        assert!(task(&["6.1"]).is_none());
+        assert!(arguments(&["cost", "6.1"]).is_none());
     }
 }
