@@ -149,11 +149,6 @@ pub(super) const CIRCLES: &[Circle] = &[
         reason: "serde's attributes on the types name the forms in `json`, which are about the types",
     },
     Circle {
-        folder: "fault-trace/src/session",
-        files: &["prepare", "trial"],
-        reason: "the trial of `doctor` refuses as the preparation does",
-    },
-    Circle {
         folder: "xtask/src/bench",
         files: &["options", "setting", "workload"],
         reason: "a workload is an option and writes its own command line from the setting",
