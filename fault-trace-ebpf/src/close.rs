@@ -198,7 +198,11 @@ impl WireVerdict {
 #[inline(never)]
 extern "C" fn classify_fault(word: u64, more: u64, error_code: u64) -> u32 {
     let verdict = classify(&Facts {
-        evidence: Evidence { word, more },
+        // black_box: the verifier wants every argument to be set, also one that no flag makes use of yet.
+        evidence: Evidence {
+            word,
+            more: black_box(more),
+        },
         error_code: ErrorCode(error_code as u32),
         hooks: config::get!(hooks),
     });

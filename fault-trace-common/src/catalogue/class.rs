@@ -1,4 +1,4 @@
-//! What a fault was: classes, their families and how sure the verdict is.
+//! Classes of faults, their families and the confidence of a verdict.
 
 use super::{
     feature::Feature,
@@ -27,14 +27,14 @@ named! {
 }
 
 named! {
-    /// Whether the evidence proves the class or only fits it best.
+    /// Confidence of a verdict: the evidence proves the class, or only fits it best.
     pub enum Confidence: u8, "exact or inferred" {
         Exact "exact" "the evidence proves the class",
         Inferred "inferred" "the class fits the evidence best, but the evidence allows another",
     }
 }
 
-/// What the mapping of the address does for a class.
+/// Part of the mapping of the address in telling a class.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mapping {
     /// Nothing: the evidence is enough.
@@ -45,7 +45,7 @@ pub enum Mapping {
     Tells,
 }
 
-/// What is known about a class, once.
+/// Entry of the table of classes.
 #[derive(Clone, Copy, Debug)]
 pub struct ClassInfo {
     pub family: Family,
@@ -55,16 +55,16 @@ pub struct ClassInfo {
     pub told_by: &'static [Hook],
     /// With these hooks it can be proven; `None`: never.
     pub proven_by: Option<&'static [Hook]>,
-    /// When it is not proven all the same, for people; empty for never.
+    /// Conditions under which it is not proven all the same, for people; empty for none.
     pub but: &'static str,
     pub mapping: Mapping,
     /// Classes of other families that it may look like until the mapping is known.
     pub refined_from: &'static [Class],
-    /// The same without `rss_stat`, where more is guessed.
+    /// Further ones in a run without `rss_stat`, where more is guessed.
     pub guessed_from: &'static [Class],
     /// It never happens without.
     pub feature: Option<Feature>,
-    /// What to do about such faults, for people.
+    /// Remedies, for people who have many such faults.
     pub advice: &'static str,
 }
 
@@ -143,7 +143,7 @@ impl ClassInfo {
 macro_rules! classes {
     ($($Variant:ident $name:literal $Family:ident $meaning:literal $info:expr,)+) => {
         named! {
-            /// What a fault was, in the order of the output. Recordings hold the name.
+            /// Class of a fault; the order is that of the output. Recordings hold the name.
             pub enum Class: u8, "the name of a class" {
                 $($Variant $name $meaning,)+
             }
@@ -394,7 +394,8 @@ Oom "oom" Retried
 Unknown "unknown" Unknown
     "none of these"
     seen("everything else")
-        .advice("export it; its evidence shows what was seen"),}
+        .advice("export it; its evidence shows what was seen"),
+}
 
 const _: () = assert!(
     Class::COUNT <= u64::BITS as usize,
@@ -409,14 +410,14 @@ impl Class {
         1 << self as u8
     }
 
-    /// Whether only the mapping tells the class from others of its family.
+    /// Tells whether only the mapping distinguishes the class from others of its family.
     #[must_use]
     pub const fn is_by_mapping(self) -> bool {
         matches!(self.info().mapping, Mapping::Tells)
     }
 
-    /// Whether a fault of this class may look like `before` until the mapping is known, in a run with these
-    /// hooks.
+    /// Tells whether a fault of this class may look like `before` until the mapping is known, in a run with
+    /// these hooks.
     #[must_use]
     pub fn may_look_like(self, before: Self, hooks: Hooks) -> bool {
         let info = self.info();

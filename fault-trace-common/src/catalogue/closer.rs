@@ -1,7 +1,7 @@
-//! What ends a fault.
+//! Events that end a fault.
 
 named! {
-    /// What ended the fault. The numbers are stored in the evidence word of recordings.
+    /// Event that ended the fault. The numbers are stored in the evidence word of recordings.
     pub enum Closer: u8, "the name of a closer" {
         None = 0 "none" "nothing yet",
         End = 1 "end" "`handle_mm_fault` completed it (perf software event)",

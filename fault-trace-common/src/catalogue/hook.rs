@@ -2,7 +2,7 @@
 
 use super::kernel::Version;
 
-/// How a hook is attached.
+/// Way in which a hook is attached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Attach {
     /// A raw tracepoint; the event's category in tracefs is given.
@@ -11,7 +11,7 @@ pub enum Attach {
     Software,
 }
 
-/// What is known about a hook, once.
+/// Entry of the table of hooks.
 #[derive(Clone, Copy, Debug)]
 pub struct HookInfo {
     /// The kernel's name of the event.

@@ -1,6 +1,6 @@
 //! The parts of a fault's latency.
 
-/// What a thread does in a phase.
+/// Doing of a thread in a phase.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Nature {
     /// It waits, and may spin: what it waits for decides, not whether it is on the CPU.

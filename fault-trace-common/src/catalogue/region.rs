@@ -1,7 +1,7 @@
 //! The parts of the x86-64 address space (Documentation/arch/x86/x86_64/mm.rst).
 
 named! {
-    /// Where an address lies. The numbers are stored in the evidence word of recordings.
+    /// Part of the address space. The numbers are stored in the evidence word of recordings.
     pub enum Region: u8, "the name of a region" {
         User = 0 "user" "user space",
         DirectMap = 1 "kernel-direct-map" "the kernel's map of all memory",
