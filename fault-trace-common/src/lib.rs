@@ -2,7 +2,8 @@
 //!
 //! Everything here is pure and `no_std`: the tables of classes, hooks, phases, counters and the like
 //! ([`catalogue`]), the wire layout ([`wire`]), the evidence a fault leaves ([`evidence`]), the rule that
-//! derives its class ([`classify`]), the state machine of open faults ([`open`]) and the histogram buckets
+//! derives its class ([`classify`]), the state machine of open faults ([`open`]), the books of completed
+//! ones ([`ledger`]) and the histogram buckets
 //! ([`histogram`]).
 #![no_std]
 
@@ -13,6 +14,7 @@ pub mod classify;
 pub mod error_code;
 pub mod evidence;
 pub mod histogram;
+pub mod ledger;
 pub mod open;
 pub mod phase;
 pub mod region;

@@ -6,6 +6,7 @@ use aya_ebpf::helpers::bpf_probe_read_kernel;
 use fault_trace_common::{
     Closer, Counter, ErrorCode, Evidence, Facts, classify,
     histogram::bucket_of,
+    ledger::Ledger,
     open::{DEPTH, OpenFault, OpenFaults},
     wire::{Counts, LATENCY_UNKNOWN, TaskState},
 };
@@ -126,7 +127,9 @@ fn account(
     closing: Closing,
 ) {
     away::settle(state);
-    task::settle(state, closing.evidence);
+    if state.exited != 0 {
+        task::settle_exited(state);
+    }
     let Some((counts, shared)) = task::counts(state) else {
         return;
     };
@@ -140,7 +143,7 @@ fn account(
     if closing.ip != 0 {
         fault.ip = closing.ip;
     }
-    if !fault.evidence.any(Evidence::ENDED) {
+    if !fault.evidence.any(Evidence::ENDED) && !note_missed_end(current, fault, &mut state.ledger) {
         look_closer(current, fault);
     }
     let latency_ns = latency(fault.start_ns, closing.end_ns);
@@ -247,7 +250,7 @@ fn count_class(fault: &OpenFault, latency_ns: u64, verdict: WireVerdict) {
     // SAFETY: a live map value of this CPU.
     let class = unsafe { &mut *class };
     // perf runs END programs with preemption off: they may add plainly. Others may be preempted.
-    let shared = !fault.evidence.any(Evidence::ENDED);
+    let shared = fault.evidence.closer_number() != Closer::End as u8;
     if latency_ns == LATENCY_UNKNOWN {
         add(&raw mut class.untimed, 1, shared);
     } else {
@@ -272,6 +275,32 @@ fn count_class(fault: &OpenFault, latency_ns: u64, verdict: WireVerdict) {
     let major = fault.evidence.any(Evidence::MAJOR);
     add(&raw mut class.major, major.into(), shared);
     add(&raw mut class.pages, u64::from(fault.pages), shared);
+}
+
+/// Whether a fault without END was completed, as the thread's counters tell.
+#[inline(always)]
+fn note_missed_end(current: Current, fault: &mut OpenFault, ledger: &mut Ledger) -> bool {
+    let closer = fault.evidence.closer_number();
+    if closer == Closer::Signal as u8 || closer == Closer::Vsyscall as u8 {
+        return false;
+    }
+    let Some(now) = current.fault_counters() else {
+        return false;
+    };
+    // Nearly always: spares the look at the registers.
+    if !ledger.has_moved(now) {
+        return false;
+    }
+    let keeps_ip = fault.ip != 0 && instruction(fault.regs) == fault.ip;
+    let Some(is_major) = ledger.take_completed(now, fault, keeps_ip) else {
+        return false;
+    };
+    count(Counter::EndMissed);
+    fault.evidence.set(Evidence::ENDED);
+    if is_major {
+        fault.evidence.set(Evidence::MAJOR);
+    }
+    true
 }
 
 /// What only a fault without END needs: its instruction, and whether the OOM killer was there.

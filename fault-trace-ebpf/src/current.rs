@@ -7,7 +7,7 @@ use aya_ebpf::{
         generated::{bpf_get_current_task_btf, bpf_task_pt_regs, bpf_task_storage_get},
     },
 };
-use fault_trace_common::wire::COMM_LEN;
+use fault_trace_common::{ledger::FaultCounters, wire::COMM_LEN};
 
 use crate::{config, maps::TaskStorage};
 
@@ -45,16 +45,6 @@ impl Current {
         unsafe { self.field(offset) }
     }
 
-    /// Whether it is in `do_exit()`.
-    #[inline(always)]
-    pub(crate) fn is_exiting(self) -> bool {
-        /// include/linux/sched.h.
-        const PF_EXITING: u32 = 4;
-        let flags = config::get!(task_flags_offset);
-        // SAFETY: it is of this size.
-        unsafe { self.field::<u32>(flags) & PF_EXITING != 0 }
-    }
-
     /// Its process's main thread (`struct task_struct *`).
     #[inline(always)]
     pub(crate) fn group_leader(self) -> u64 {
@@ -81,21 +71,28 @@ impl Current {
         unsafe { self.field::<u32>(disabled) == 0 && self.field::<u64>(mm) != 0 }
     }
 
-    /// The kernel's own fault counters of the thread: minor, major; 0 where unknown.
+    /// The kernel's own fault counters of the thread; `None` where they are not known.
     #[inline(always)]
-    pub(crate) fn fault_counters(self) -> (u64, u64) {
-        let counter = |offset| {
-            if offset == 0 {
-                0
-            } else {
-                // SAFETY: both are of this size.
-                unsafe { self.field(offset) }
-            }
-        };
-        (
-            counter(config::get!(task_min_flt_offset)),
-            counter(config::get!(task_maj_flt_offset)),
-        )
+    pub(crate) fn fault_counters(self) -> Option<FaultCounters> {
+        let minor = config::get!(task_min_flt_offset);
+        let major = config::get!(task_maj_flt_offset);
+        if minor == 0 || major == 0 {
+            return None;
+        }
+        // SAFETY: both are of this size.
+        let (minor, major) = unsafe { (self.field(minor), self.field(major)) };
+        Some(FaultCounters { minor, major })
+    }
+
+    /// When it began, ns of CLOCK_MONOTONIC; 0 where unknown.
+    #[inline(always)]
+    pub(crate) fn start_ns(self) -> u64 {
+        let offset = config::get!(task_start_time_offset);
+        if offset == 0 {
+            return 0;
+        }
+        // SAFETY: it is of this size.
+        unsafe { self.field(offset) }
     }
 
     /// What changes whenever the thread moves to another cgroup of any hierarchy; 0 where unknown.

@@ -51,7 +51,7 @@ raw_tracepoints! {
     task_rename => rename::renamed;
     sched_switch => sleep::switched;
     block_bio_queue => |_| while_in::note(Evidence::BIO_QUEUED);
-    mm_filemap_add_to_page_cache => |_| while_in::note(Evidence::CACHE_ADD);
+    mm_filemap_add_to_page_cache => |_| while_in::note_cached();
     mm_filemap_fault => |_| while_in::note(Evidence::FILEMAP_FAULT);
     mm_filemap_map_pages => page::mapped_around;
     mark_victim => oom::marked;

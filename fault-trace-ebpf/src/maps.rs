@@ -9,6 +9,7 @@ use aya_ebpf::{
 };
 use fault_trace_common::{
     Class, Counter,
+    ledger::FaultCounters,
     wire::{
         ClassStats, ProcessStats, StackRecord, TARGET_HINTS_LEN, TASKS_LEN, TaskEntry, TaskState,
         ThreadStats,
@@ -24,6 +25,8 @@ const TARGETS_MAX: u32 = 1 << 16;
 
 /// Bound: threads off the CPU in a fault at the same time.
 const AWAY_MAX: u32 = 1 << 14;
+/// Bound: threads whose counters are known from when counting began.
+const BEFORE_MAX: u32 = 1 << 16;
 /// Bound: different stacks that are sent once.
 const STACKS_MAX: u32 = 1 << 16;
 
@@ -58,19 +61,31 @@ impl<T> TaskStorage<T> {
     }
 }
 
-/// Index 0: not 0 while every hook is attached. A thread that is counted earlier would miss faults, and
-/// pages that are allocated later would seem to be allocated without a fault.
+/// Index 0: not 0 while every hook is attached: then, a moment since when threads were counted, ns of
+/// CLOCK_MONOTONIC. A thread that is counted earlier would miss faults, and pages that are allocated later
+/// would seem to be allocated without a fault.
 #[map]
 static COUNTING: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Since when threads are counted, ns; 0 if they are not.
+#[inline(always)]
+pub(crate) fn counting_since() -> u64 {
+    COUNTING
+        .get_ptr(0)
+        // SAFETY: a live, aligned map value.
+        .map_or(0, |since| unsafe { since.read_volatile() })
+}
 
 /// Whether threads are counted already.
 #[inline(always)]
 pub(crate) fn is_counting() -> bool {
-    COUNTING
-        .get_ptr(0)
-        // SAFETY: a live, aligned map value.
-        .is_some_and(|counting| unsafe { counting.read_volatile() } != 0)
+    counting_since() != 0
 }
+
+/// By thread id: the kernel's fault counters of threads that were there when counting began.
+#[map]
+pub(crate) static BEFORE: HashMap<u32, FaultCounters> =
+    HashMap::with_max_entries(BEFORE_MAX, BPF_F_NO_PREALLOC);
 
 /// The state of each thread that has faulted. Exact across sleep and migration. An array, since the
 /// verifier turns its look-up into a few instructions, and a look in task storage takes several calls.

@@ -4,20 +4,22 @@ use aya_ebpf::helpers::{
     bpf_get_current_uid_gid, bpf_get_prandom_u32, generated::bpf_get_current_ancestor_cgroup_id,
 };
 use fault_trace_common::{
-    Counter, Evidence,
+    Closer, Counter, Evidence,
+    ledger::{Deed, FaultCounters, Ledger, Settled},
     wire::{
-        Counts, ProcessStats, TARGET_ALL, TARGET_CGROUP, TARGET_COMM, TARGET_PROCESSES,
+        COMM_LEN, Counts, ProcessStats, TARGET_ALL, TARGET_CGROUP, TARGET_COMM, TARGET_PROCESSES,
         TARGET_USER, TASK_MOVED, TASK_SEEN, TaskState, ThreadStats,
     },
 };
 
 use crate::{
+    close::{self, Closing},
     config,
     current::Current,
     emit,
     maps::{
-        self, FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, THREAD_SLOTS, THREADS, add_shared, count,
-        fetch_add_shared, may_be_target,
+        self, BEFORE, FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, THREAD_SLOTS, THREADS, add_shared,
+        count, fetch_add_shared, may_be_target,
     },
     names, states,
 };
@@ -27,7 +29,7 @@ use crate::{
 pub(crate) fn target_state(current: Current) -> Option<&'static mut TaskState> {
     match states::state(current) {
         // Otherwise another's, who had the same address and is gone.
-        Some(state) if state.exited == 0 || current.is_exiting() => Some(state),
+        Some(state) if !is_stale(current, state) => Some(state),
         _ if is_target(current) => create(),
         _ => None,
     }
@@ -42,6 +44,19 @@ pub(crate) fn target_state_at_exit(current: Current) -> Option<&'static mut Task
         _ if !may_cease_to_be_target() && is_target(current) => create(),
         _ => None,
     }
+}
+
+/// Whether the exit of the current thread was seen. Another may have had the same address, and the same state,
+/// before.
+#[inline(always)]
+pub(crate) fn has_exited(current: Current, state: &TaskState) -> bool {
+    state.exited != 0 && state.exited == current.ids().1
+}
+
+/// Whether the state is of another thread, which had the same address and is gone.
+#[inline(always)]
+fn is_stale(current: Current, state: &TaskState) -> bool {
+    state.exited != 0 && !has_exited(current, state)
 }
 
 /// Whether the current thread is to be traced.
@@ -74,14 +89,29 @@ pub(crate) fn may_cease_to_be_target() -> bool {
     config::get!(targets_may_leave) != 0
 }
 
-/// Whether a START of the current thread belongs to the run.
+/// Whether a START of the current thread belongs to the run. What came before it is entered.
 #[inline(always)]
-pub(crate) fn starts_inside(state: &mut TaskState) -> bool {
-    !may_cease_to_be_target() || starts_in_target(state) != 0
+pub(crate) fn starts_inside(current: Current, state: &mut TaskState) -> bool {
+    if may_cease_to_be_target() {
+        return starts_in_target(state) != 0;
+    }
+    if let Some(now) = current.fault_counters()
+        && !state.ledger.is_settled(now)
+    {
+        settle_moved(state);
+    }
+    true
 }
 
-/// The same where a thread can leave the target. It is compared with the kernel's counters from its first
-/// START there to its last END, exit or allocation there. Apart, so that others do not pay for it.
+/// Whether the thread has completed a fault since what is accounted for.
+#[inline(always)]
+pub(crate) fn has_moved(current: Current, state: &TaskState) -> bool {
+    current
+        .fault_counters()
+        .is_some_and(|now| state.ledger.has_moved(now))
+}
+
+/// The same where a thread can leave the target. Apart, so that others do not pay for it.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn starts_in_target(state: *mut TaskState) -> u32 {
@@ -89,28 +119,145 @@ extern "C" fn starts_in_target(state: *mut TaskState) -> u32 {
     let Some(state) = (unsafe { state.as_mut() }) else {
         return 0;
     };
-    let current = Current::get();
-    if !is_target(current) {
-        state.outside = 1;
-        return 0;
-    }
-    if state.outside != 0 {
-        state.outside = 0;
-        (state.kernel_minor, state.kernel_major) = current.fault_counters();
-    }
-    1
+    look(state);
+    state.began_outside = state.outside;
+    u32::from(state.outside == 0)
 }
 
-/// Whether the current thread, which has a state, is a target without having left it since its last START.
+/// Enters what moved beyond the ENDs, and looks whether the thread, which may have left the target, is there now.
 #[inline(always)]
-pub(crate) fn is_inside(current: Current, state: &mut TaskState) -> bool {
-    if !may_cease_to_be_target() {
-        return true;
+pub(crate) fn look(state: &mut TaskState) {
+    settle_moved(state);
+    if may_cease_to_be_target() {
+        state.outside = u32::from(!is_target(Current::get()));
     }
-    if state.outside == 0 && !is_target(current) {
-        state.outside = 1;
+}
+
+/// The same just before the thread gets another name.
+#[inline(always)]
+pub(crate) fn look_at_name(state: &mut TaskState, comm: &[u8; COMM_LEN]) {
+    look(state);
+    if config::get!(target_kind) == TARGET_COMM {
+        state.outside = u32::from(*comm != config::get!(target_comm));
     }
-    state.outside == 0
+}
+
+/// Enters what the thread's counters moved beyond the ENDs: faults without an exception. Of a thread that has
+/// left the target they are none of the run's.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn settle_moved(state: *mut TaskState) -> u32 {
+    // SAFETY: null or a live map value of this thread; the verifier makes sure.
+    let Some(state) = (unsafe { state.as_mut() }) else {
+        return 0;
+    };
+    let current = Current::get();
+    let Some(now) = current.fault_counters() else {
+        return 0;
+    };
+    // While the hooks are detached, faults have no START.
+    if !maps::is_counting() || is_stale(current, state) {
+        return 0;
+    }
+    let settled = state.ledger.settle(now, config::get!(hooks));
+    if settled.faults.total() != 0
+        && state.outside == 0
+        && let Some((counts, shared)) = counts(state)
+    {
+        add_gup(counts, &settled, shared);
+    }
+    0
+}
+
+#[inline(always)]
+fn add_gup(counts: &mut Counts, settled: &Settled, shared: bool) {
+    maps::add(&raw mut counts.gup, settled.faults.total(), shared);
+    maps::add(&raw mut counts.gup_major, settled.faults.major, shared);
+    let pages = u64::from(settled.pages);
+    let deed = match settled.deed {
+        Deed::Zeroed => {
+            maps::add(&raw mut counts.gup_zeroed_pages, pages, shared);
+            &raw mut counts.gup_zeroed
+        }
+        Deed::Shared => {
+            maps::add(&raw mut counts.gup_shared_pages, pages, shared);
+            &raw mut counts.gup_shared
+        }
+        Deed::Copied => &raw mut counts.gup_copied,
+        Deed::File => &raw mut counts.gup_file,
+        Deed::Other => return,
+    };
+    maps::add(deed, 1, shared);
+}
+
+/// Notes what pages show while no fault of the thread is open. Apart, as few events come to this.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn note_loose(state: *mut TaskState, evidence: u64, pages: u32) -> u32 {
+    // SAFETY: null or a live map value of this thread; the verifier makes sure.
+    let Some(state) = (unsafe { state.as_mut() }) else {
+        return 0;
+    };
+    let current = Current::get();
+    let Some(now) = current.fault_counters() else {
+        return 0;
+    };
+    if is_stale(current, state) {
+        return 0;
+    }
+    if state.ledger.has_moved(now) {
+        // What was left of a fault that is over: the thread has taken another, if not this one.
+        close::down_to(state, 0, Closing::late(Closer::NextStart));
+        look(state);
+    } else if may_cease_to_be_target() {
+        look(state);
+    }
+    state.ledger.note(evidence, pages);
+    0
+}
+
+/// Enters an END without a START, of a fault that was in progress when counting began, or when its thread
+/// became a target: the thread's account begins with the next one.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn ended_unmatched(is_major: u32) -> u32 {
+    let current = Current::get();
+    let state = match states::state(current) {
+        Some(state) if !is_stale(current, state) => state,
+        // Of a thread that can leave the target it began outside, or before tracing did.
+        _ if may_cease_to_be_target() || !maps::is_counting() || !is_target(current) => {
+            return 0;
+        }
+        _ => match create() {
+            Some(state) => state,
+            None => return 0,
+        },
+    };
+    if state.began_outside != 0 || (may_cease_to_be_target() && state.outside != 0) {
+        state.began_outside = 0;
+    } else if maps::is_counting() {
+        count(Counter::EndUnmatched);
+    } else {
+        return 0;
+    }
+    let Some(now) = current.fault_counters() else {
+        return 0;
+    };
+    if !state.ledger.has_moved(now) {
+        // The account was opened just now.
+        return 0;
+    }
+    // What it did is none of a fault without an exception.
+    state.ledger.evidence = Evidence::NONE;
+    state.ledger.ended(is_major != 0);
+    state.kernel.raise(is_major != 0);
+    if state.slot != 0
+        && let Some(thread) = THREADS.get_ptr_mut(state.slot)
+    {
+        // SAFETY: a live map value, written to by this thread alone.
+        unsafe { (*thread).first.raise(is_major != 0) };
+    }
+    0
 }
 
 /// Tells user space if the thread was moved to another cgroup since it last faulted.
@@ -144,9 +291,9 @@ fn create() -> Option<&'static mut TaskState> {
     let (pid, tid) = current.ids();
     let comm = current.comm();
     names::name_process(current);
-    let (kernel_minor, kernel_major) = current.fault_counters();
-    state.kernel_minor = kernel_minor;
-    state.kernel_major = kernel_major;
+    let first = first_counters(current);
+    state.ledger = Ledger::from(first);
+    state.kernel = first;
     state.cgroups = current.cgroups();
     state.cgroup_id = current.cgroup_id();
     // SAFETY: no arguments to get wrong.
@@ -158,18 +305,38 @@ fn create() -> Option<&'static mut TaskState> {
         // SAFETY: a live map value; the slot is this thread's.
         unsafe {
             *thread = ThreadStats {
-                counts: ProcessStats::EMPTY.counts,
+                counts: Counts::NONE,
                 pid,
                 tid,
                 comm,
-                first_minor: kernel_minor,
-                first_major: kernel_major,
-                padding: [0; 3],
+                first,
+                padding: [0; 4],
             };
         }
     }
     emit::task(TASK_SEEN, (pid, tid), 0, state.cgroup_id, &comm);
     Some(state)
+}
+
+/// Where the account of the current thread begins. If it was a target before its first START, it may have been
+/// through get_user_pages() already.
+#[inline(always)]
+fn first_counters(current: Current) -> FaultCounters {
+    let Some(now) = current.fault_counters() else {
+        return FaultCounters { minor: 0, major: 0 };
+    };
+    if may_cease_to_be_target() {
+        return now;
+    }
+    // The kernel's counters of a new thread begin at 0 (`copy_mm` in kernel/fork.c).
+    if current.start_ns() >= maps::counting_since() {
+        return FaultCounters { minor: 0, major: 0 };
+    }
+    match BEFORE.get_ptr(&current.ids().1) {
+        // SAFETY: a live map value, which nobody writes to any more.
+        Some(before) => unsafe { *before },
+        None => now,
+    }
 }
 
 /// A free slot of `THREADS`, or 0 if there is none.
@@ -223,22 +390,17 @@ pub(crate) fn process(pid: u32) -> Option<&'static mut ProcessStats> {
         .map(|process| unsafe { &mut *process })
 }
 
-/// Reads the kernel's own counters of a thread whose fault is closed with that evidence: of one that tears
-/// down after its exit was seen, and at an END of one that can leave the target. Apart, as nearly none does.
+/// Enters what the counters of a thread moved that tears down after its exit was seen, and by how much they grew.
+/// Apart, as few faults come then.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn settle_closed(state: *mut TaskState, evidence: u64) -> u32 {
+pub(crate) extern "C" fn settle_exited(state: *mut TaskState) -> u32 {
     // SAFETY: null or a live map value of this thread; the verifier makes sure.
     let Some(state) = (unsafe { state.as_mut() }) else {
         return 0;
     };
-    let ended = Evidence {
-        word: evidence,
-        more: 0,
-    }
-    .any(Evidence::ENDED);
+    settle_moved(state);
     if state.outside == 0
-        && (ended || state.exited != 0)
         && let Some((counts, _)) = counts(state)
     {
         settle_kernel_counters(Current::get(), state, counts);
@@ -246,50 +408,19 @@ extern "C" fn settle_closed(state: *mut TaskState, evidence: u64) -> u32 {
     0
 }
 
-/// Reads the kernel's own counters where a fault is closed, if need be.
-#[inline(always)]
-pub(crate) fn settle(state: &mut TaskState, evidence: u64) {
-    if state.exited != 0 || may_cease_to_be_target() {
-        settle_closed(state, evidence);
-    }
-}
-
 /// Adds by how much the kernel's own counters of the thread have grown since they were last read.
 #[inline(always)]
 pub(crate) fn settle_kernel_counters(current: Current, state: &mut TaskState, counts: &mut Counts) {
-    let (minor, major) = current.fault_counters();
-    // A fault that was expected and did not come makes this negative.
-    let grown = |now: u64, before| now.wrapping_sub(before);
-    add_shared(
-        &raw mut counts.kernel_minor,
-        grown(minor, state.kernel_minor),
-    );
-    add_shared(
-        &raw mut counts.kernel_major,
-        grown(major, state.kernel_major),
-    );
-    (state.kernel_minor, state.kernel_major) = (minor, major);
-}
-
-/// Counts a fault without an exception of a target, which the kernel counts once it is completed. Apart, as
-/// few faults come to this.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn count_gup(state: *mut TaskState) -> u32 {
-    // SAFETY: null or a live map value of this thread; the verifier makes sure.
-    let Some(state) = (unsafe { state.as_mut() }) else {
-        return 0;
+    let Some(now) = current.fault_counters() else {
+        return;
     };
-    if is_inside(Current::get(), state)
-        && let Some((counts, shared)) = counts(state)
-    {
-        maps::add(&raw mut counts.gup, 1, shared);
-        state.allocated_loose = 1;
-        if may_cease_to_be_target() {
-            // The thread may leave before the next END.
-            maps::add(&raw mut counts.kernel_minor, 1, shared);
-            state.kernel_minor = state.kernel_minor.wrapping_add(1);
-        }
+    // Those of a thread that can leave the target grow outside, too.
+    if may_cease_to_be_target() {
+        return;
     }
-    0
+    // A fault that was expected and did not come makes this negative.
+    let grown = now.since(state.kernel);
+    add_shared(&raw mut counts.kernel_minor, grown.minor);
+    add_shared(&raw mut counts.kernel_major, grown.major);
+    state.kernel = now;
 }

@@ -17,5 +17,6 @@ named! {
         StackUnread "stack_unread" "stacks that could not be read",
         OwnProbe "own_probe" "faults of the tracer's own reading of stacks, left out",
         AwayFull "away_full" "sleeps taken to last until the fault ended: too many threads slept at once",
+        EndMissed "end_missed" "ends missed: their faults are counted, but without a latency",
     }
 }

@@ -57,7 +57,6 @@ pub struct Config {
     /// Offsets in `struct task_struct`, from BTF.
     pub task_pid_offset: u32,
     pub task_tgid_offset: u32,
-    pub task_flags_offset: u32,
     pub task_mm_offset: u32,
     pub task_pagefault_disabled_offset: u32,
     pub task_group_leader_offset: u32,
@@ -66,6 +65,7 @@ pub struct Config {
     pub task_min_flt_offset: u32,
     pub task_maj_flt_offset: u32,
     pub task_cgroups_offset: u32,
+    pub task_start_time_offset: u32,
     /// Whether `sched_switch` passes the state of the thread that leaves (5.18); 0 or 1.
     pub has_prev_state: u32,
     /// How stacks are taken: a `STACKS_…` constant.

@@ -3,6 +3,7 @@
 use crate::{
     evidence::Evidence,
     histogram::BUCKETS,
+    ledger::{FaultCounters, Ledger},
     open::OpenFaults,
     phase::{MEASURED, Spent},
 };
@@ -27,7 +28,7 @@ pub struct Counts {
     pub dropped: u64,
     /// Not written: filtered on request.
     pub filtered: u64,
-    /// Zeroed user pages allocated while no fault was open: faults without an exception.
+    /// Faults without an exception, minor and major: what the kernel's counters moved beyond the ENDs.
     pub gup: u64,
     /// Sum of the known latencies, ns.
     pub latency_ns: u64,
@@ -46,11 +47,59 @@ pub struct Counts {
     /// Sum of their known latencies, ns.
     #[cfg_attr(feature = "user", serde(default))]
     pub left_out_ns: u64,
-    /// By how much the kernel's own `min_flt` grew, as far as that was read: of a thread that can leave the
-    /// target up to its last END, of others up to their exit.
+    /// By how much the kernel's own `min_flt` grew: of threads that exited, and never left the target.
     pub kernel_minor: u64,
     /// The kernel's own `maj_flt`, likewise.
     pub kernel_major: u64,
+    /// Of `gup`, counted by the kernel as major.
+    #[cfg_attr(feature = "user", serde(default))]
+    pub gup_major: u64,
+    /// Of `gup`, inferred: put zeroed pages into a private mapping.
+    #[cfg_attr(feature = "user", serde(default))]
+    pub gup_zeroed: u64,
+    /// Of `gup`, inferred: copied a page for a private mapping.
+    #[cfg_attr(feature = "user", serde(default))]
+    pub gup_copied: u64,
+    /// Of `gup`, inferred: mapped pages of a file.
+    #[cfg_attr(feature = "user", serde(default))]
+    pub gup_file: u64,
+    /// Of `gup`, inferred: mapped shared memory.
+    #[cfg_attr(feature = "user", serde(default))]
+    pub gup_shared: u64,
+    /// Base pages that those zeroed, copied, and newly took for shared memory.
+    #[cfg_attr(feature = "user", serde(default))]
+    pub gup_zeroed_pages: u64,
+    #[cfg_attr(feature = "user", serde(default))]
+    pub gup_shared_pages: u64,
+}
+
+impl Counts {
+    /// Nothing counted yet.
+    pub const NONE: Self = Self {
+        started: 0,
+        minor: 0,
+        major: 0,
+        failed: 0,
+        recorded: 0,
+        dropped: 0,
+        filtered: 0,
+        gup: 0,
+        latency_ns: 0,
+        off_cpu_ns: 0,
+        left_out: 0,
+        left_out_major: 0,
+        left_out_failed: 0,
+        left_out_ns: 0,
+        kernel_minor: 0,
+        kernel_major: 0,
+        gup_major: 0,
+        gup_zeroed: 0,
+        gup_copied: 0,
+        gup_file: 0,
+        gup_shared: 0,
+        gup_zeroed_pages: 0,
+        gup_shared_pages: 0,
+    };
 }
 
 /// A value of the map `THREADS`: one live thread that faulted. Only that thread writes to it.
@@ -62,11 +111,10 @@ pub struct ThreadStats {
     /// 0 marks a free slot.
     pub tid: u32,
     pub comm: [u8; COMM_LEN],
-    /// The kernel's own `min_flt` and `maj_flt` when the thread was first seen.
-    pub first_minor: u64,
-    pub first_major: u64,
+    /// The kernel's own counters where the thread's account begins.
+    pub first: FaultCounters,
     /// Fills cache lines.
-    pub padding: [u64; 3],
+    pub padding: [u64; 4],
 }
 
 /// A value of the map `PROCESSES`: what a process's exited threads had counted. Key: pid.
@@ -80,24 +128,7 @@ pub struct ProcessStats {
 impl ProcessStats {
     /// A process of which nothing is counted yet.
     pub const EMPTY: &'static Self = &Self {
-        counts: Counts {
-            started: 0,
-            minor: 0,
-            major: 0,
-            failed: 0,
-            recorded: 0,
-            dropped: 0,
-            filtered: 0,
-            gup: 0,
-            latency_ns: 0,
-            off_cpu_ns: 0,
-            left_out: 0,
-            left_out_major: 0,
-            left_out_failed: 0,
-            left_out_ns: 0,
-            kernel_minor: 0,
-            kernel_major: 0,
-        },
+        counts: Counts::NONE,
         comm: [0; COMM_LEN],
     };
 }
@@ -150,12 +181,12 @@ pub struct TaskState {
     pub judged: Evidence,
     pub judged_code: u32,
     pub verdict: u32,
-    /// The kernel's own `min_flt` and `maj_flt`, up to which they are accounted for.
-    pub kernel_minor: u64,
-    pub kernel_major: u64,
+    pub ledger: Ledger,
+    /// The kernel's own counters, up to which they are in [`Counts::kernel_minor`] and `kernel_major`.
+    pub kernel: FaultCounters,
     /// Index into `THREADS`; 0 is shared by threads that found no free slot.
     pub slot: u32,
-    /// Whether the thread has exited; 0 or 1. It may still fault while it tears down.
+    /// The id of the thread if it has exited, otherwise 0. It may still fault while it tears down.
     pub exited: u32,
     /// The ids of the stacks of the fault that is being closed; 0 if none was taken.
     pub user_stack: u64,
@@ -171,11 +202,11 @@ pub struct TaskState {
     pub random: u64,
     /// Whether the thread is in the map `AWAY`; 0 or 1.
     pub away: u32,
-    /// Whether a page was counted as allocated without an exception since the last START; 0 or 1.
-    pub allocated_loose: u32,
     /// Whether the thread has left the target, by cgroup, user or name; 0 or 1. It is back at its next START
     /// in the target.
     pub outside: u32,
+    /// Whether its newest fault began outside; 0 or 1.
+    pub began_outside: u32,
     pub padding: u32,
 }
 

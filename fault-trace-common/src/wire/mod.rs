@@ -16,6 +16,7 @@ const _: () = {
         evidence::Evidence,
         histogram::BUCKETS,
         hooks::Hooks,
+        ledger::{FaultCounters, Ledger},
         open::{DEPTH, OpenFault, OpenFaults},
         phase::{Phases, Spent},
         region::Regions,
@@ -31,16 +32,19 @@ const _: () = {
     assert!(size_of::<StackCopyRecord>() == STACK_COPY_HEADER_BYTES + STACK_COPY_BYTES);
     assert!(size_of::<TaskRecord>() == 56);
     assert!(offset_of!(TaskRecord, comm) == 40);
-    assert!(size_of::<Counts>() == 128);
-    assert!(size_of::<ThreadStats>() == 192);
-    assert!(size_of::<ProcessStats>() == 144);
+    assert!(size_of::<Counts>() == 23 * 8);
+    assert!(size_of::<ThreadStats>() == 256);
+    assert!(size_of::<ProcessStats>() == size_of::<Counts>() + COMM_LEN);
     assert!((size_of::<ClassStats>() - 8 * BUCKETS).is_multiple_of(64));
     assert!(size_of::<PhasesRecord>() == 24 + size_of::<Spent>());
     assert!(size_of::<Phases>() == size_of::<Spent>() + 8 + 2 * 4);
     assert!(size_of::<OpenFault>() == 5 * 8 + size_of::<Evidence>() + 4 * 4 + size_of::<Phases>());
     assert!(size_of::<OpenFaults>() == DEPTH * size_of::<OpenFault>() + 2 * 4);
+    let books = size_of::<Ledger>() + size_of::<FaultCounters>();
+    assert!(size_of::<Ledger>() == size_of::<FaultCounters>() + size_of::<Evidence>() + 2 * 4);
     assert!(
-        size_of::<TaskState>() == size_of::<OpenFaults>() + size_of::<Evidence>() + 7 * 8 + 10 * 4
+        size_of::<TaskState>()
+            == size_of::<OpenFaults>() + size_of::<Evidence>() + books + 5 * 8 + 10 * 4
     );
     let numbers = 5 * 8 + 20 * 4 + COMM_LEN;
     assert!(size_of::<Config>() == size_of::<Regions>() + size_of::<Hooks>() + numbers);

@@ -38,7 +38,7 @@ pub(crate) fn exited(_ctx: &RawTracePointContext) {
 /// Adds the thread's counts to its process and frees its slot.
 #[inline(always)]
 fn hand_over(current: Current, state: &mut TaskState) {
-    let is_inside = task::is_inside(current, state);
+    task::look(state);
     let Some(process) = task::process(current.pid()) else {
         return;
     };
@@ -49,14 +49,12 @@ fn hand_over(current: Current, state: &mut TaskState) {
         let thread = unsafe { &mut *thread };
         add_counts(&mut process.counts, &thread.counts);
         thread.tid = 0;
-        thread.counts = Counts::default();
+        thread.counts = Counts::NONE;
         let _ = FREE_SLOTS.push(&state.slot, 0);
     }
     // From 6.16 on this tracepoint comes before the address space is torn down, which can fault.
-    state.exited = 1;
-    if is_inside {
-        task::settle_kernel_counters(current, state, &mut process.counts);
-    }
+    state.exited = current.ids().1;
+    task::settle_kernel_counters(current, state, &mut process.counts);
 }
 
 #[inline(always)]
@@ -77,6 +75,13 @@ fn add_counts(sum: &mut Counts, counts: &Counts) {
     add_shared(&raw mut sum.left_out_ns, counts.left_out_ns);
     add_shared(&raw mut sum.kernel_minor, counts.kernel_minor);
     add_shared(&raw mut sum.kernel_major, counts.kernel_major);
+    add_shared(&raw mut sum.gup_major, counts.gup_major);
+    add_shared(&raw mut sum.gup_zeroed, counts.gup_zeroed);
+    add_shared(&raw mut sum.gup_copied, counts.gup_copied);
+    add_shared(&raw mut sum.gup_file, counts.gup_file);
+    add_shared(&raw mut sum.gup_shared, counts.gup_shared);
+    add_shared(&raw mut sum.gup_zeroed_pages, counts.gup_zeroed_pages);
+    add_shared(&raw mut sum.gup_shared_pages, counts.gup_shared_pages);
 }
 
 /// A target process without a live thread is none any more: its id may be used again.

@@ -4,7 +4,7 @@ use aya_ebpf::programs::RawTracePointContext;
 use fault_trace_common::Evidence;
 
 use super::while_in;
-use crate::{current::Current, maps, states, task};
+use crate::{current::Current, states, task};
 
 /// `enum migratetype`: movable pages are those of user space and of the page cache.
 const MIGRATE_MOVABLE: u32 = 1;
@@ -22,9 +22,19 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
     if migratetype != MIGRATE_MOVABLE || page == 0 {
         return;
     }
+    let order: u32 = argument!(ctx, mm_page_alloc.order);
+    let pages = 1 << (order & 15);
+    let mut bits = match order {
+        0 => Evidence::ALLOC_PAGE,
+        1..HUGE_ORDER => Evidence::ALLOC_LARGE,
+        _ => Evidence::ALLOC_HUGE,
+    };
     let current = Current::get();
     let gfp_flags: u32 = argument!(ctx, mm_page_alloc.gfp_flags);
     let zeroed = gfp_flags & GFP_ZERO != 0;
+    if zeroed {
+        bits |= Evidence::ALLOC_ZEROED;
+    }
     // A thread that can leave the target is there from its first START on.
     let state = if zeroed && !task::may_cease_to_be_target() {
         task::target_state(current)
@@ -35,23 +45,14 @@ pub(crate) fn allocated(ctx: &RawTracePointContext) {
         return;
     };
     let Some(fault) = while_in::open_fault_of(state) else {
-        // An anonymous page without an exception: get_user_pages(). Unless START is detached already.
-        if zeroed && state.open.is_idle() && maps::is_counting() {
-            task::count_gup(state);
+        if state.open.is_idle() {
+            task::note_loose(state, Evidence::of(bits).word, pages);
         }
         return;
     };
-    let order: u32 = argument!(ctx, mm_page_alloc.order);
-    fault.evidence.set(match order {
-        0 => Evidence::ALLOC_PAGE,
-        1..HUGE_ORDER => Evidence::ALLOC_LARGE,
-        _ => Evidence::ALLOC_HUGE,
-    });
-    if zeroed {
-        fault.evidence.set(Evidence::ALLOC_ZEROED);
-    }
+    fault.evidence.set(bits);
     fault.page = page;
-    fault.pages += 1 << (order & 15);
+    fault.pages += pages;
 }
 
 /// `kmem:mm_page_free`.
@@ -75,7 +76,7 @@ pub(crate) fn resident(ctx: &RawTracePointContext) {
         3 => Evidence::RSS_SHMEM,
         _ => return,
     };
-    while_in::note_completion(moved);
+    while_in::note_resident(moved);
 }
 
 /// `filemap:mm_filemap_map_pages`: the first and last offset, in pages. Fault-around looked at

@@ -9,7 +9,7 @@ use crate::{
     current::Current,
     emit,
     maps::{PROCESSES, TARGETS, THREADS},
-    names, states,
+    names, states, task,
 };
 
 pub(crate) fn renamed(ctx: &RawTracePointContext) {
@@ -47,6 +47,12 @@ pub(crate) fn renamed(ctx: &RawTracePointContext) {
             (*thread).comm = comm;
             (*thread).tid = tid;
         }
+    }
+    if is_own
+        && task::may_cease_to_be_target()
+        && let Some(state) = states::state(current)
+    {
+        task::look_at_name(state, &comm);
     }
     let cgroup_id = if is_own { current.cgroup_id() } else { 0 };
     emit::task(TASK_RENAMED, (pid, tid), 0, cgroup_id, &comm);

@@ -9,7 +9,7 @@ use fault_trace_common::{Closer, Evidence};
 use crate::{
     close::{self, Closing},
     current::Current,
-    stack, states,
+    stack, states, task,
 };
 
 /// Offsets in `siginfo_t`, a user-space ABI.
@@ -22,14 +22,20 @@ pub(crate) fn generated(ctx: &RawTracePointContext) {
     let Some(state) = states::state(current) else {
         return;
     };
+    if task::has_exited(current, state) {
+        // An exiting thread tells the parent, which may reap it from now on (`do_notify_parent` in
+        // kernel/signal.c). It has no address space any more, and so no fault in progress.
+        close::down_to(state, 0, Closing::late(Closer::Exit));
+        task::settle_exited(state);
+        return;
+    }
     let info: u64 = argument!(ctx, signal_generate.info);
     // 0 and 1 are SEND_SIG_NOINFO and SEND_SIG_PRIV.
     if state.open.depth == 0 || info <= 1 {
         return;
     }
     let task: u64 = argument!(ctx, signal_generate.task);
-    let is_own = task == current.address();
-    if !is_own && state.exited == 0 {
+    if task != current.address() {
         return;
     }
     // SAFETY: the helper checks the address.
@@ -39,12 +45,6 @@ pub(crate) fn generated(ctx: &RawTracePointContext) {
         unsafe { bpf_probe_read_kernel((info + SI_ADDR) as *const u64) }.unwrap_or(0);
     // User space can send any signal, but no positive code.
     if code <= 0 {
-        return;
-    }
-    if !is_own {
-        // An exiting thread tells the parent, which may reap it from now on (`do_notify_parent` in
-        // kernel/signal.c). It has no address space any more, and so no fault in progress.
-        close::down_to(state, 0, Closing::late(Closer::Exit));
         return;
     }
     let Some(index) = state.open.newest_at(address) else {

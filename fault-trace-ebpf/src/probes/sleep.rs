@@ -10,7 +10,7 @@ use crate::{
     close::{self, Closing},
     config,
     current::Current,
-    states,
+    states, task,
 };
 
 /// `TASK_INTERRUPTIBLE`, `TASK_UNINTERRUPTIBLE`, `TASK_DEAD`.
@@ -23,16 +23,21 @@ pub(crate) fn switched(ctx: &RawTracePointContext) {
     away::come_back(argument!(ctx, sched_switch.next), || unsafe {
         bpf_ktime_get_ns()
     });
-    let Some(state) = states::state(Current::get()) else {
+    let current = Current::get();
+    let Some(state) = states::state(current) else {
         return;
     };
-    if state.open.depth == 0 {
+    if state.open.depth == 0 && state.exited == 0 {
         return;
     }
     away::settle(state);
-    if state.exited != 0 && config::get!(has_prev_state) != 0 && prev_state(ctx) & DEAD != 0 {
+    if task::has_exited(current, state)
+        && config::get!(has_prev_state) != 0
+        && prev_state(ctx) & DEAD != 0
+    {
         // It never comes back (`do_task_dead` in kernel/sched/core.c).
         close::down_to(state, 0, Closing::late(Closer::Exit));
+        task::settle_exited(state);
         return;
     }
     let Some(fault) = state.open.taking_evidence(close::instruction) else {

@@ -48,17 +48,21 @@ fn start(ctx: &RawTracePointContext, kernel_mode: bool) {
             // Notes whether the newest is over.
             let _ = state.open.taking_evidence(close::instruction);
             let confirmed = mode & Evidence::CONFIRMED != 0;
-            state.open.kept_by_kernel_start(regs, confirmed)
+            if confirmed && task::has_moved(current, state) {
+                // Only outside of a fault the thread completes one without an exception.
+                0
+            } else {
+                state.open.kept_by_kernel_start(regs, confirmed)
+            }
         } else {
             0
         };
         close_older(state, keep, address);
     }
-    if !task::starts_inside(state) {
+    if !task::starts_inside(current, state) {
         return;
     }
     task::note_cgroup(current, state);
-    state.allocated_loose = 0;
     if let Some((counts, shared)) = task::counts(state) {
         maps::add(&raw mut counts.started, 1, shared);
     }

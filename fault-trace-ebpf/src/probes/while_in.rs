@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use fault_trace_common::{Evidence, open::OpenFault, phase::Phase, wire::TaskState};
 
-use crate::{close, current::Current, states};
+use crate::{close, current::Current, states, task};
 
 /// The open fault that what happens now is evidence about; none while the thread reclaims or compacts
 /// memory for it, since that touches other pages and other address spaces.
@@ -36,15 +36,34 @@ pub(crate) fn note(bits: u128) {
     }
 }
 
-/// Adds to the evidence of a fault that will be completed, see [`close`]: without a look at whether it is
-/// over, which takes 15 ns in kernel mode.
+/// Adds that pages became resident to the evidence of a fault that will be completed, see [`close`]: without a
+/// look at whether it is over, which takes 15 ns in kernel mode. With no fault open it is noted by itself.
 #[inline(always)]
-pub(crate) fn note_completion(bits: u128) {
-    if let Some(state) = states::state(Current::get())
-        && let Some(fault) = state.open.perhaps_taking_evidence()
-        && is_own_doing(fault)
-    {
-        fault.evidence.set(bits);
+pub(crate) fn note_resident(bits: u128) {
+    let Some(state) = states::state(Current::get()) else {
+        return;
+    };
+    match state.open.perhaps_taking_evidence() {
+        Some(fault) if is_own_doing(fault) => fault.evidence.set(bits),
+        Some(_) => {}
+        None => {
+            if state.open.is_idle() {
+                task::note_loose(state, Evidence::of(bits).word, 0);
+            }
+        }
+    }
+}
+
+/// Adds that a page entered the page cache; with no fault open, too.
+#[inline(always)]
+pub(crate) fn note_cached() {
+    let Some(state) = states::state(Current::get()) else {
+        return;
+    };
+    if let Some(fault) = open_fault_of(state) {
+        fault.evidence.set(Evidence::CACHE_ADD);
+    } else if state.open.is_idle() && state.ledger.evidence.any(Evidence::ALLOC_ANY) {
+        state.ledger.evidence.set(Evidence::CACHE_ADD);
     }
 }
 

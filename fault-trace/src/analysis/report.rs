@@ -14,6 +14,7 @@ use crate::model::{
     Accounting, Calibration, Loss, Passed, ProcessTotals, Run, ThreadTotals,
     accounting::{ended, knows_off_cpu, knows_passed, losses, unexplained},
     damage::DamagedFile,
+    gup::GupBy,
     run::{Host, RunOptions},
     totals::KernelCounts,
 };
@@ -120,6 +121,8 @@ pub struct ProcessRow {
     pub major: u64,
     pub failed: u64,
     pub gup: u64,
+    /// The same by what they did, inferred.
+    pub gup_by: GupBy,
     /// Sum of the known latencies, ns.
     pub latency_ns: u64,
     /// What passed the filters; `None` where that is not known.
@@ -234,6 +237,7 @@ fn process_rows(run: &Run) -> Vec<ProcessRow> {
             major: counts.major,
             failed: counts.failed,
             gup: counts.gup,
+            gup_by: GupBy::of(counts),
             latency_ns: counts.latency_ns,
             passed,
             kernel: totals.kernel,

@@ -92,6 +92,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
         counts.latency_ns += process.counts.latency_ns;
     }
     counts.gup = 2;
+    (counts.gup_zeroed, counts.gup_zeroed_pages) = (1, 1);
     Run {
         tool_version: "0.1.0".to_owned(),
         host: Host {
@@ -134,6 +135,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
         unnamed: Unnamed::default(),
         unread: Unread::default(),
         cpus_joined: 0,
+        knows_gup: true,
         notes: Vec::new(),
         totals: Totals {
             counts,

@@ -156,7 +156,6 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
         min_latency_ns: selection.min_latency_ns,
         task_pid_offset: settings.task_offsets.pid,
         task_tgid_offset: settings.task_offsets.tgid,
-        task_flags_offset: settings.task_offsets.flags,
         task_mm_offset: settings.task_offsets.mm,
         task_pagefault_disabled_offset: settings.task_offsets.pagefault_disabled,
         task_group_leader_offset: settings.task_offsets.group_leader,
@@ -164,6 +163,7 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
         task_min_flt_offset: settings.task_offsets.min_flt,
         task_maj_flt_offset: settings.task_offsets.maj_flt,
         task_cgroups_offset: settings.task_offsets.cgroups,
+        task_start_time_offset: settings.task_offsets.start_time,
         has_prev_state: settings.has_prev_state.into(),
         stacks: match settings.stacks {
             None => STACKS_NONE,

@@ -27,7 +27,7 @@ use fault_trace_common::{
 pub use error::CaptureError;
 pub use ring::Ring;
 
-use crate::{filter::KernelFilter, options::CallGraph};
+use crate::{filter::KernelFilter, model::totals::KernelCounts, options::CallGraph};
 pub use totals::{LiveThread, Snapshot};
 
 /// Whose faults are captured.
@@ -54,12 +54,12 @@ pub enum TargetKind {
     Comm([u8; COMM_LEN]),
 }
 
-/// Byte offsets in the kernel's `struct task_struct`; those of counters and cgroups 0 where unknown.
+/// Byte offsets in the kernel's `struct task_struct`; those of counters, cgroups and start time 0
+/// where unknown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TaskOffsets {
     pub pid: u32,
     pub tgid: u32,
-    pub flags: u32,
     pub mm: u32,
     pub pagefault_disabled: u32,
     pub group_leader: u32,
@@ -67,6 +67,7 @@ pub struct TaskOffsets {
     pub min_flt: u32,
     pub maj_flt: u32,
     pub cgroups: u32,
+    pub start_time: u32,
 }
 
 /// What a capture needs to know beforehand.
@@ -166,13 +167,27 @@ impl Capture {
         attach::attach(self, cpus)
     }
 
-    /// Attaches START; from then on faults count, of all threads from the same moment.
+    /// Attaches START; from then on faults count, of all threads from the same moment. `now_ns` reads
+    /// CLOCK_MONOTONIC.
     ///
     /// # Errors
     /// The hook that the kernel refused.
-    pub fn start(&mut self) -> Result<(), CaptureError> {
+    pub fn start(&mut self, now_ns: impl FnOnce() -> u64) -> Result<(), CaptureError> {
         attach::start(self)?;
-        self.set_counting(true)
+        // Whoever begins after the clock is read was counted from its first fault on.
+        self.set_counting(u64::MAX)?;
+        self.set_counting(now_ns())
+    }
+
+    /// Tells the kernel's counters of a thread that was there when counting began: what they move until its
+    /// first START are faults without an exception. One too many for the map is counted from its first START.
+    pub fn note_before(&mut self, tid: u32, counts: KernelCounts) {
+        let Ok(mut before) = totals::map_mut::<HashMap<_, u32, [u64; 2]>>(&mut self.ebpf, "BEFORE")
+        else {
+            return;
+        };
+        // Full, then.
+        let _ = before.insert(&tid, &[counts.minor, counts.major], 0);
     }
 
     /// Attaches to CPUs that came online since, and forgets those that went. Returns how many came.
@@ -199,10 +214,11 @@ impl Capture {
         totals::read(&self.ebpf)
     }
 
-    fn set_counting(&mut self, counting: bool) -> Result<(), CaptureError> {
+    /// 0: not at all.
+    fn set_counting(&mut self, since_ns: u64) -> Result<(), CaptureError> {
         let name = "COUNTING";
         let mut map: Array<_, u64> = totals::map_mut(&mut self.ebpf, name)?;
-        map.set(0, &counting.into(), 0)
+        map.set(0, &since_ns, 0)
             .map_err(|source| CaptureError::Map { name, source })
     }
 
@@ -211,7 +227,7 @@ impl Capture {
     /// # Errors
     /// A map cannot be written.
     pub fn detach(&mut self) -> Result<(), CaptureError> {
-        self.set_counting(false)?;
+        self.set_counting(0)?;
         attach::detach(self);
         Ok(())
     }

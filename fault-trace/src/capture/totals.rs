@@ -102,8 +102,8 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Snapshot, CaptureError> {
                 pid: thread.pid,
                 tid: thread.tid,
                 first_seen: KernelCounts {
-                    minor: thread.first_minor,
-                    major: thread.first_major,
+                    minor: thread.first.minor,
+                    major: thread.first.major,
                 },
                 comm: decode::comm(&thread.comm),
                 started: thread.counts.started,

@@ -17,7 +17,6 @@ pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 pub struct TaskOffsets {
     pub pid: Option<u32>,
     pub tgid: Option<u32>,
-    pub flags: Option<u32>,
     pub mm: Option<u32>,
     pub pagefault_disabled: Option<u32>,
     pub group_leader: Option<u32>,
@@ -25,6 +24,7 @@ pub struct TaskOffsets {
     pub min_flt: Option<u32>,
     pub maj_flt: Option<u32>,
     pub cgroups: Option<u32>,
+    pub start_time: Option<u32>,
 }
 
 /// Reads the BTF file at `path`, usually [`VMLINUX`]. Nothing is fatal: what cannot be read is unknown.
@@ -49,7 +49,6 @@ impl TaskOffsets {
         [
             ("pid", self.pid),
             ("tgid", self.tgid),
-            ("flags", self.flags),
             ("mm", self.mm),
             ("pagefault_disabled", self.pagefault_disabled),
             ("group_leader", self.group_leader),
@@ -67,7 +66,6 @@ impl TaskOffsets {
         Some(Self {
             pid: offset(b"pid"),
             tgid: offset(b"tgid"),
-            flags: offset(b"flags"),
             mm: offset(b"mm"),
             pagefault_disabled: offset(b"pagefault_disabled"),
             group_leader: offset(b"group_leader"),
@@ -75,6 +73,7 @@ impl TaskOffsets {
             min_flt: offset(b"min_flt"),
             maj_flt: offset(b"maj_flt"),
             cgroups: offset(b"cgroups"),
+            start_time: offset(b"start_time"),
         })
     }
 }
@@ -124,7 +123,6 @@ mod tests {
         let expected = TaskOffsets {
             pid: Some(4),
             tgid: Some(8),
-            flags: None,
             mm: None,
             pagefault_disabled: None,
             group_leader: None,
@@ -132,6 +130,7 @@ mod tests {
             min_flt: Some(12),
             maj_flt: None,
             cgroups: None,
+            start_time: None,
         };
         assert_eq!(parse(&sample()).0, expected);
     }

@@ -25,6 +25,17 @@ pub struct Process {
     pub is_kernel_thread: bool,
 }
 
+/// `PF_EXITING` (include/linux/sched.h).
+const EXITING: u32 = 4;
+
+/// What /proc/PID/task/TID/stat says of a thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Thread {
+    pub counts: KernelCounts,
+    /// It exits, or has exited and waits for its status to be taken.
+    pub is_exiting: bool,
+}
+
 /// A mounted proc file system.
 #[derive(Clone, Debug)]
 pub struct Proc {
@@ -136,13 +147,17 @@ impl Proc {
 
     /// The fault counters of every thread of `pids`, by (pid, tid); processes that are gone have none.
     #[must_use]
-    pub fn snapshot(&self, pids: &[u32]) -> BTreeMap<(u32, u32), KernelCounts> {
+    pub fn snapshot(&self, pids: &[u32]) -> BTreeMap<(u32, u32), Thread> {
         let mut threads = BTreeMap::new();
         for &pid in pids {
             for tid in self.threads(pid).unwrap_or_default() {
                 let path = self.root.join(format!("{pid}/task/{tid}/stat"));
                 if let Ok(stat) = read_stat(&path) {
-                    threads.insert((pid, tid), counts(&stat));
+                    let thread = Thread {
+                        counts: counts(&stat),
+                        is_exiting: stat.flags & EXITING != 0,
+                    };
+                    threads.insert((pid, tid), thread);
                 }
             }
         }
@@ -268,8 +283,8 @@ mod tests {
             fixture.thread(pid, pid + 50, name, 1, (5, 0));
             let snapshot = fixture.proc().snapshot(&[pid]);
             assert_eq!(snapshot.len(), 2, "{name:?}");
-            assert_eq!(snapshot[&(pid, pid)], minor_major(123, 4));
-            assert_eq!(snapshot[&(pid, pid + 50)], minor_major(5, 0));
+            assert_eq!(snapshot[&(pid, pid)].counts, minor_major(123, 4));
+            assert_eq!(snapshot[&(pid, pid + 50)].counts, minor_major(5, 0));
         }
     }
 
@@ -323,7 +338,7 @@ mod tests {
         let mut memory = vec![0_u8; 64 << 20];
         *std::hint::black_box(&mut memory[0]) = 1;
         let after = proc.snapshot(&[pid]);
-        let counted = after[&key].minor - before[&key].minor;
+        let counted = after[&key].counts.minor - before[&key].counts.minor;
         assert!(counted >= 1, "{counted}");
     }
 }

@@ -91,10 +91,10 @@ mod tests {
         let tid = nix::unistd::gettid().as_raw().cast_unsigned();
         let faults = || {
             let snapshot = Proc::default().snapshot(&[std::process::id()]);
-            let before = snapshot[&(std::process::id(), tid)].minor;
+            let before = snapshot[&(std::process::id(), tid)].counts.minor;
             (0..fresh.pages()).for_each(|page| fresh.touch(page));
             let snapshot = Proc::default().snapshot(&[std::process::id()]);
-            snapshot[&(std::process::id(), tid)].minor - before
+            snapshot[&(std::process::id(), tid)].counts.minor - before
         };
         // Reading /proc may take some, too, but far fewer.
         assert!((300..450).contains(&faults()));

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     cause::{Cause, causes},
+    gup::GupBy,
     run::{KernelReading, Run},
     totals::{ClassTotals, Counts, KernelCounts},
 };
@@ -26,8 +27,10 @@ pub struct Accounting {
     /// Closed, and in no class: the filters leave them out.
     pub left_out: u64,
     pub kernel: Option<KernelReading>,
-    /// Faults without an exception (get_user_pages), inferred.
+    /// Faults without an exception (get_user_pages).
     pub gup: u64,
+    /// The same by what they did, inferred.
+    pub gup_by: GupBy,
     /// What the kernel counted beyond `ended` and `gup`; `None` without a reading.
     pub unexplained: Option<i64>,
     /// Whether the counts agree with one another. Only a complete run's must.
@@ -53,6 +56,7 @@ impl Accounting {
             left_out: left_out(run),
             kernel: run.kernel,
             gup: counts.gup,
+            gup_by: GupBy::of(counts),
             unexplained,
             adds_up: adds_up(run),
             causes: causes(run, unexplained.unwrap_or(0)),
@@ -261,7 +265,11 @@ mod tests {
         let accounting = Accounting::new(&troubled());
         assert_eq!(accounting.unexplained, Some(37));
         assert_eq!(accounting.causes[0].faults(), Some(5));
-        assert!(accounting.causes.contains(&Cause::GupWithoutAllocation));
+        assert_eq!(accounting.causes.len(), 1);
+        let mut older = troubled();
+        older.knows_gup = false;
+        let causes = Accounting::new(&older).causes;
+        assert!(causes.contains(&Cause::GupWithoutAllocation));
     }
 
     #[test]
@@ -277,6 +285,7 @@ mod tests {
     #[test]
     fn cpus_that_came_online_are_a_cause() {
         let mut run = with_kernel_minor(40);
+        run.knows_gup = false;
         assert!(!Accounting::new(&run).causes.contains(&Cause::CpusJoined));
         run.cpus_joined = 1;
         assert!(Accounting::new(&run).causes.contains(&Cause::CpusJoined));

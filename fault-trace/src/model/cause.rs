@@ -108,18 +108,11 @@ fn causes_of_more(run: &Run) -> Vec<Cause> {
         })
         .filter(|cause| cause.faults() != Some(0))
         .collect();
-    if run.cpus_joined > 0 {
-        causes.push(Cause::CpusJoined);
+    let is_proc = source == Some(KernelSource::Proc);
+    if !run.knows_gup {
+        causes.extend(causes_in_older_runs(run));
     }
-    if !run.options.filters.is_empty() {
-        causes.push(Cause::Filters);
-    }
-    if run.hooks.has(Hook::PageAlloc) {
-        causes.push(Cause::GupWithoutAllocation);
-    } else {
-        causes.push(Cause::NoAllocationHook);
-    }
-    if source != Some(KernelSource::Rusage) {
+    if source == Some(KernelSource::Vmstat) || (is_proc && !run.knows_gup) {
         causes.push(Cause::NotOneInstant);
     }
     if source == Some(KernelSource::Vmstat) {
@@ -128,18 +121,36 @@ fn causes_of_more(run: &Run) -> Vec<Cause> {
     causes
 }
 
+/// The same in recordings of versions that did not read the kernel's counters of each thread at its faults.
+fn causes_in_older_runs(run: &Run) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if run.cpus_joined > 0 {
+        causes.push(Cause::CpusJoined);
+    }
+    if !run.options.filters.is_empty() {
+        causes.push(Cause::Filters);
+    }
+    causes.push(if run.hooks.has(Hook::PageAlloc) {
+        Cause::GupWithoutAllocation
+    } else {
+        Cause::NoAllocationHook
+    });
+    causes
+}
+
 /// Why the kernel may have counted fewer than were seen.
 fn causes_of_fewer(run: &Run) -> Vec<Cause> {
     let mut causes = Vec::new();
-    if run.totals.counts.gup > 0 {
+    if run.totals.counts.gup > 0 && !run.knows_gup {
         causes.push(Cause::GupIsInferred);
     }
     match run.kernel.map(|kernel| kernel.source) {
         Some(KernelSource::Rusage) if run.totals.processes.len() > 1 => {
             causes.push(Cause::NotWaitedFor);
         }
-        Some(KernelSource::Proc | KernelSource::Vmstat) => causes.push(Cause::NotOneInstant),
-        Some(KernelSource::Rusage) | None => {}
+        Some(KernelSource::Vmstat) => causes.push(Cause::NotOneInstant),
+        Some(KernelSource::Proc) if !run.knows_gup => causes.push(Cause::NotOneInstant),
+        Some(KernelSource::Rusage | KernelSource::Proc) | None => {}
     }
     causes
 }

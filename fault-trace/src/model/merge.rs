@@ -186,6 +186,7 @@ fn add(sum: &mut Run, run: Run) {
     sum.unnamed.add(run.unnamed);
     sum.unread.add(run.unread);
     sum.cpus_joined += run.cpus_joined;
+    sum.knows_gup &= run.knows_gup;
     for note in run.notes {
         if !sum.notes.contains(&note) {
             sum.notes.push(note);

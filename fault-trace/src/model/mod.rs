@@ -10,6 +10,7 @@ pub mod damage;
 pub mod event;
 pub mod fields;
 pub mod findings;
+pub mod gup;
 pub mod interner;
 mod json;
 pub mod mapping;

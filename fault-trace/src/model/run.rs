@@ -53,6 +53,10 @@ pub struct Run {
     /// How often a CPU came online during the run.
     #[serde(default)]
     pub cpus_joined: u64,
+    /// Whether faults without an exception were counted by the kernel's own counters of each thread. Older
+    /// versions took zeroed pages for them.
+    #[serde(default)]
+    pub knows_gup: bool,
     /// What degraded the run, for people.
     pub notes: Vec<String>,
     pub totals: Totals,

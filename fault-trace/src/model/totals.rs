@@ -124,6 +124,13 @@ pub(crate) fn add_counts(sum: &mut Counts, more: &Counts) {
         (&mut sum.left_out_ns, more.left_out_ns),
         (&mut sum.kernel_minor, more.kernel_minor),
         (&mut sum.kernel_major, more.kernel_major),
+        (&mut sum.gup_major, more.gup_major),
+        (&mut sum.gup_zeroed, more.gup_zeroed),
+        (&mut sum.gup_copied, more.gup_copied),
+        (&mut sum.gup_file, more.gup_file),
+        (&mut sum.gup_shared, more.gup_shared),
+        (&mut sum.gup_zeroed_pages, more.gup_zeroed_pages),
+        (&mut sum.gup_shared_pages, more.gup_shared_pages),
     ] {
         *sum = sum.saturating_add(more);
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     analysis::Report,
-    model::{Accounting, run::KernelSource},
+    model::{gup::GupBy, run::KernelSource},
 };
 
 /// What the labels take: indent, the longest label, a gap.
@@ -54,7 +54,7 @@ pub fn accounting(report: &Report, options: SummaryOptions) -> String {
     };
     faults(&mut block, report);
     balance(&mut block, report);
-    kernel(&mut block, &report.accounting, report.complete);
+    kernel(&mut block, report);
     events(&mut block, report);
     for loss in &report.losses {
         block.line(Paint::Warn, "lost", &lost(loss.count, loss.meaning));
@@ -185,10 +185,11 @@ fn balance(block: &mut Block, report: &Report) {
     }
 }
 
-/// The kernel's own counters = ended + gup + unexplained.
-fn kernel(block: &mut Block, accounting: &Accounting, complete: bool) {
+/// The kernel's own counters = ended + without exception + unexplained.
+fn kernel(block: &mut Block, report: &Report) {
+    let accounting = &report.accounting;
     let (Some(kernel), Some(unexplained)) = (accounting.kernel, accounting.unexplained) else {
-        if complete {
+        if report.complete {
             let text = "its own counters could not be read: nothing to reconcile the counts with";
             block.line(Paint::Warn, "kernel", text);
         }
@@ -202,12 +203,16 @@ fn kernel(block: &mut Block, accounting: &Accounting, complete: bool) {
     let size = count(unexplained.unsigned_abs());
     let sign = if unexplained < 0 { '-' } else { '+' };
     let text = format!(
-        "{} = {} ended + {} gup {sign} {size} unexplained ({source})",
+        "{} = {} ended + {} without exception {sign} {size} unexplained ({source})",
         count(kernel.counts.minor.saturating_add(kernel.counts.major)),
         count(accounting.ended),
         count(accounting.gup),
     );
     block.line(Paint::Plain, "kernel", &text);
+    if accounting.gup > 0 {
+        let text = without_exception(&accounting.gup_by, report.host.page_size_bytes);
+        block.line(Paint::Plain, "without", &text);
+    }
     if unexplained == 0 {
         return;
     }
@@ -227,6 +232,33 @@ fn kernel(block: &mut Block, accounting: &Accounting, complete: bool) {
         );
         block.line(Paint::Warn, "", &format!("- {faults}"));
     }
+}
+
+/// What the faults without an exception did.
+fn without_exception(by: &GupBy, page_bytes: u64) -> String {
+    let new = |pages: u64| match pages {
+        0 => String::new(),
+        pages => format!(" ({} new)", units::bytes(pages.saturating_mul(page_bytes))),
+    };
+    let parts = [
+        (by.zeroed, "zeroed", new(by.zeroed_pages)),
+        (by.copied, "copied", new(by.copied)),
+        (by.file, "of files", String::new()),
+        (by.shared, "of shared memory", new(by.shared_pages)),
+        (by.other, "mapped only", String::new()),
+    ];
+    let parts = parts.into_iter().filter(|(number, ..)| *number > 0);
+    let parts: Vec<String> = parts
+        .map(|(number, what, new)| format!("{} {what}{new}", count(number)))
+        .collect();
+    let major = match by.major {
+        0 => String::new(),
+        major => format!("; {} major", count(major)),
+    };
+    format!(
+        "exception (populate, mlock, exec, O_DIRECT, ptrace, …): {}{major}",
+        parts.join(", ")
+    )
 }
 
 /// So many of what `meaning` begins with, in the plural; the word `lost` stands before the line.

@@ -42,7 +42,10 @@ fn examine(system: &System) -> (Findings, Option<Support>) {
     let tried = trial::settings(system)
         .and_then(|settings| trial::load(settings, system))
         .and_then(|mut trial| {
-            trial.capture.start().map_err(super::prepare::not_allowed)?;
+            trial
+                .capture
+                .start(crate::host::kernel::monotonic_ns)
+                .map_err(super::prepare::not_allowed)?;
             Ok(trial.support)
         });
     match tried {

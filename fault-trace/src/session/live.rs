@@ -108,7 +108,7 @@ async fn run_async(
     let before = tracee.reading_live(&capture)?;
     capture.detach()?;
     run.stopped_ns = kernel::monotonic_ns();
-    let after = tracee.reading(&capture.totals()?);
+    let after = tracee.reading(&capture, &capture.totals()?);
     capture.settle();
     let mut snapshot = capture.totals()?;
     run.kernel = tracee.read_kernel(&mut snapshot, &before, &after, knows_exited, living)?;

@@ -125,6 +125,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         unnamed: Unnamed::default(),
         unread: Unread::default(),
         cpus_joined: 0,
+        knows_gup: offsets.min_flt.is_some() && offsets.maj_flt.is_some(),
         notes,
         totals: crate::model::Totals::default(),
     };

@@ -1,8 +1,9 @@
 //! Who is traced: launching or finding it, telling when it is gone, and the kernel's own counts.
 
 mod processes;
+mod reading;
 
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::collections::HashMap;
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
@@ -10,18 +11,15 @@ use nix::sys::signal::Signal;
 use self::processes::Processes;
 use super::{cpu_time::CpuTimes, prepare};
 use crate::{
-    capture::{Capture, LiveThread, Snapshot},
+    capture::{Capture, Snapshot},
     exit::{NotAllowed, NotLaunched},
     host::{
+        kernel,
         launch::{self, Blocked, Children, LaunchError},
         proc::Proc,
         users::Identity,
     },
-    model::{
-        Counts,
-        run::{KernelReading, KernelSource},
-        totals::{KernelCounts, ProcessTotals},
-    },
+    model::totals::KernelCounts,
     options::{CaptureOptions, Target},
 };
 
@@ -31,6 +29,8 @@ pub(super) struct Tracee {
     proc: Proc,
     /// /proc/vmstat before and after tracing began; only for the machine.
     vmstat: Option<(KernelCounts, KernelCounts)>,
+    /// The counters of the targets' threads, by thread id, when tracing had started.
+    before: HashMap<u32, KernelCounts>,
     cpu: CpuTimes,
     /// Whether the run goes on while descendants of what was named or launched live.
     waits: bool,
@@ -94,6 +94,7 @@ impl Tracee {
             kind,
             proc,
             vmstat: None,
+            before: HashMap::new(),
             cpu: CpuTimes::default(),
             waits: options.wait || options.duration.is_some(),
         })
@@ -141,8 +142,10 @@ impl Tracee {
     ) -> anyhow::Result<()> {
         self.before_start(capture)?;
         begin()?;
-        capture.start().map_err(prepare::not_allowed)?;
-        self.after_start();
+        capture
+            .start(kernel::monotonic_ns)
+            .map_err(prepare::not_allowed)?;
+        self.after_start(capture);
         self.release()
     }
 
@@ -163,7 +166,8 @@ impl Tracee {
         Ok(())
     }
 
-    fn after_start(&mut self) {
+    fn after_start(&mut self, capture: &mut Capture) {
+        self.note_before(capture);
         self.vmstat = self
             .vmstat
             .and_then(|(before, _)| Some((before, self.proc.vmstat().ok()?)));
@@ -261,87 +265,6 @@ impl Tracee {
         }
     }
 
-    /// Reads the kernel's own counters while tracing goes on: a thread that exits between the two look-ups is
-    /// found with its process the next time.
-    pub(super) fn reading_live(&self, capture: &Capture) -> anyhow::Result<Reading> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let reading = self.reading(&capture.totals()?);
-            if reading.is_whole() || pause > LAST_PAUSE {
-                return Ok(reading);
-            }
-            // It has left /proc, and is to be switched away from once more before it counts as exited;
-            // a virtual CPU may be away for long in between.
-            thread::sleep(pause);
-            pause *= 2;
-        }
-    }
-
-    /// Reads the kernel's own counters once: when tracing has stopped, a thread that is gone stays unread.
-    pub(super) fn reading(&self, snapshot: &Snapshot) -> Reading {
-        let mut processes = match self.kind {
-            // Read in the kernel, while they are targets.
-            Kind::Matching { .. } => BTreeMap::new(),
-            _ => self.growth(&snapshot.live_threads),
-        };
-        for process in &snapshot.totals.processes {
-            let alive = processes
-                .entry(process.pid)
-                .or_insert(Some(KernelCounts::NONE));
-            *alive = alive.map(|alive| alive.plus(counted(process)));
-        }
-        Reading {
-            processes,
-            vmstat: match self.kind {
-                Kind::All => self.proc.vmstat().ok(),
-                _ => None,
-            },
-        }
-    }
-
-    /// Fills in the kernel's own counts of each process, and returns those of the whole run.
-    /// Tracing stopped between the two readings; `knows_exited`: whether the counters of exited
-    /// threads were read; `living`: the traced descendants that live.
-    pub(super) fn read_kernel(
-        &mut self,
-        snapshot: &mut Snapshot,
-        before: &Reading,
-        after: &Reading,
-        knows_exited: bool,
-        living: usize,
-    ) -> anyhow::Result<Option<KernelReading>> {
-        for process in &mut snapshot.totals.processes {
-            // Process 0 stands for threads that could not be told apart.
-            let known = knows_exited && process.pid != 0;
-            let at = |reading: &Reading| {
-                let counts = reading.processes.get(&process.pid).copied();
-                counts.unwrap_or(Some(KernelCounts::NONE))
-            };
-            let window = match self.kind {
-                Kind::Matching { .. } => Some((counted(process), counted(process))),
-                // Gone since tracing stopped: no more is known than what it had before.
-                _ => at(before).map(|first| (first, at(after).unwrap_or(KernelCounts::MAX))),
-            };
-            let window = window.filter(|_| known);
-            process.kernel = window.map(|(first, last)| within(first, last, &process.counts));
-        }
-        Ok(match &mut self.kind {
-            Kind::All => self.machine(before, after, &snapshot.totals.counts),
-            Kind::Launched(children) => {
-                let state = children.reap_all().context("cannot wait for the command")?;
-                if state.has_children || living > 0 {
-                    // What the command left behind still runs: wait4 knows nothing of it yet.
-                    sum(snapshot)
-                } else {
-                    Some(children.kernel())
-                }
-            }
-            Kind::Blocked(_) | Kind::Processes(_) | Kind::Threads(_) | Kind::Matching { .. } => {
-                sum(snapshot)
-            }
-        })
-    }
-
     /// Fills in the CPU time of each process and of the live threads, and returns that of all
     /// traced processes; to be called after [`Tracee::read_kernel`].
     pub(super) fn read_cpu(&mut self, snapshot: &mut Snapshot) -> Option<u64> {
@@ -374,86 +297,6 @@ impl Tracee {
             _ => totals.processes.iter().map(|row| row.cpu_ns).sum(),
         }
     }
-
-    /// The machine's counts: tracing started between two readings and stopped between two others.
-    fn machine(&self, before: &Reading, after: &Reading, counts: &Counts) -> Option<KernelReading> {
-        let (started, start_done) = self.vmstat?;
-        let least = before.vmstat?.minus(start_done);
-        let most = after.vmstat?.minus(started);
-        Some(reading(KernelSource::Vmstat, within(least, most, counts)))
-    }
-
-    /// By how much the kernel's own counters of each process's live threads grew since their first
-    /// fault; `None` where a thread has exited meanwhile.
-    fn growth(&self, threads: &[LiveThread]) -> BTreeMap<u32, Option<KernelCounts>> {
-        let mut growth = BTreeMap::new();
-        let mut pids: Vec<u32> = threads.iter().map(|thread| thread.pid).collect();
-        pids.sort_unstable();
-        pids.dedup();
-        let now = self.proc.snapshot(&pids);
-        for thread in threads {
-            let entry = growth.entry(thread.pid).or_insert(Some(KernelCounts::NONE));
-            let counts = now.get(&(thread.pid, thread.tid));
-            *entry = entry
-                .zip(counts)
-                .map(|(sum, now)| sum.plus(now.minus(thread.first_seen)));
-        }
-        growth
-    }
-}
-
-/// By how much the kernel's own counters grew as far as the eBPF programs have read them.
-const fn counted(process: &ProcessTotals) -> KernelCounts {
-    KernelCounts {
-        minor: process.counts.kernel_minor,
-        major: process.counts.kernel_major,
-    }
-}
-
-/// Pauses between attempts at reading all threads while one of them exits; each is twice the one before,
-/// together a quarter of a second.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LAST_PAUSE: Duration = Duration::from_millis(128);
-
-/// The kernel's own counters at one moment.
-pub(super) struct Reading {
-    /// Since each thread's first fault, exited or not; `None` where a thread could not be read.
-    processes: BTreeMap<u32, Option<KernelCounts>>,
-    vmstat: Option<KernelCounts>,
-}
-
-impl Reading {
-    /// Whether every thread was read.
-    fn is_whole(&self) -> bool {
-        self.processes.values().all(Option::is_some)
-    }
-}
-
-/// The kernel's count when tracing stopped, which lies between two readings: the one of them, or in
-/// between, that is nearest to what was seen.
-fn within(first: KernelCounts, last: KernelCounts, seen: &Counts) -> KernelCounts {
-    let near = |seen: u64, first: u64, last: u64| seen.clamp(first, last.max(first));
-    let major = near(seen.major, first.major, last.major);
-    KernelCounts {
-        // Faults without an exception are nearly all minor.
-        minor: near(seen.minor + seen.gup, first.minor, last.minor),
-        major,
-    }
-}
-
-/// The sum over all processes, if all are known.
-fn sum(snapshot: &Snapshot) -> Option<KernelReading> {
-    let processes = &snapshot.totals.processes;
-    let counts = processes
-        .iter()
-        .try_fold(KernelCounts::NONE, |sum, process| {
-            Some(sum.plus(process.kernel?))
-        })?;
-    Some(reading(KernelSource::Proc, counts))
-}
-
-const fn reading(source: KernelSource, counts: KernelCounts) -> KernelReading {
-    KernelReading { counts, source }
 }
 
 fn not_launched(error: LaunchError) -> anyhow::Error {

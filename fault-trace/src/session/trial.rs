@@ -47,7 +47,6 @@ pub fn settings(system: &System) -> anyhow::Result<Settings> {
         task_offsets: capture::TaskOffsets {
             pid: required(offsets.pid)?,
             tgid: required(offsets.tgid)?,
-            flags: required(offsets.flags)?,
             mm: required(offsets.mm)?,
             pagefault_disabled: required(offsets.pagefault_disabled)?,
             group_leader: required(offsets.group_leader)?,
@@ -55,6 +54,7 @@ pub fn settings(system: &System) -> anyhow::Result<Settings> {
             min_flt: offsets.min_flt.unwrap_or(0),
             maj_flt: offsets.maj_flt.unwrap_or(0),
             cgroups: offsets.cgroups.unwrap_or(0),
+            start_time: offsets.start_time.unwrap_or(0),
         },
         kernel: version,
         has_prev_state: system

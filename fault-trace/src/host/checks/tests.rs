@@ -14,7 +14,6 @@ pub(super) fn facts() -> Facts {
         task_offsets: TaskOffsets {
             pid: Some(1264),
             tgid: Some(1268),
-            flags: Some(44),
             mm: Some(1120),
             pagefault_disabled: Some(2464),
             group_leader: Some(1336),
@@ -22,6 +21,7 @@ pub(super) fn facts() -> Facts {
             min_flt: Some(1568),
             maj_flt: Some(1576),
             cgroups: Some(2712),
+            start_time: Some(1544),
         },
         prototypes: Prototypes::default(),
         privileges: Privileges {

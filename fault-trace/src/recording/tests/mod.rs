@@ -68,6 +68,7 @@ fn run(recorded: u64) -> Run {
         unnamed: Unnamed::default(),
         unread: Unread::default(),
         cpus_joined: 0,
+        knows_gup: true,
         notes: Vec::new(),
         totals,
     }

@@ -94,7 +94,7 @@ pub(super) fn run(scenario: &Scenario, program: &Path, path: &Path) -> Journal {
     };
 
     run.started_ns = kernel::monotonic_ns();
-    capture.start().expect("root may");
+    capture.start(kernel::monotonic_ns).expect("root may");
     shell.go_on();
     for turn in 1.. {
         step(Step::Drain);
