@@ -26,6 +26,7 @@ mod proof;
 mod rights;
 mod robustness;
 mod sideband;
+mod silent;
 mod streams;
 mod support;
 mod targets;

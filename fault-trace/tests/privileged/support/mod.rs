@@ -48,6 +48,14 @@ pub(crate) fn has(command: &str) -> bool {
     found
 }
 
+/// Whether the kernel tells at each fault which pages became resident: since 6.6.
+pub(crate) fn tells_residency() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("text");
+    let mut numbers = release.split(['.', '-']).map(str::parse::<u32>);
+    let mut number = || numbers.next().and_then(Result::ok);
+    (number(), number()) >= (Some(6), Some(6))
+}
+
 /// Waits for something that must come.
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();

@@ -7,6 +7,9 @@
 //!   forks:K:N       K children, one after another, each does touch:N
 //!   wait            waits to be told to go on
 //!   populate:N      has the kernel make N fresh anonymous pages present, without an exception
+//!   silent:KIND:N   N faults of a kind without an exception; "moved MINOR MAJOR" is what the kernel counted
+//!   silent-threads:T:KIND:N the same in T threads at once
+//!   silent-for-ever:N populates N pages and unmaps them, until it is killed
 //!   pause           sleeps a little
 //!   name:NAME       renames the thread
 //!   named:NAME:N    a thread with a name does touch:N; "named TID COMM" is what /proc calls it
@@ -32,6 +35,7 @@ mod exit_path;
 mod memory;
 mod names;
 mod process;
+mod silent;
 mod stuck;
 
 use std::{
@@ -67,6 +71,17 @@ fn take(step: &OsStr, pages: &mut memory::Pages) {
         (b"forks", Some(&[children, count])) => process::forks(children, &pages.map(count)),
         (b"efault", Some(&[times])) => memory::efault(pages.next(), times),
         (b"populate", Some(&[count])) => pages.map(count).populate(),
+        (b"silent-for-ever", Some(&[pages])) => silent::silent_for_ever(pages),
+        (b"silent", _) => {
+            let (kind, pages) = name_and_count(rest);
+            silent::silent(kind, pages);
+        }
+        (b"silent-threads", _) => {
+            let (threads, rest) = halves(rest);
+            let threads = numbers(threads).and_then(|numbers| numbers.first().copied());
+            let (kind, pages) = name_and_count(rest);
+            silent::silent_threads(threads.expect("how many threads?"), kind, pages);
+        }
         (b"pause", _) => process::pause(),
         (b"robust", Some(&[children])) => exit_path::children(children),
         (b"robust-threads", Some(&[threads])) => exit_path::threads(threads),
