@@ -26,7 +26,7 @@ const TARGETS_MAX: u32 = 1 << 16;
 /// Bound: threads off the CPU in a fault at the same time.
 const AWAY_MAX: u32 = 1 << 14;
 /// Bound: threads whose counters are known from when counting began.
-const BEFORE_MAX: u32 = 1 << 16;
+const BEFORE_MAX: u32 = 1 << 15;
 /// Bound: different stacks that are sent once.
 const STACKS_MAX: u32 = 1 << 16;
 

@@ -310,7 +310,6 @@ fn create() -> Option<&'static mut TaskState> {
                 tid,
                 comm,
                 first,
-                padding: [0; 4],
             };
         }
     }

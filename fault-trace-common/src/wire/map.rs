@@ -111,10 +111,9 @@ pub struct ThreadStats {
     /// 0 marks a free slot.
     pub tid: u32,
     pub comm: [u8; COMM_LEN],
-    /// The kernel's own counters where the thread's account begins.
+    /// The kernel's own counters where the thread's account begins. Written once, as the name nearly is: the
+    /// counts of the next thread share their cache line with nothing else.
     pub first: FaultCounters,
-    /// Fills cache lines.
-    pub padding: [u64; 4],
 }
 
 /// A value of the map `PROCESSES`: what a process's exited threads had counted. Key: pid.

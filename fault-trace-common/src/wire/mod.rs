@@ -33,7 +33,7 @@ const _: () = {
     assert!(size_of::<TaskRecord>() == 56);
     assert!(offset_of!(TaskRecord, comm) == 40);
     assert!(size_of::<Counts>() == 23 * 8);
-    assert!(size_of::<ThreadStats>() == 256);
+    assert!(size_of::<ThreadStats>() == 224);
     assert!(size_of::<ProcessStats>() == size_of::<Counts>() + COMM_LEN);
     assert!((size_of::<ClassStats>() - 8 * BUCKETS).is_multiple_of(64));
     assert!(size_of::<PhasesRecord>() == 24 + size_of::<Spent>());

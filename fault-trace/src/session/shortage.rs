@@ -14,9 +14,9 @@ use crate::{
 // Measured on Linux 6.18 with 2 CPUs, as the kernel memory that a control group was charged for a run of
 // `true` (memory.kmem.max_usage_in_bytes), less the buffer.
 /// The maps and the programs, without the ring buffer.
-const TABLES: u64 = 36 << 20;
+const TABLES: u64 = 50 << 20;
 /// The same with small tables.
-const SMALL_TABLES: u64 = 13 << 20;
+const SMALL_TABLES: u64 = 16 << 20;
 /// What the process itself needs before the first fault.
 const PROCESS: u64 = 8 << 20;
 /// What it needs on top in the end, to name functions.

@@ -173,7 +173,7 @@ fn a_memory_cgroup_that_is_too_small_is_named_with_limit_need_and_remedy() {
     let message = text(&output.stderr);
     for part in [
         "24.0 MiB",
-        "needs at least 37.0 MiB",
+        "needs at least 40.0 MiB",
         "--buffer 1M",
         "memory cgroup",
     ] {

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Bound: threads whose counters are noted when tracing starts, as many as the programs know.
-const BEFORE_MAX: usize = 1 << 16;
+const BEFORE_MAX: usize = 1 << 15;
 /// Pauses between attempts at reading all threads while one of them exits; each is twice the one before,
 /// together a quarter of a second.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
