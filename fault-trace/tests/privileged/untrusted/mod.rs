@@ -396,6 +396,8 @@ fn the_tracer_never_holds_a_file_and_the_reader_has_no_rights() {
     assert!(status(reader, "Uid").starts_with("65534"));
     assert_eq!(status(reader, "Groups"), "");
     let opener = opener().expect("runs");
+    assert_eq!(status(opener, "Seccomp"), "2");
+    assert_eq!(status(opener, "NoNewPrivs"), "1");
     // PTRACE, DAC_READ_SEARCH, CHECKPOINT_RESTORE, SETUID, SETGID, SETPCAP, KILL at most.
     let allowed = 1 << 19 | 1 << 2 | 1 << 40 | 1 << 7 | 1 << 6 | 1 << 8 | 1 << 5;
     let rights = u64::from_str_radix(&status(opener, "CapEff"), 16).expect("hexadecimal");

@@ -8,6 +8,7 @@ mod behind;
 mod child;
 mod debug_files;
 mod driver;
+mod filter;
 mod jit;
 mod pool;
 mod programs;
@@ -119,6 +120,7 @@ pub(super) const TMP: &str = "/tmp";
 /// The opener as a process; returns when the tracer is gone.
 pub(super) fn run(channel: Channel) {
     rights::keep_needed();
+    filter::install();
     let proc = Proc::default();
     let reader_proc = proc.clone();
     let reader = move || ReaderProcess::new(PathBuf::from("/proc/self/exe"), reader_proc);
