@@ -69,6 +69,9 @@ fn cargo_install(home: &Path, llvm: &Path, target: &Path, toolchain: &Toolchain)
         .arg("--target-dir")
         .arg(target)
         .env("LLVM_PREFIX", llvm)
+        // LLVM does the work, and comes compiled.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
         .env_remove("RUSTFLAGS")
         // Encoded, so that spaces in the path are safe.
         .env(
