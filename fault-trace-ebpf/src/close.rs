@@ -15,6 +15,7 @@ use crate::{
     away, config,
     current::Current,
     emit::{self, Closed, Stacks},
+    log,
     maps::{CLASSES, OOM_VICTIMS, add, count},
     task,
 };
@@ -73,6 +74,8 @@ pub(crate) fn only(current: Current, state: &mut TaskState, closing: Closing) {
 #[inline(always)]
 pub(crate) fn oldest(state: &mut TaskState) {
     count(Counter::NestingOverflow);
+    let oldest = &state.open.frames[0];
+    log::nesting_overflow(oldest.address, oldest.evidence.word);
     at(state, 0, Closing::late(Closer::Overflow));
     state.open.remove_oldest();
 }
@@ -311,6 +314,9 @@ fn look_closer(current: Current, fault: &mut OpenFault) {
         fault.evidence.clear(Evidence::RSS_ANY);
     }
     let closer = fault.evidence.closer_number();
+    if closer == Closer::NextStart as u8 || closer == Closer::OuterEnd as u8 {
+        log::closer_missed(fault.address, fault.evidence.word);
+    }
     let gone_on = closer == Closer::NextStart as u8 || closer == Closer::Overflow as u8;
     if fault.ip == 0 && !gone_on {
         // Not yet back in user mode: the registers are still those of the fault.

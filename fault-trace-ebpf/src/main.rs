@@ -9,6 +9,7 @@ mod close;
 mod config;
 mod current;
 mod emit;
+mod log;
 mod maps;
 mod names;
 mod probes;

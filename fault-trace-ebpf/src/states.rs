@@ -5,6 +5,7 @@ use fault_trace_common::wire::{TASKS_LEN, TaskEntry, TaskState};
 
 use crate::{
     current::Current,
+    log,
     maps::{TASKS, TASKS_BESIDE, claim, fetch_add_shared},
 };
 
@@ -63,6 +64,7 @@ pub(crate) fn make(current: Current) -> Option<&'static mut TaskState> {
         return Some(&mut entry.state);
     }
     entry.crowded = 1;
+    log::state_claimed();
     current.storage(&TASKS_BESIDE)
 }
 

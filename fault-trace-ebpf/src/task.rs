@@ -16,7 +16,7 @@ use crate::{
     close::{self, Closing},
     config,
     current::Current,
-    emit,
+    emit, log,
     maps::{
         self, BEFORE, FREE_SLOTS, NEXT_SLOT, PROCESSES, TARGETS, THREAD_SLOTS, THREADS, add_shared,
         count, fetch_add_shared, may_be_target,
@@ -220,7 +220,7 @@ pub(crate) extern "C" fn note_loose(state: *mut TaskState, evidence: u64, pages:
 /// became a target: the thread's account begins with the next one.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn ended_unmatched(is_major: u32) -> u32 {
+pub(crate) extern "C" fn ended_unmatched(address: u64, is_major: u32) -> u32 {
     let current = Current::get();
     let state = match states::state(current) {
         Some(state) if !is_stale(current, state) => state,
@@ -237,6 +237,7 @@ pub(crate) extern "C" fn ended_unmatched(is_major: u32) -> u32 {
         state.began_outside = 0;
     } else if maps::is_counting() {
         count(Counter::EndUnmatched);
+        log::end_unmatched(address, Evidence::of(Evidence::ENDED).word);
     } else {
         return 0;
     }

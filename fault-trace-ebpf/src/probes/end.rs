@@ -22,7 +22,8 @@ fn end(ctx: &PerfEventContext, major: u128) {
     let current = Current::get();
     let is_major = major != 0;
     let Some(state) = states::state(current) else {
-        task::ended_unmatched(is_major.into());
+        // SAFETY: the kernel's context, valid while the program runs.
+        task::ended_unmatched(unsafe { (*ctx.ctx).addr }, is_major.into());
         return;
     };
     // SAFETY: no arguments to get wrong.
@@ -44,7 +45,7 @@ fn end(ctx: &PerfEventContext, major: u128) {
         return;
     }
     let Some(index) = state.open.newest_at(address) else {
-        task::ended_unmatched(is_major.into());
+        task::ended_unmatched(address, is_major.into());
         return;
     };
     state.ledger.ended(is_major);

@@ -66,6 +66,8 @@ pub enum CaptureError {
         #[source]
         source: io::Error,
     },
+    #[error("cannot show the anomalies of the eBPF programs")]
+    Debug(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("cannot use the eBPF map {name}")]
     Map {
         name: &'static str,

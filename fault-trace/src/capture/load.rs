@@ -18,7 +18,11 @@ use fault_trace_common::{
     },
 };
 
-use super::{Capture, CaptureError, SMALL_TABLES, Settings, TargetKind, totals};
+use super::{
+    Capture, CaptureError, SMALL_TABLES, Settings, TargetKind,
+    debug::{self, Debug},
+    totals,
+};
 use crate::options::CallGraph;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fault-trace-ebpf"));
@@ -34,6 +38,7 @@ pub(super) fn load(settings: &Settings) -> Result<Capture, CaptureError> {
         .override_global("CONFIG", bytemuck::bytes_of(&config), true)
         // A run that only counts still needs a ring buffer that can be created.
         .map_max_entries("EVENTS", settings.ring_bytes.unwrap_or(4096));
+    debug::prepare(&mut loader, settings.debugs_programs);
     if settings.stacks.is_none() {
         // The map exists whether it is used or not: let it be small.
         loader.map_max_entries("STACKS_SENT", 1);
@@ -50,9 +55,15 @@ pub(super) fn load(settings: &Settings) -> Result<Capture, CaptureError> {
         bound_slots(&mut ebpf)?;
     }
     load_programs(&mut ebpf, hooks)?;
+    let debug = if settings.debugs_programs {
+        Some(Debug::new(&mut ebpf)?)
+    } else {
+        None
+    };
     Ok(Capture {
         ebpf,
         hooks,
+        debug,
         raw: Vec::new(),
         events: Vec::new(),
     })

@@ -4,6 +4,7 @@
 //! detached and settled; its [totals](Capture::totals) are exact then.
 
 mod attach;
+mod debug;
 mod error;
 mod load;
 mod perf_event;
@@ -28,6 +29,7 @@ pub use error::CaptureError;
 pub use ring::Ring;
 
 use crate::{filter::KernelFilter, model::totals::KernelCounts, options::CallGraph};
+use debug::Debug;
 pub use totals::{LiveThread, Snapshot};
 
 /// Whose faults are captured.
@@ -90,6 +92,8 @@ pub struct Settings {
     pub stacks: Option<CallGraph>,
     /// Room for fewer threads, processes and targets, [`SMALL_TABLES`] each, for want of memory.
     pub small_tables: bool,
+    /// Whether the programs tell of their anomalies, on standard error.
+    pub debugs_programs: bool,
 }
 
 /// Threads, processes and targets that small tables hold.
@@ -102,6 +106,8 @@ pub struct Capture {
     raw: Vec<(Hook, RawTracePointLinkId)>,
     /// Open perf events with the CPU each is on.
     events: Vec<(u32, OwnedFd)>,
+    /// If the programs tell of their anomalies.
+    debug: Option<Debug>,
 }
 
 impl Capture {
@@ -174,6 +180,9 @@ impl Capture {
     /// The hook that the kernel refused.
     pub fn start(&mut self, now_ns: impl FnOnce() -> u64) -> Result<(), CaptureError> {
         attach::start(self)?;
+        if let Some(debug) = &mut self.debug {
+            debug.start()?;
+        }
         // Whoever begins after the clock is read was counted from its first fault on.
         self.set_counting(u64::MAX)?;
         self.set_counting(now_ns())
@@ -233,9 +242,12 @@ impl Capture {
     }
 
     /// Waits for programs that still ran when they were detached.
-    pub fn settle(&self) {
+    pub fn settle(&mut self) {
         // A program runs for microseconds, on a CPU that may be busy with an interrupt or stolen by
         // a hypervisor meanwhile.
         thread::sleep(Duration::from_millis(5));
+        if let Some(debug) = &mut self.debug {
+            debug.finish();
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Before the first fault: checks, settings, loaded programs.
 
-use std::path::Path;
+use std::{env, path::Path};
 
 use anyhow::Context as _;
 use fault_trace_common::{
@@ -37,6 +37,9 @@ use crate::{
     },
     options::{CaptureOptions, Evidence, Target},
 };
+
+/// The variable that is 1 where the eBPF programs are debugged.
+const DEBUG: &str = "FAULT_TRACE_DEBUG_EBPF";
 
 /// Loaded programs, their target, and what is known of the run already.
 pub(super) struct Prepared {
@@ -76,6 +79,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         ring_bytes: options.ring_bytes,
         hooks,
         stacks: options.stacks,
+        debugs_programs: env::var_os(DEBUG).is_some_and(|value| value == "1"),
         ..blank
     };
     let mut notes: Vec<String> = findings

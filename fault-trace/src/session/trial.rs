@@ -65,6 +65,7 @@ pub fn settings(system: &System) -> anyhow::Result<Settings> {
         hooks: Hooks::ALL,
         stacks: None,
         small_tables: false,
+        debugs_programs: false,
     })
 }
 

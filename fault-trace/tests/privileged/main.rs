@@ -2,6 +2,7 @@
 //! mostly the program `known` of the test lab, which takes known faults at known addresses.
 
 mod accounting;
+mod anomalies;
 mod arguments;
 mod attribution;
 mod bad_access;

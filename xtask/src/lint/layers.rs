@@ -70,6 +70,7 @@ pub(super) const MODULES: &[Module] = &[
 /// Crates that do I/O or are about it: the modules that may know them.
 pub(super) const CRATES: &[(&str, &[&str])] = &[
     ("aya", &["capture"]),
+    ("aya_log", &["capture"]),
     ("blazesym", &["host"]),
     ("clap", &["cli", "main"]),
     ("indicatif", &["messages", "session"]),
