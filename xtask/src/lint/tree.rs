@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    slice,
 };
 
 use anyhow::{Context as _, Result};
@@ -88,7 +89,7 @@ fn test_modules((module, (_, source)): (&ModulePath, &(&String, Source))) -> Vec
     let parent = if is_root(module) { &[][..] } else { module };
     let names = source.test_modules.iter();
     names
-        .map(|name| [parent, &[name.clone()]].concat())
+        .map(|name| [parent, slice::from_ref(name)].concat())
         .collect()
 }
 
