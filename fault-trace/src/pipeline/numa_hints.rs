@@ -46,8 +46,10 @@ mod tests {
 
     #[test]
     fn a_moved_counter_casts_doubt_on_one_batch() {
-        let mut machine = FakeMachine::default();
-        machine.numa_hint_faults = Some(3);
+        let mut machine = FakeMachine {
+            numa_hint_faults: Some(3),
+            ..FakeMachine::default()
+        };
         let mut hints = NumaHints::new(&mut machine);
         assert!(!hints.moved(&mut machine));
         machine.numa_hint_faults = Some(4);

@@ -45,7 +45,7 @@ fn examine(system: &System) -> (Findings, Option<Support>) {
             trial
                 .capture
                 .start(crate::host::kernel::monotonic_ns)
-                .map_err(super::prepare::not_allowed)?;
+                .map_err(super::refusal::not_allowed)?;
             Ok(trial.support)
         });
     match tried {

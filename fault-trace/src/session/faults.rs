@@ -10,7 +10,7 @@ use tokio::{
 use super::{
     ending::{Signals, next},
     follow::{Followers, Following},
-    prepare,
+    refusal,
     sink::Sink,
     tracee::Tracee,
 };
@@ -67,8 +67,8 @@ impl Faults {
             buffer_bytes: options.ring_bytes.unwrap_or(0),
         };
         let proc = Proc::default();
-        let opened = Followers::open(proc.clone(), &prepare::online_cpus()?, &following);
-        let (followers, sideband, followed) = opened.map_err(prepare::unreadable)?;
+        let opened = Followers::open(proc.clone(), &refusal::online_cpus()?, &following);
+        let (followers, sideband, followed) = opened.map_err(refusal::unreadable)?;
         let source = Source {
             records: capture.take_ring()?,
             sideband,

@@ -9,8 +9,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::{
     ending::{Signals, next},
     faults::{Faults, pace},
-    prepare::{self, Prepared},
-    shortage,
+    prepare::Prepared,
+    refusal, shortage,
     sink::{Progress, Sink},
     tracee::Tracee,
 };
@@ -225,7 +225,7 @@ impl State<'_> {
     /// was open there is dead.
     fn follow_cpus(&mut self) -> anyhow::Result<()> {
         let gone = self.hotplug.gone();
-        let online = prepare::online_cpus()?;
+        let online = refusal::online_cpus()?;
         if !gone.is_empty() {
             let stayed: Vec<u32> = online
                 .iter()

@@ -14,6 +14,7 @@ mod prepare;
 mod progress;
 mod record;
 mod recorded;
+mod refusal;
 mod shortage;
 mod sink;
 mod stat;

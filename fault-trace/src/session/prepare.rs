@@ -1,6 +1,6 @@
 //! Before the first fault: checks, settings, loaded programs.
 
-use std::{env, path::Path};
+use std::env;
 
 use anyhow::Context as _;
 use fault_trace_common::{
@@ -9,13 +9,12 @@ use fault_trace_common::{
 };
 
 use super::{
-    shortage,
     tracee::Tracee,
     trial::{self, Trial},
 };
 use crate::{
-    capture::{Capture, CaptureError, Settings, TargetKind, sideband::OpenError},
-    exit::{self, NotAllowed, Unusable},
+    capture::{Capture, Settings, TargetKind},
+    exit::{NotAllowed, Unusable},
     filter::{Condition, Filter, KernelFilter},
     host::{
         cgroups::Hierarchy,
@@ -187,43 +186,6 @@ fn refuse(findings: &Findings) -> anyhow::Result<()> {
         Some(reasons) => {
             Err(NotAllowed(format!("page faults cannot be traced here:\n{reasons}")).into())
         }
-    }
-}
-
-/// The CPUs to attach to.
-pub(super) fn online_cpus() -> anyhow::Result<Vec<u32>> {
-    kernel::online_cpus(Path::new(kernel::CPUS_ONLINE)).context("cannot list the CPUs")
-}
-
-/// An error of the mapping records, as one of privileges where it is one.
-pub(super) fn unreadable(error: OpenError) -> anyhow::Error {
-    if error.is_permission() {
-        NotAllowed(exit::describe(&error.into())).into()
-    } else {
-        error.into()
-    }
-}
-
-/// An error of the capture, with its remedy; as one of privileges where it is one.
-pub(super) fn not_allowed(error: CaptureError) -> anyhow::Error {
-    explained(error, None)
-}
-
-/// The same of a capture with these settings.
-pub(super) fn explained(error: CaptureError, settings: Option<&Settings>) -> anyhow::Error {
-    let short = error
-        .io_error()
-        .and_then(|error| shortage::explain(error, settings));
-    let is_permission = error.is_permission();
-    let error = error.into();
-    match short {
-        Some(remedy) => NotAllowed(format!("{}: {remedy}", exit::describe(&error))).into(),
-        None if is_permission => NotAllowed(format!(
-            "{}; `fault-trace doctor` shows what is missing",
-            exit::describe(&error)
-        ))
-        .into(),
-        None => error,
     }
 }
 

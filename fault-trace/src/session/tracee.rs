@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
 
 use self::processes::Processes;
-use super::{cpu_time::CpuTimes, prepare};
+use super::{cpu_time::CpuTimes, refusal};
 use crate::{
     capture::{Capture, Snapshot},
     exit::{NotAllowed, NotLaunched},
@@ -144,7 +144,7 @@ impl Tracee {
         begin()?;
         capture
             .start(kernel::monotonic_ns)
-            .map_err(prepare::not_allowed)?;
+            .map_err(refusal::not_allowed)?;
         self.after_start(capture);
         self.release()
     }

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use fault_trace_common::{Hook, Hooks, catalogue::tracepoint::sched_switch};
 
 use super::{
-    prepare::{explained, online_cpus},
+    refusal::{explained, online_cpus},
     shortage,
 };
 use crate::{

@@ -66,8 +66,15 @@ impl<Q: PartialEq + Debug, A> Answers<Q, A> {
 pub(crate) struct Told {
     pub(crate) identified: Vec<u32>,
     pub(crate) named: Vec<(u32, Result<Vec<Frame>, Unresolved>)>,
-    /// The number of each stack, its process, and its calls.
-    pub(crate) unwound: Vec<(u64, u32, Option<Vec<(u64, CodeSpot)>>)>,
+    pub(crate) unwound: Vec<Callers>,
+}
+
+/// Callers as the journal keeps them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Callers {
+    pub(crate) stack: u64,
+    pub(crate) pid: u32,
+    pub(crate) calls: Option<Vec<(u64, CodeSpot)>>,
 }
 
 /// What came through the ports.

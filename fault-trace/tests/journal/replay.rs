@@ -24,13 +24,13 @@ use fault_trace::{
     recording::{Recording, RecordingWriter},
 };
 
-use super::{Journal, Told, take};
+use super::{Callers, Journal, Told, take};
 
 /// Makes a recording at `path` from a journal.
 pub(crate) fn replay(mut journal: Journal, path: &Path) {
     let mut run = journal.run();
     let settings = Settings {
-        hooks: run.hooks.into(),
+        hooks: run.hooks,
         wanted: journal.wanted,
         names_live: journal.names_live,
     };
@@ -212,7 +212,7 @@ impl Code for Replayed {
                 .map(|(id, found)| (id, found.map(Into::into)))
                 .collect(),
             unwound: unwound
-                .map(|(stack, pid, calls)| Unwound { stack, pid, calls })
+                .map(|Callers { stack, pid, calls }| Unwound { stack, pid, calls })
                 .collect(),
         }
     }

@@ -55,16 +55,16 @@ pub(super) const MODULES: &[Module] = &[
     impure("host", 3),
     impure("recording", 3),
     pure("render", 4),
-    pure("options", 5),
     pure("explain", 5),
     pure("export", 5),
     impure("messages", 5),
-    impure("capture", 6),
-    pure("cli", 6),
-    impure("session", 7),
+    pure("options", 6),
+    impure("capture", 7),
+    pure("cli", 7),
+    impure("session", 8),
     // `main` and `lib`.
-    impure("main", 8),
-    impure("lib", 8),
+    impure("main", 9),
+    impure("lib", 9),
 ];
 
 /// Crates that do I/O or are about it: the modules that may know them.

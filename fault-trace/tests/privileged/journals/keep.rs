@@ -16,12 +16,12 @@ use fault_trace::{
         space_event::{Origin, SpaceChange},
     },
     pipeline::{
-        Code, GivenUp, Machine, Moment, News, Records, Sideband, decode::StackCopy,
+        Code, GivenUp, Machine, Moment, News, Records, Sideband, Unwound, decode::StackCopy,
         sideband::Decoder,
     },
 };
 
-use super::journal::{Answers, Journal, Told};
+use super::journal::{Answers, Callers, Journal, Told};
 
 impl<Q, A> Answers<Q, A> {
     /// Notes an answer. Returns its number.
@@ -274,7 +274,7 @@ impl<M: Machine> Code for Kept<M> {
                     .map(|(id, found)| (id, found.map(|frames| frames.to_vec())))
                     .collect(),
                 unwound: unwound
-                    .map(|unwound| (unwound.stack, unwound.pid, unwound.calls))
+                    .map(|Unwound { stack, pid, calls }| Callers { stack, pid, calls })
                     .collect(),
             };
             journal.poll.put((), told);

@@ -157,7 +157,7 @@ fn begun(capture: &Capture, cpus: &[u32]) -> Run {
     let release = kernel::host().expect("a machine").kernel_release;
     let version = release.split('-').next().unwrap_or_default();
     version.clone_into(&mut run.host.kernel_release);
-    run.hooks = capture.hooks().into();
+    run.hooks = capture.hooks();
     run.clock = kernel::clock_base();
     run
 }
