@@ -353,11 +353,10 @@ fn a_folder_of_debug_files_that_is_none_is_refused() {
     let copy = Copy::new();
     let none = copy.file("recording.json");
     for none in ["/nonexistent", none.to_str().expect("text")] {
-        let cases: [&[&str]; 4] = [
-            &["report", copy.text()],
+        let cases: [&[&str]; 3] = [
             &["report", "--by", "function", copy.text()],
             &["export", "--to", "folded", copy.text()],
-            &["diff", copy.text(), copy.text()],
+            &["diff", "--to", "folded", copy.text(), copy.text()],
         ];
         for arguments in cases {
             let output = fault_trace(&[arguments, &["--debug-dir", none]].concat());
