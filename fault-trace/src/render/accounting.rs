@@ -211,7 +211,7 @@ fn kernel(block: &mut Block, report: &Report) {
     block.line(Paint::Plain, "kernel", &text);
     if accounting.gup > 0 {
         let text = without_exception(&accounting.gup_by, report.host.page_size_bytes);
-        block.line(Paint::Plain, "without", &text);
+        block.line(Paint::Plain, "no exception", &text);
     }
     if unexplained == 0 {
         return;
@@ -256,7 +256,7 @@ fn without_exception(by: &GupBy, page_bytes: u64) -> String {
         major => format!("; {} major", count(major)),
     };
     format!(
-        "exception (populate, mlock, exec, O_DIRECT, ptrace, …): {}{major}",
+        "populate, mlock, exec, O_DIRECT, ptrace, …: {}{major}",
         parts.join(", ")
     )
 }
