@@ -76,7 +76,7 @@ impl Evidence {
     /// No evidence.
     pub const NONE: Self = Self { word: 0, more: 0 };
 
-    /// Whether any flag lies in the second word: until then no program and no record has to do with it.
+    /// True once a flag lies in the second word: until then no program and no record has to do with it.
     pub const USES_MORE: bool = {
         let (mut all, mut index) = (0, 0);
         while index < Self::FLAGS.len() {
@@ -96,7 +96,7 @@ impl Evidence {
         }
     }
 
-    /// Whether any flag of `mask` is set.
+    /// Returns true if any flag of `mask` is set.
     #[inline(always)]
     #[must_use]
     pub const fn any(self, mask: u128) -> bool {

@@ -16,8 +16,8 @@ named! {
 }
 
 impl Closer {
-    /// Whether the moment of closing is the moment the fault was over. Other closers come later, so
-    /// the latency of what they close is unknown.
+    /// Returns true if the fault was over at the moment of closing. Other closers come later, so the
+    /// latency of what they close is unknown.
     #[inline(always)]
     #[must_use]
     pub const fn is_timely(self) -> bool {

@@ -1,4 +1,4 @@
-//! What the eBPF programs count beside faults: every way something can be lost or go wrong.
+//! Counters of the eBPF programs besides faults: every way something can be lost or go wrong.
 
 named! {
     /// An anomaly or a loss; per CPU in the kernel, summed by user space.

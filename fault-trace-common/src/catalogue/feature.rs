@@ -1,4 +1,4 @@
-//! What a machine and the build of its kernel must have for some classes to happen at all.
+//! Features of a machine and the build of its kernel, without which some classes never happen.
 
 named! {
     /// Something that a machine or its kernel may lack. The meaning says what is lacking.

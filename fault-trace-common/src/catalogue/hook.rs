@@ -21,13 +21,13 @@ pub struct HookInfo {
     pub attach: Attach,
     /// Without a required hook nothing can be traced.
     pub required: bool,
-    /// Whether it belongs to [`Hooks::CORE`].
+    /// Membership of [`Hooks::CORE`].
     pub core: bool,
     /// The first kernel that has it, where that is not the oldest supported one.
     pub since: Option<Version>,
     /// The first kernel where it does not mislead, and how it does before.
     pub usable_since: Option<(Version, &'static str)>,
-    /// What the hook tells.
+    /// The facts that the hook shows, for people.
     pub gives: &'static str,
 }
 

@@ -2,7 +2,7 @@
 //! what the rest of the program needs to know of it.
 //!
 //! An entry can be added at any place of its table: names, not numbers, are what recordings and JSON hold.
-//! Where a number is stored or comes from the kernel, the table says it.
+//! A number that is stored, or comes from the kernel, stands in the table.
 
 #[macro_use]
 mod named;
