@@ -51,6 +51,8 @@ fn hand_over(current: Current, state: &mut TaskState) {
         thread.tid = 0;
         thread.counts = Counts::NONE;
         let _ = FREE_SLOTS.push(&state.slot, 0);
+        // The state may outlive the thread, while the slot becomes another's.
+        state.slot = 0;
     }
     // From 6.16 on this tracepoint comes before the address space is torn down, which can fault.
     state.exited = current.ids().1;
