@@ -1,9 +1,10 @@
 //! `fault-trace doctor`.
 
-use super::{calibration, output, trial};
+use super::{calibration, output};
 use crate::{
     exit::{self, Exit},
     host::{checks, doctor::System, roots::Roots},
+    loading::{self, refusal},
     model::{findings::Findings, support::Support},
     render,
 };
@@ -39,13 +40,13 @@ fn examine(system: &System) -> (Findings, Option<Support>) {
     if findings.fatal().next().is_some() {
         return (findings, None);
     }
-    let tried = trial::settings(system)
-        .and_then(|settings| trial::load(settings, system))
+    let tried = loading::settings(system)
+        .and_then(|settings| loading::load(settings, system))
         .and_then(|mut trial| {
             trial
                 .capture
                 .start(crate::host::kernel::monotonic_ns)
-                .map_err(super::refusal::not_allowed)?;
+                .map_err(refusal::not_allowed)?;
             Ok(trial.support)
         });
     match tried {

@@ -10,9 +10,7 @@ use tokio::{
 use super::{
     ending::{Signals, next},
     follow::{Followers, Following},
-    refusal,
     sink::Sink,
-    tracee::Tracee,
 };
 use crate::{
     capture::{
@@ -20,9 +18,11 @@ use crate::{
         sideband::{OpenError, Sideband},
     },
     host::{kernel, machine::LiveMachine, proc::Proc, symbols::Symbols},
+    loading::refusal,
     model::Run,
     options::{CaptureOptions, Target},
     pipeline::{Ending, GivenUp, Pace, Pipeline, Settings, Source},
+    tracee::Tracee,
 };
 
 /// How often to look whether the end has come nearer.

@@ -10,9 +10,7 @@ use super::{
     ending::{Signals, next},
     faults::{Faults, pace},
     prepare::Prepared,
-    refusal, shortage,
     sink::{Progress, Sink},
-    tracee::Tracee,
 };
 use crate::{
     capture::Capture,
@@ -22,10 +20,12 @@ use crate::{
         kernel,
         signals::{self, Stage},
     },
+    loading::{refusal, shortage},
     messages,
     model::Run,
     options::CaptureOptions,
     pipeline::{GivenUp, Pace, Settings},
+    tracee::Tracee,
 };
 
 /// How often the ring buffer is emptied: it fills in about 100 ms at full speed on two CPUs.

@@ -1,7 +1,6 @@
 //! The glue: each command from its options to its end.
 
 mod calibration;
-mod cpu_time;
 mod destination;
 mod doctor;
 mod ending;
@@ -14,16 +13,12 @@ mod prepare;
 mod progress;
 mod record;
 mod recorded;
-mod refusal;
-mod shortage;
 mod sink;
 mod stat;
 mod stdout;
 mod trace;
-mod tracee;
-mod trial;
 
-pub use trial::settings;
+pub use crate::loading::settings;
 
 use crate::{
     exit::Exit,

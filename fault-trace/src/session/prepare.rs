@@ -8,10 +8,6 @@ use fault_trace_common::{
     wire::{COMM_LEN, comm, comm_bytes},
 };
 
-use super::{
-    tracee::Tracee,
-    trial::{self, Trial},
-};
 use crate::{
     capture::{Capture, Settings, TargetKind},
     exit::{NotAllowed, Unusable},
@@ -27,6 +23,7 @@ use crate::{
         symbols::{self, Symbols},
         users,
     },
+    loading::{self, Trial},
     messages,
     model::{
         findings::Findings,
@@ -35,6 +32,7 @@ use crate::{
         spaces::SpaceCounts,
     },
     options::{CaptureOptions, Evidence, Target},
+    tracee::Tracee,
 };
 
 /// The variable that is 1 where the eBPF programs are debugged.
@@ -62,7 +60,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
     let findings = checks::evaluate(&system.facts);
     refuse(&findings)?;
     let offsets = system.facts.task_offsets;
-    let blank = trial::settings(&system)?;
+    let blank = loading::settings(&system)?;
     let hooks = match options.evidence {
         Evidence::Full => Hooks::ALL,
         Evidence::Core => Hooks::CORE,
@@ -89,7 +87,7 @@ pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         mut capture,
         support,
         refusals,
-    } = trial::load(settings, &system)?;
+    } = loading::load(settings, &system)?;
     notes.extend(refusals);
     // Its processes keep rights that this one gives up, and are none of the command's descendants.
     let symbols = records_faults.then(|| Symbols::start(&symbols::Options::default()));

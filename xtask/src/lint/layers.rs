@@ -61,10 +61,12 @@ pub(super) const MODULES: &[Module] = &[
     pure("options", 6),
     impure("capture", 7),
     pure("cli", 7),
-    impure("session", 8),
+    impure("loading", 8),
+    impure("tracee", 9),
+    impure("session", 10),
     // `main` and `lib`.
-    impure("main", 9),
-    impure("lib", 9),
+    impure("main", 11),
+    impure("lib", 11),
 ];
 
 /// Crates that do I/O or are about it: the modules that may know them.
@@ -87,6 +89,7 @@ pub(super) const CRATES: &[(&str, &[&str])] = &[
             "messages",
             "recording",
             "session",
+            "tracee",
         ],
     ),
     ("parquet", &["recording"]),

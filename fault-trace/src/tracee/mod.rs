@@ -1,5 +1,6 @@
 //! Who is traced: launching or finding it, telling when it is gone, and the kernel's own counts.
 
+mod cpu_time;
 mod processes;
 mod reading;
 
@@ -8,8 +9,7 @@ use std::collections::HashMap;
 use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
 
-use self::processes::Processes;
-use super::{cpu_time::CpuTimes, refusal};
+use self::{cpu_time::CpuTimes, processes::Processes};
 use crate::{
     capture::{Capture, Snapshot},
     exit::{NotAllowed, NotLaunched},
@@ -19,12 +19,13 @@ use crate::{
         proc::Proc,
         users::Identity,
     },
+    loading::refusal,
     model::totals::KernelCounts,
     options::{CaptureOptions, Target},
 };
 
 /// The traced command, processes, threads or machine.
-pub(super) struct Tracee {
+pub(crate) struct Tracee {
     kind: Kind,
     proc: Proc,
     /// /proc/vmstat before and after tracing began; only for the machine.
@@ -52,7 +53,7 @@ enum Kind {
 
 impl Tracee {
     /// Launches the command, which waits, or finds the processes, and makes them targets.
-    pub(super) fn new(options: &CaptureOptions, capture: &mut Capture) -> anyhow::Result<Self> {
+    pub(crate) fn new(options: &CaptureOptions, capture: &mut Capture) -> anyhow::Result<Self> {
         let proc = Proc::default();
         let kind = match &options.target {
             Target::Launch(command) => {
@@ -101,7 +102,7 @@ impl Tracee {
     }
 
     /// The processes that are traced now, maybe with some that have exited; `None`: all.
-    pub(super) fn pids(&self, capture: &Capture) -> Option<Vec<u32>> {
+    pub(crate) fn pids(&self, capture: &Capture) -> Option<Vec<u32>> {
         match &self.kind {
             Kind::Blocked(_) | Kind::Launched(_) | Kind::Processes(_) => {
                 // A map that cannot be read ends the run when it is read for the totals.
@@ -117,7 +118,7 @@ impl Tracee {
     }
 
     /// What is not traced on request, for people.
-    pub(super) fn left_out(&self) -> Option<String> {
+    pub(crate) fn left_out(&self) -> Option<String> {
         let Kind::Processes(processes) = &self.kind else {
             return None;
         };
@@ -135,7 +136,7 @@ impl Tracee {
     ///
     /// # Errors
     /// Nothing of what was named lives any more, the kernel refuses, or `begin` does.
-    pub(super) fn start(
+    pub(crate) fn start(
         &mut self,
         capture: &mut Capture,
         begin: impl FnOnce() -> anyhow::Result<()>,
@@ -183,7 +184,7 @@ impl Tracee {
     }
 
     /// Whether there is nothing left to trace.
-    pub(super) fn is_over(&mut self, capture: &Capture) -> anyhow::Result<bool> {
+    pub(crate) fn is_over(&mut self, capture: &Capture) -> anyhow::Result<bool> {
         let is_over = match &mut self.kind {
             Kind::Blocked(_) | Kind::Matching { .. } | Kind::All => false,
             Kind::Launched(children) => {
@@ -197,7 +198,7 @@ impl Tracee {
     }
 
     /// How many descendants of what was launched or named live, and are traced.
-    pub(super) fn living_descendants(&self, capture: &Capture) -> anyhow::Result<usize> {
+    pub(crate) fn living_descendants(&self, capture: &Capture) -> anyhow::Result<usize> {
         Ok(match &self.kind {
             Kind::Launched(children) => {
                 let command = children.pid();
@@ -212,7 +213,7 @@ impl Tracee {
     }
 
     /// What goes on untraced at the end of the run, for people.
-    pub(super) fn left_behind(&self, living: usize) -> Option<String> {
+    pub(crate) fn left_behind(&self, living: usize) -> Option<String> {
         if let Some(pid) = self.left_running() {
             return Some(format!("the command (process {pid}) goes on, untraced"));
         }
@@ -237,7 +238,7 @@ impl Tracee {
     }
 
     /// The launched command's exit status, once it has one.
-    pub(super) fn exit_status(&self) -> Option<i32> {
+    pub(crate) fn exit_status(&self) -> Option<i32> {
         match &self.kind {
             Kind::Launched(children) => children.exit_status(),
             _ => None,
@@ -253,12 +254,12 @@ impl Tracee {
     }
 
     /// Whether a command that was launched by this run has not ended.
-    pub(super) fn is_command_running(&self) -> bool {
+    pub(crate) fn is_command_running(&self) -> bool {
         self.left_running().is_some()
     }
 
     /// Passes a signal on to the launched command.
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         if let Kind::Launched(children) = &self.kind {
             // It may be gone; then there is nobody to tell.
             let _ = children.signal(signal);
@@ -267,7 +268,7 @@ impl Tracee {
 
     /// Fills in the CPU time of each process and of the live threads, and returns that of all
     /// traced processes; to be called after [`Tracee::read_kernel`].
-    pub(super) fn read_cpu(&mut self, snapshot: &mut Snapshot) -> Option<u64> {
+    pub(crate) fn read_cpu(&mut self, snapshot: &mut Snapshot) -> Option<u64> {
         let totals = &mut snapshot.totals;
         totals.threads = self.cpu.threads(&self.proc, &snapshot.live_threads);
         for process in &mut totals.processes {

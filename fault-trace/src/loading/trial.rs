@@ -21,11 +21,11 @@ use crate::{
 };
 
 /// Programs that are loaded and attached, without those that this kernel does not take.
-pub(super) struct Trial {
-    pub(super) capture: Capture,
-    pub(super) support: Support,
+pub(crate) struct Trial {
+    pub(crate) capture: Capture,
+    pub(crate) support: Support,
     /// What was refused or made smaller, for people.
-    pub(super) refusals: Vec<String>,
+    pub(crate) refusals: Vec<String>,
 }
 
 /// The settings that the machine gives: those of a run that traces nothing.
@@ -70,7 +70,7 @@ pub fn settings(system: &System) -> anyhow::Result<Settings> {
 }
 
 /// Loads and attaches. Nothing counts before [`Capture::start`].
-pub(super) fn load(mut settings: Settings, system: &System) -> anyhow::Result<Trial> {
+pub(crate) fn load(mut settings: Settings, system: &System) -> anyhow::Result<Trial> {
     let cpus = online_cpus()?;
     let shortage = shortage::fit(&mut settings)?;
     settings.hooks = checks::worth_trying(&system.facts, settings.hooks);

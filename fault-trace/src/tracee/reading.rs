@@ -27,7 +27,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(128);
 
 /// The kernel's own counters at one moment.
-pub(in crate::session) struct Reading {
+pub(crate) struct Reading {
     /// By how much they grew in the run, by process; `None` where a thread could not be read.
     processes: BTreeMap<u32, Option<KernelCounts>>,
     /// Processes with a thread that lives.
@@ -89,7 +89,7 @@ impl Tracee {
 
     /// Reads the kernel's own counters while tracing goes on: a thread that exits between the two look-ups is
     /// found with its process the next time.
-    pub(in crate::session) fn reading_live(&self, capture: &Capture) -> anyhow::Result<Reading> {
+    pub(crate) fn reading_live(&self, capture: &Capture) -> anyhow::Result<Reading> {
         let mut pause = FIRST_PAUSE;
         loop {
             let snapshot = capture.totals()?;
@@ -105,7 +105,7 @@ impl Tracee {
     }
 
     /// Reads the kernel's own counters once: when tracing has stopped, a thread that is gone stays unread.
-    pub(in crate::session) fn reading(&self, capture: &Capture, snapshot: &Snapshot) -> Reading {
+    pub(crate) fn reading(&self, capture: &Capture, snapshot: &Snapshot) -> Reading {
         self.read(capture, snapshot, Order::ThreadsFirst)
     }
 
@@ -178,7 +178,7 @@ impl Tracee {
     /// living threads, and returns the counts of the whole run.
     /// Tracing stopped between the two readings; `knows_exited`: whether the counters of exited
     /// threads were read; `living`: the traced descendants that live.
-    pub(in crate::session) fn read_kernel(
+    pub(crate) fn read_kernel(
         &mut self,
         snapshot: &mut Snapshot,
         before: &Reading,

@@ -12,12 +12,12 @@ use crate::{
 };
 
 /// The CPUs to attach to.
-pub(super) fn online_cpus() -> anyhow::Result<Vec<u32>> {
+pub(crate) fn online_cpus() -> anyhow::Result<Vec<u32>> {
     kernel::online_cpus(Path::new(kernel::CPUS_ONLINE)).context("cannot list the CPUs")
 }
 
 /// An error of the mapping records, as one of privileges where it is one.
-pub(super) fn unreadable(error: OpenError) -> anyhow::Error {
+pub(crate) fn unreadable(error: OpenError) -> anyhow::Error {
     if error.is_permission() {
         NotAllowed(exit::describe(&error.into())).into()
     } else {
@@ -26,12 +26,12 @@ pub(super) fn unreadable(error: OpenError) -> anyhow::Error {
 }
 
 /// An error of the capture, with its remedy; as one of privileges where it is one.
-pub(super) fn not_allowed(error: CaptureError) -> anyhow::Error {
+pub(crate) fn not_allowed(error: CaptureError) -> anyhow::Error {
     explained(error, None)
 }
 
 /// The same of a capture with these settings.
-pub(super) fn explained(error: CaptureError, settings: Option<&Settings>) -> anyhow::Error {
+pub(crate) fn explained(error: CaptureError, settings: Option<&Settings>) -> anyhow::Error {
     let short = error
         .io_error()
         .and_then(|error| shortage::explain(error, settings));

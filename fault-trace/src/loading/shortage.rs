@@ -26,7 +26,7 @@ const NAMES: u64 = 32 << 20;
 ///
 /// # Errors
 /// There are fewer descriptors than a run needs, or there is less memory than the smallest tables and the buffer need.
-pub(super) fn fit(settings: &mut Settings) -> Result<Option<String>, NotAllowed> {
+pub(crate) fn fit(settings: &mut Settings) -> Result<Option<String>, NotAllowed> {
     // Halfway through, what lacks one would not always be an error: the event loop panics.
     if limits::open_files().is_some_and(|limit| limit < descriptors()) {
         return Err(NotAllowed(format!("too few open files: {}", open_files())));
@@ -77,7 +77,7 @@ fn remedy(ring_bytes: Option<u64>) -> String {
 
 /// Returns why functions are not named in the end: with less memory the kernel would kill this process
 /// instead of the recording being finished.
-pub(super) fn of_names() -> Option<String> {
+pub(crate) fn of_names() -> Option<String> {
     let room = Room::find(&Proc::default())?;
     (room.free_bytes < NAMES).then(|| {
         format!(
@@ -90,7 +90,7 @@ pub(super) fn of_names() -> Option<String> {
 }
 
 /// What a failure for want of memory or descriptors calls for; `None` for any other.
-pub(super) fn explain(error: &io::Error, settings: Option<&Settings>) -> Option<String> {
+pub(crate) fn explain(error: &io::Error, settings: Option<&Settings>) -> Option<String> {
     match error.raw_os_error()? {
         libc::EMFILE => Some(open_files()),
         libc::ENFILE => Some(
