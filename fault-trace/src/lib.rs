@@ -4,7 +4,7 @@
 //! [`render`] and [`export`]; what flows is the [`model`]'s. Pure modules know nothing of aya, tokio,
 //! clap or /proc.
 
-// Standard error is for `messages`, standard output for `session::stdout`: neither may panic.
+// Standard error is for `messages`, standard output for `output::stdout`: neither may panic.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod analysis;
@@ -23,6 +23,7 @@ mod loading;
 pub mod messages;
 pub mod model;
 pub mod options;
+mod output;
 pub mod pipeline;
 pub mod plain;
 pub mod recording;

@@ -1,12 +1,12 @@
 //! `fault-trace doctor`.
 
-use super::{calibration, output};
+use super::calibration;
 use crate::{
     exit::{self, Exit},
     host::{checks, doctor::System, roots::Roots},
     loading::{self, refusal},
     model::{findings::Findings, support::Support},
-    render,
+    output, render,
 };
 
 pub(super) fn run(json: bool, calibrate: bool) -> anyhow::Result<Exit> {

@@ -4,8 +4,7 @@ use std::io::Read as _;
 
 use anyhow::Context as _;
 
-use super::output;
-use crate::{exit::Exit, explain};
+use crate::{exit::Exit, explain, output};
 
 /// More than any log that somebody pastes, bytes.
 const LONGEST_INPUT: u64 = 1 << 20;

@@ -1,21 +1,17 @@
 //! The glue: each command from its options to its end.
 
 mod calibration;
-mod destination;
 mod doctor;
 mod ending;
 mod explain;
 mod faults;
 mod follow;
 mod live;
-mod output;
 mod prepare;
-mod progress;
 mod record;
 mod recorded;
 mod sink;
 mod stat;
-mod stdout;
 mod trace;
 
 pub use crate::loading::settings;

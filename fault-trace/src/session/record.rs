@@ -9,8 +9,7 @@ use anyhow::{Context as _, bail};
 use jiff::Zoned;
 
 use super::{
-    calibration, live, output, prepare,
-    progress::ProgressLine,
+    calibration, live, prepare,
     sink::{Progress, Sink},
 };
 use crate::{
@@ -20,6 +19,7 @@ use crate::{
     messages,
     model::Batch,
     options::{CaptureOptions, RecordOptions, Target},
+    output::{self, progress::ProgressLine},
     pipeline::BATCH,
     recording::{RecordingWriter, Whereabouts, WriterThread},
     render::{self, units},

@@ -13,7 +13,6 @@ pub(super) use export::export;
 
 use std::path::{Path, PathBuf};
 
-use super::{output, progress::Output};
 use crate::{
     analysis::{
         Content, Report, Scale, View, ViewBuilder,
@@ -22,6 +21,7 @@ use crate::{
     exit::{Exit, Unusable},
     model::Run,
     options::ReportOptions,
+    output::{self, progress::Output},
     recording::{Recording, RecordingError},
 };
 

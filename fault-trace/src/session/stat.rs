@@ -5,12 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 
 use super::{
-    calibration,
-    destination::Wanted,
-    live,
-    output::{self, Destination},
-    prepare,
-    progress::ProgressLine,
+    calibration, live, prepare,
     sink::{Progress, Sink},
 };
 use crate::{
@@ -19,6 +14,7 @@ use crate::{
     host::signals::{self, Stage},
     model::Batch,
     options::{CaptureOptions, Format, StatOptions, Target},
+    output::{self, Destination, Wanted, progress::ProgressLine},
 };
 
 struct Counter {

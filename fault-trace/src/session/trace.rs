@@ -5,9 +5,8 @@ use std::io::{BufWriter, Write as _};
 use anyhow::{Context as _, anyhow};
 
 use super::{
-    live, output, prepare,
+    live, prepare,
     sink::{Progress, Sink},
-    stdout::PatientStdout,
 };
 use crate::{
     analysis::{Report, Tables},
@@ -16,6 +15,7 @@ use crate::{
     messages,
     model::Batch,
     options::{CaptureOptions, Target},
+    output::{self, PatientStdout},
     render::{self, LineOptions, Place},
 };
 

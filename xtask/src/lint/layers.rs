@@ -62,6 +62,7 @@ pub(super) const MODULES: &[Module] = &[
     impure("capture", 7),
     pure("cli", 7),
     impure("loading", 8),
+    impure("output", 8),
     impure("tracee", 9),
     impure("session", 10),
     // `main` and `lib`.
@@ -75,7 +76,7 @@ pub(super) const CRATES: &[(&str, &[&str])] = &[
     ("aya_log", &["capture"]),
     ("blazesym", &["host"]),
     ("clap", &["cli", "main"]),
-    ("indicatif", &["messages", "session"]),
+    ("indicatif", &["messages", "output"]),
     ("landlock", &["host"]),
     (
         "nix",
@@ -87,6 +88,7 @@ pub(super) const CRATES: &[(&str, &[&str])] = &[
             "host",
             "main",
             "messages",
+            "output",
             "recording",
             "session",
             "tracee",

@@ -12,16 +12,16 @@ use crate::{
     export::{self, Comparison, Definition, ExportFormat, Source},
     model::{Fault, Fields},
     options::DiffOptions,
+    output::{self, progress::Output},
     recording::Recording,
     render::{self, SummaryOptions},
-    session::{destination, output, progress::Output},
 };
 
 pub(in crate::session) fn diff(options: &DiffOptions) -> anyhow::Result<Exit> {
     let before = Recording::open(&options.before)?;
     let after = Recording::open(&options.after)?;
     if let Some(path) = &options.output {
-        destination::refuse_parts(path, &[&before, &after])?;
+        output::refuse_parts(path, &[&before, &after])?;
     }
     tables::check_folders(&options.debug_directories)?;
     for recording in [&before, &after] {

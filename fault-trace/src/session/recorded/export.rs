@@ -17,18 +17,15 @@ use crate::{
     messages,
     model::{Fault, Fields},
     options::ExportOptions,
+    output::{self, OutputFile, Wanted, progress::Output},
     recording::Recording,
     render,
-    session::{
-        destination::{self, OutputFile, Wanted},
-        progress::Output,
-    },
 };
 
 pub(in crate::session) fn export(options: &ExportOptions) -> anyhow::Result<Exit> {
     let recording = Recording::open(&options.recording)?;
     if let Some(path) = &options.output {
-        destination::refuse_parts(path, &[&recording])?;
+        output::refuse_parts(path, &[&recording])?;
     }
     tables::check_folders(&options.debug_directories)?;
     say_notes(&recording);
@@ -138,7 +135,7 @@ fn to_folder(folder: &Path, files: Files) -> anyhow::Result<()> {
     let opened =
         Folder::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
     for (name, text) in files {
-        destination::replace(&opened, &name, text.as_bytes())
+        output::replace(&opened, &name, text.as_bytes())
             .with_context(|| format!("cannot write {}", folder.join(&name).display()))?;
     }
     Ok(())

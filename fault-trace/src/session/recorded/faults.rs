@@ -3,8 +3,8 @@
 use crate::{
     analysis::FaultFilter,
     model::{Fault, Fields},
+    output::progress::{Output, ReadingBar},
     recording::{Recording, Wanted},
-    session::progress::{Output, ReadingBar},
 };
 
 /// Hands out the faults batch by batch, of which only `fields` and what `filter` looks at are read, and

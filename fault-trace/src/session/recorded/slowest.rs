@@ -8,8 +8,8 @@ use crate::{
     },
     filter::Values,
     model::{Field, Fields},
+    output::progress::Output,
     recording::Recording,
-    session::progress::Output,
 };
 
 /// At most `limit` of those that pass `filter`.

@@ -26,13 +26,13 @@ const LOOK_EVERY_MS: u8 = 100;
 /// Standard output without a buffer. While nobody reads, a write waits; once the run is asked to end
 /// it waits for a second, and fails.
 #[derive(Debug)]
-pub(super) struct PatientStdout {
+pub(crate) struct PatientStdout {
     /// Bytes a write has at most.
     at_once: usize,
 }
 
 impl PatientStdout {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let is_file = |stat: &nix::sys::stat::FileStat| {
             SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG
         };

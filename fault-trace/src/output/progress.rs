@@ -11,13 +11,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::{messages, model::Run, render::units};
 
 /// Elapsed, faults, rate, dropped: a line that is drawn anew; nothing where standard error is not a terminal.
-pub(super) struct ProgressLine {
+pub(crate) struct ProgressLine {
     bar: ProgressBar,
     last: Option<(Duration, u64)>,
 }
 
 impl ProgressLine {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
@@ -27,12 +27,12 @@ impl ProgressLine {
     }
 
     /// Whether anybody sees it.
-    pub(super) fn is_visible(&self) -> bool {
+    pub(crate) fn is_visible(&self) -> bool {
         !self.bar.is_hidden()
     }
 
     /// Draws the line.
-    pub(super) fn show(&mut self, elapsed: Duration, run: &Run) {
+    pub(crate) fn show(&mut self, elapsed: Duration, run: &Run) {
         let counts = &run.totals.counts;
         let (then, before) = self.last.unwrap_or_default();
         let seconds = elapsed.saturating_sub(then).as_secs_f64();
@@ -56,7 +56,7 @@ impl ProgressLine {
     }
 
     /// Draws how many places in code have no name yet.
-    pub(super) fn naming(&self, left: usize) {
+    pub(crate) fn naming(&self, left: usize) {
         let left = units::counted(left as u64, "place", "places");
         self.bar
             .set_message(format!("naming functions, {left} left"));
@@ -64,7 +64,7 @@ impl ProgressLine {
     }
 
     /// Takes the line away.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }
@@ -74,7 +74,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// When something is written to standard output.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Output {
+pub(crate) enum Output {
     /// While faults are read.
     Meanwhile,
     AtTheEnd,
@@ -82,7 +82,7 @@ pub(super) enum Output {
 
 /// How far the reading of a recording has come: a bar that goes away in the end; nothing where standard
 /// error is not a terminal.
-pub(super) struct ReadingBar {
+pub(crate) struct ReadingBar {
     bar: ProgressBar,
     started: Instant,
     /// And not there yet.
@@ -91,7 +91,7 @@ pub(super) struct ReadingBar {
 
 impl ReadingBar {
     /// Of so many faults; none while they are written to the same terminal.
-    pub(super) fn new(faults: u64, output: Output) -> Self {
+    pub(crate) fn new(faults: u64, output: Output) -> Self {
         let bar = ProgressBar::with_draw_target(Some(faults), ProgressDrawTarget::hidden());
         let template = "{bar:30} {percent:>3}% of {human_len} faults, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -106,7 +106,7 @@ impl ReadingBar {
     }
 
     /// So many more were read.
-    pub(super) fn advance(&self, faults: u64) {
+    pub(crate) fn advance(&self, faults: u64) {
         self.bar.inc(faults);
         if self.is_wanted.get() && self.started.elapsed() > PATIENCE {
             self.is_wanted.set(false);

@@ -1,4 +1,8 @@
-//! Standard output and the terminal.
+//! Where output goes: standard output, the terminal, files.
+
+mod file;
+pub(crate) mod progress;
+mod stdout;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -7,8 +11,8 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{
-    destination::{self, OutputFile, Wanted},
+pub(crate) use self::{
+    file::{OutputFile, Wanted, refuse_parts, replace},
     stdout::PatientStdout,
 };
 use crate::{
@@ -24,7 +28,7 @@ use crate::{
 const DEFAULT_WIDTH: usize = 100;
 
 /// Writes text to standard output.
-pub(super) fn print(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     PatientStdout::new()
         .write_all(text.as_bytes())
         .context("cannot write to standard output")
@@ -33,7 +37,7 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 /// Ends a run whose report was shown, or not: with the command's status, if there was one. A report
 /// that could not be shown is an error of a run that went well otherwise. A reader that closed its
 /// pipe has seen enough.
-pub(super) fn end(run: &Run, shown: anyhow::Result<()>) -> anyhow::Result<Exit> {
+pub(crate) fn end(run: &Run, shown: anyhow::Result<()>) -> anyhow::Result<Exit> {
     let exit = run.exit_status.map_or(Exit::Fine, Exit::Command);
     match shown {
         Err(error) if !is_closed_pipe(&error) => {
@@ -48,7 +52,7 @@ pub(super) fn end(run: &Run, shown: anyhow::Result<()>) -> anyhow::Result<Exit> 
 }
 
 /// Colour only on a terminal, and not where NO_COLOR asks for none.
-pub(super) fn style() -> Style {
+pub(crate) fn style() -> Style {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     Style {
         colour: wanted && io::stdout().is_terminal(),
@@ -56,12 +60,12 @@ pub(super) fn style() -> Style {
 }
 
 /// Prints a final report in the form asked for.
-pub(super) fn report(report: &Report, format: Format) -> anyhow::Result<()> {
+pub(crate) fn report(report: &Report, format: Format) -> anyhow::Result<()> {
     print(&text(report, format, false)?)
 }
 
 /// Prints the report of recordings; `scale` is that of the latencies in a summary.
-pub(super) fn report_scaled(report: &Report, scale: Scale, format: Format) -> anyhow::Result<()> {
+pub(crate) fn report_scaled(report: &Report, scale: Scale, format: Format) -> anyhow::Result<()> {
     print(&match (format, &report.content) {
         (Format::Text, Content::Summary) => {
             render::summary_scaled(report, scale, on_terminal(false))
@@ -71,25 +75,25 @@ pub(super) fn report_scaled(report: &Report, scale: Scale, format: Format) -> an
 }
 
 /// Where reports on a run go that are not for the terminal alone.
-pub(super) enum Destination {
+pub(crate) enum Destination {
     Standard,
     File { path: PathBuf, file: OutputFile },
 }
 
 impl Destination {
     /// Opens the file, if one is named, before anything is traced in vain.
-    pub(super) fn new(path: Option<PathBuf>, wanted: Wanted) -> anyhow::Result<Self> {
+    pub(crate) fn new(path: Option<PathBuf>, wanted: Wanted) -> anyhow::Result<Self> {
         let Some(path) = path else {
             return Ok(Self::Standard);
         };
-        destination::refuse_parts(&path, &[])?;
+        refuse_parts(&path, &[])?;
         let file = OutputFile::open(&path, wanted)
             .with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self::File { path, file })
     }
 
     /// Writes a report; `live` if the run goes on.
-    pub(super) fn write(
+    pub(crate) fn write(
         &mut self,
         report: &Report,
         format: Format,
@@ -105,7 +109,7 @@ impl Destination {
     }
 
     /// Writes the last report. Where that fails, standard output gets it, so that it is not lost.
-    pub(super) fn finish(mut self, report: &Report, format: Format) -> anyhow::Result<()> {
+    pub(crate) fn finish(mut self, report: &Report, format: Format) -> anyhow::Result<()> {
         let written = self.write(report, format, false);
         let Self::File { path, file } = self else {
             return written;
@@ -124,7 +128,7 @@ impl Destination {
 }
 
 /// For standard error, which may not be the terminal that standard output is.
-pub(super) fn plain() -> SummaryOptions {
+pub(crate) fn plain() -> SummaryOptions {
     SummaryOptions {
         width: width(),
         style: Style::default(),
@@ -159,7 +163,7 @@ fn text(report: &Report, format: Format, live: bool) -> anyhow::Result<String> {
 }
 
 /// The width of the terminal, columns.
-pub(super) fn width() -> usize {
+pub(crate) fn width() -> usize {
     if !io::stdout().is_terminal() {
         return DEFAULT_WIDTH;
     }

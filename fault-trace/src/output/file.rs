@@ -22,7 +22,7 @@ use crate::{
 
 /// When the output is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     /// When it is whole.
     AtTheEnd,
     /// As far as it goes, again and again.
@@ -31,7 +31,7 @@ pub(super) enum Wanted {
 
 /// A file that output goes to.
 #[derive(Debug)]
-pub(super) enum OutputFile {
+pub(crate) enum OutputFile {
     /// Written beside the file that it is to replace.
     Beside(Beside),
     /// Written as it is; a regular file is emptied by the first write.
@@ -40,7 +40,7 @@ pub(super) enum OutputFile {
 
 /// A temporary file, removed unless it has become the file that it is for.
 #[derive(Debug)]
-pub(super) struct Beside {
+pub(crate) struct Beside {
     folder: Folder,
     name: OsString,
     temporary: OsString,
@@ -50,7 +50,7 @@ pub(super) struct Beside {
 
 impl OutputFile {
     /// Opens the file for writing, and leaves what it holds as it is until there is something to write.
-    pub(super) fn open(path: &Path, wanted: Wanted) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, wanted: Wanted) -> io::Result<Self> {
         if let Some(file) = of_descriptor(path) {
             let file = file?;
             return Ok(Self::Through {
@@ -77,7 +77,7 @@ impl OutputFile {
     }
 
     /// Gives a file that was written beside the name it is for.
-    pub(super) fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
         match self {
             Self::Beside(beside) => beside.finish(),
             Self::Through { mut file, .. } => file.flush(),
@@ -139,14 +139,14 @@ impl Drop for Beside {
 }
 
 /// Replaces a file in a folder by one of this text.
-pub(super) fn replace(folder: &Folder, name: &str, text: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(folder: &Folder, name: &str, text: &[u8]) -> io::Result<()> {
     let mut beside = Beside::create(folder.again()?, name.into(), None)?;
     beside.file.write_all(text)?;
     beside.finish()
 }
 
 /// Refuses to write onto a part of a recording, under whatever name, or into one.
-pub(super) fn refuse_parts(path: &Path, recordings: &[&Recording]) -> anyhow::Result<()> {
+pub(crate) fn refuse_parts(path: &Path, recordings: &[&Recording]) -> anyhow::Result<()> {
     let refused = || {
         format!(
             "{} is part of a recording: it is left alone, choose another place with -o",
