@@ -26,6 +26,7 @@ pub mod options;
 mod output;
 pub mod pipeline;
 pub mod plain;
+mod recorded;
 pub mod recording;
 pub mod render;
 pub mod session;

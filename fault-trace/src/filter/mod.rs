@@ -12,7 +12,7 @@ pub use faults::{FaultFilter, Test, Values};
 pub use kernel::KernelFilter;
 pub use list::{Condition, FilterOption, Mode, NonePass, OPTIONS};
 pub use text::ProcessName;
-pub(crate) use text::{duration, write_duration};
+pub(crate) use text::{duration, shortened, write_duration};
 
 use fault_trace_common::wire::ALL_CLASSES;
 

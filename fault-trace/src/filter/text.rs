@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use fault_trace_common::{Class, Family};
+use fault_trace_common::{
+    Class, Family,
+    wire::{COMM_LEN, comm_bytes},
+};
 
 use crate::choice::Choice;
 
@@ -113,6 +116,18 @@ pub(super) fn family(text: &str) -> Result<Family, String> {
 /// One of a list.
 pub(super) fn choice<T: Choice>(text: &str) -> Result<T, String> {
     T::from_name(text).ok_or_else(|| "there is no such value".to_owned())
+}
+
+/// Says that an option matches less than the name that was given; `None` where it matches all of it.
+pub(crate) fn shortened(option: &str, name: &str) -> Option<String> {
+    let kept = comm_bytes(name.as_bytes());
+    (kept.len() < name.len()).then(|| {
+        format!(
+            "the kernel keeps {} bytes of a name: {option} {name} matches {}",
+            COMM_LEN - 1,
+            String::from_utf8_lossy(kept)
+        )
+    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Where output goes: standard output, the terminal, files.
 
 mod file;
+mod named;
 pub(crate) mod progress;
 mod stdout;
 
+use self::file::OutputFile;
 use std::{
     io::{self, IsTerminal as _, Write as _},
     path::PathBuf,
@@ -12,7 +14,8 @@ use std::{
 use anyhow::Context as _;
 
 pub(crate) use self::{
-    file::{OutputFile, Wanted, refuse_parts, replace},
+    file::{Wanted, refuse_parts},
+    named::{is_folder, to_folder, to_output},
     stdout::PatientStdout,
 };
 use crate::{

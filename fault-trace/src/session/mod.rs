@@ -1,15 +1,17 @@
 //! The glue: each command from its options to its end.
 
 mod calibration;
+mod diff;
 mod doctor;
 mod ending;
 mod explain;
+mod export;
 mod faults;
 mod follow;
 mod live;
 mod prepare;
 mod record;
-mod recorded;
+mod report;
 mod sink;
 mod stat;
 mod trace;
@@ -36,9 +38,9 @@ pub fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Record(capture, options) => record::run(&capture, &options),
         Command::Stat(capture, options) => stat::run(&capture, options),
         Command::Trace(capture) => trace::run(&capture),
-        Command::Report(options) => recorded::report(&options),
-        Command::Export(options) => recorded::export(&options),
-        Command::Diff(options) => recorded::diff(&options),
+        Command::Report(options) => report::run(&options),
+        Command::Export(options) => export::run(&options),
+        Command::Diff(options) => diff::run(&options),
         Command::Explain { input, json } => explain::run(&input, json),
         Command::Doctor { json, calibrate } => doctor::run(json, calibrate),
     }

@@ -3,15 +3,12 @@
 use std::env;
 
 use anyhow::Context as _;
-use fault_trace_common::{
-    Class, Hooks,
-    wire::{COMM_LEN, comm, comm_bytes},
-};
+use fault_trace_common::{Class, Hooks, wire::comm};
 
 use crate::{
     capture::{Capture, Settings, TargetKind},
     exit::{NotAllowed, Unusable},
-    filter::{Condition, Filter, KernelFilter},
+    filter::{Condition, Filter, KernelFilter, shortened},
     host::{
         cgroups::Hierarchy,
         checks,
@@ -159,22 +156,12 @@ fn target_kind(target: &Target, follow_children: bool) -> anyhow::Result<TargetK
         }
         Target::User(user) => TargetKind::User(users::id_of(user)?),
         Target::Comm(name) => {
-            let kept = comm(name.as_bytes());
-            if comm_bytes(&kept).len() < name.len() {
-                messages::say(shortened("--comm", name));
+            if let Some(shortened) = shortened("--comm", name) {
+                messages::say(shortened);
             }
-            TargetKind::Comm(kept)
+            TargetKind::Comm(comm(name.as_bytes()))
         }
     })
-}
-
-/// That an option goes by less than the name that was given.
-pub(super) fn shortened(option: &str, name: &str) -> String {
-    format!(
-        "the kernel keeps {} bytes of a name: {option} {name} matches {}",
-        COMM_LEN - 1,
-        String::from_utf8_lossy(comm_bytes(name.as_bytes()))
-    )
 }
 
 /// Ends the run where a check says that nothing can be traced.

@@ -62,7 +62,8 @@ pub(super) const MODULES: &[Module] = &[
     impure("capture", 7),
     pure("cli", 7),
     impure("loading", 8),
-    impure("output", 8),
+    impure("output", 7),
+    impure("recorded", 8),
     impure("tracee", 9),
     impure("session", 10),
     // `main` and `lib`.

@@ -10,7 +10,7 @@ use crate::{
 /// Hands out the faults batch by batch, of which only `fields` and what `filter` looks at are read, and
 /// among which some that `filter` refuses may be missing: returns how many. What is damaged is noted in the
 /// recording.
-pub(super) fn batches<E>(
+pub(crate) fn batches<E>(
     recording: &Recording,
     fields: Fields,
     filter: &FaultFilter,

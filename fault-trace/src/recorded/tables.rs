@@ -8,6 +8,7 @@ use std::{
 use crate::{
     analysis::Tables,
     exit::Unusable,
+    export::Definition,
     host::symbols::{Options, Symbols},
     messages,
     model::damage::DamagedFile,
@@ -28,7 +29,7 @@ const LONGEST_COMM: usize = 64;
 ///
 /// # Errors
 /// Which it is.
-pub(super) fn check_folders(debug_directories: &[PathBuf]) -> anyhow::Result<()> {
+pub(crate) fn check_folders(debug_directories: &[PathBuf]) -> anyhow::Result<()> {
     match debug_directories.iter().find(|folder| !folder.is_dir()) {
         None => Ok(()),
         Some(none) => Err(Unusable(format!(
@@ -42,7 +43,7 @@ pub(super) fn check_folders(debug_directories: &[PathBuf]) -> anyhow::Result<()>
 /// Everything but the faults. Code that the recording does not name, because its end is missing or was
 /// hurried, or `debug_directories` may tell more, is named now: from files with the same build id. What is
 /// damaged is noted in the recording and left out.
-pub(super) fn read(recording: &Recording, debug_directories: &[PathBuf]) -> Tables {
+pub(crate) fn read_tables(recording: &Recording, debug_directories: &[PathBuf]) -> Tables {
     let mut tables = Tables::default();
     intact(recording, recording.mappings()).for_each(|row| tables.mapping(row));
     intact(recording, recording.stacks()).for_each(|row| tables.stack(row));
@@ -71,6 +72,18 @@ pub(super) fn read(recording: &Recording, debug_directories: &[PathBuf]) -> Tabl
         .for_each(|symbol| tables.symbol(symbol));
     locations.into_iter().for_each(|row| tables.location(row));
     tables
+}
+
+/// What the faults refer to, as far as the form looks at it.
+pub(crate) fn named_tables(
+    recording: &Recording,
+    form: &Definition,
+    debug_directories: &[PathBuf],
+) -> Tables {
+    if !form.has_names {
+        return Tables::default();
+    }
+    read_tables(recording, debug_directories)
 }
 
 /// The rows that can be read.

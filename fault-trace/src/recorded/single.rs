@@ -1,51 +1,30 @@
-//! `fault-trace report`, `export` and `diff`: from recordings.
-
-mod diff;
-mod export;
-mod faults;
-mod merged;
-mod selection;
-mod slowest;
-mod tables;
-
-pub(super) use diff::diff;
-pub(super) use export::export;
+//! The report on one recording.
 
 use std::path::{Path, PathBuf};
 
+use super::{faults::batches, selection, slowest::slowest, tables::read_tables};
 use crate::{
     analysis::{
-        Content, Report, Scale, View, ViewBuilder,
+        Content, Report, View, ViewBuilder,
         view::{By, ViewOptions},
     },
-    exit::{Exit, Unusable},
+    exit::Unusable,
     model::Run,
     options::ReportOptions,
-    output::{self, progress::Output},
+    output::progress::Output,
     recording::{Recording, RecordingError},
 };
 
 /// A screenful.
 const DEFAULT_LIMIT: usize = 20;
 
-pub(super) fn report(options: &ReportOptions) -> anyhow::Result<Exit> {
-    tables::check_folders(&options.debug_directories)?;
-    let report = match options.recordings.as_slice() {
-        [path] => single(path, options)?,
-        paths => merged::report(paths, options)?,
-    };
-    let scale = options.histogram.unwrap_or(Scale::Log);
-    output::report_scaled(&report, scale, options.format)?;
-    Ok(Exit::Fine)
-}
-
-fn single(path: &Path, options: &ReportOptions) -> anyhow::Result<Report> {
+pub(super) fn report(path: &Path, options: &ReportOptions) -> anyhow::Result<Report> {
     let recording = open(path)?;
     let mut report = Report::new(&recording.run);
     if let Some(limit) = options.slowest {
         let filter = selection::filter(&options.filter, &recording.run)?;
-        let tables = tables::read(&recording, &options.debug_directories);
-        report.content = Content::Slowest(slowest::slowest(&recording, &tables, limit, filter)?);
+        let tables = read_tables(&recording, &options.debug_directories);
+        report.content = Content::Slowest(slowest(&recording, &tables, limit, filter)?);
     } else if let Some(wanted) = view_options(options, &recording.run)? {
         report.content = Content::View(Box::new(view(
             wanted,
@@ -58,7 +37,7 @@ fn single(path: &Path, options: &ReportOptions) -> anyhow::Result<Report> {
 }
 
 /// A recording that says itself what is missing in it, beside what is damaged.
-fn open(path: &Path) -> Result<Recording, RecordingError> {
+pub(super) fn open(path: &Path) -> Result<Recording, RecordingError> {
     let mut recording = Recording::open(path)?;
     let notes = recording.completeness.notes();
     recording.run.notes.extend(notes);
@@ -66,7 +45,10 @@ fn open(path: &Path) -> Result<Recording, RecordingError> {
 }
 
 /// What view is asked for; `None` for the totals by class, which are exact.
-fn view_options(options: &ReportOptions, run: &Run) -> anyhow::Result<Option<ViewOptions>> {
+pub(super) fn view_options(
+    options: &ReportOptions,
+    run: &Run,
+) -> anyhow::Result<Option<ViewOptions>> {
     let ReportOptions {
         recordings: _,
         by,
@@ -100,7 +82,7 @@ fn view(
     debug_directories: &[PathBuf],
     recording: &Recording,
 ) -> anyhow::Result<View> {
-    let tables = tables::read(recording, debug_directories);
+    let tables = read_tables(recording, debug_directories);
     // What is damaged is said so; else an older version has not written it.
     if recording.completeness.fault_rows > 0 && recording.damage().is_empty() {
         let view = options.by.definition();
@@ -109,7 +91,7 @@ fn view(
     }
     let (fields, filter) = (ViewBuilder::fields(options.by), options.filter.clone());
     let mut builder = ViewBuilder::new(options, &tables, &recording.run);
-    let passed_over = faults::batches(recording, fields, &filter, Output::AtTheEnd, |batch| {
+    let passed_over = batches(recording, fields, &filter, Output::AtTheEnd, |batch| {
         builder.faults(batch);
         Ok::<(), anyhow::Error>(())
     })?;

@@ -2,10 +2,6 @@
 
 use std::io::{self, Write};
 
-use super::{
-    export::{named_tables, say_damage, say_notes, say_stackless, say_thinned, to_output},
-    faults, tables,
-};
 use crate::{
     analysis::{Diff, FaultFilter, Report, Weight},
     exit::Exit,
@@ -13,33 +9,34 @@ use crate::{
     model::{Fault, Fields},
     options::DiffOptions,
     output::{self, progress::Output},
+    recorded::{self, named_tables, notes},
     recording::Recording,
     render::{self, SummaryOptions},
 };
 
-pub(in crate::session) fn diff(options: &DiffOptions) -> anyhow::Result<Exit> {
+pub(super) fn run(options: &DiffOptions) -> anyhow::Result<Exit> {
     let before = Recording::open(&options.before)?;
     let after = Recording::open(&options.after)?;
     if let Some(path) = &options.output {
         output::refuse_parts(path, &[&before, &after])?;
     }
-    tables::check_folders(&options.debug_directories)?;
+    recorded::check_folders(&options.debug_directories)?;
     for recording in [&before, &after] {
-        say_notes(recording);
+        notes::say_missing(recording);
         if options.graph.is_some() {
-            say_thinned(recording);
+            notes::say_thinned(recording);
         }
     }
     let to_terminal = options.output.is_none();
     let form = options.graph.map(ExportFormat::definition);
-    to_output(options.output.as_deref(), |out| {
+    output::to_output(options.output.as_deref(), |out| {
         match form.and_then(|form| Some((form, form.compares.as_ref()?))) {
             None => table(&before, &after, to_terminal, out),
             Some((form, compares)) => graph([&before, &after], form, compares, options, out),
         }
     })?;
     for recording in [&before, &after] {
-        say_damage(recording);
+        notes::say_damage(recording);
     }
     Ok(Exit::Fine)
 }
@@ -75,11 +72,11 @@ fn graph(
     let weight = options.weight.unwrap_or(Weight::Count);
     let tables =
         recordings.map(|recording| named_tables(recording, form, &options.debug_directories));
-    say_stackless(&tables.each_ref());
+    notes::say_stackless(&tables.each_ref());
     let folded = |recording: &Recording, tables| {
         let filter = FaultFilter::default();
         let batches = |fields: Fields, take: &mut dyn FnMut(&[Fault]) -> io::Result<()>| {
-            faults::batches(recording, fields, &filter, Output::AtTheEnd, take)
+            recorded::batches(recording, fields, &filter, Output::AtTheEnd, take)
         };
         export::fold(&Source {
             run: &recording.run,

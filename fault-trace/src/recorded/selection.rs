@@ -2,22 +2,19 @@
 
 use std::time::Duration;
 
-use fault_trace_common::wire::comm_bytes;
-
 use crate::{
     exit::Unusable,
-    filter::{Condition, FaultFilter, Filter, NonePass, ProcessName, write_duration},
+    filter::{Condition, FaultFilter, Filter, NonePass, ProcessName, shortened, write_duration},
     messages,
     model::Run,
     render::units,
-    session::prepare::shortened,
 };
 
 /// `filter` on the faults of `run`.
 ///
 /// # Errors
 /// No fault can pass.
-pub(super) fn filter(filter: &Filter, run: &Run) -> Result<FaultFilter, Unusable> {
+pub(crate) fn filter(filter: &Filter, run: &Run) -> Result<FaultFilter, Unusable> {
     let compiled = filter.for_recording(run).map_err(|why| match why {
         NonePass::NoSuchProcess(text) => Unusable(text),
         NonePass::Over { from_ns, took_ns } => Unusable(format!(
@@ -28,9 +25,9 @@ pub(super) fn filter(filter: &Filter, run: &Run) -> Result<FaultFilter, Unusable
     })?;
     for condition in filter.conditions() {
         if let Condition::Process(ProcessName::Comm(name)) = condition
-            && comm_bytes(name.as_bytes()).len() < name.len()
+            && let Some(shortened) = shortened("--process", name)
         {
-            messages::say(shortened("--process", name));
+            messages::say(shortened);
         }
     }
     Ok(compiled)

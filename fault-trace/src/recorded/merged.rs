@@ -5,13 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{open, view_options};
+use super::single::{open, view_options};
 use crate::{
     analysis::Report, exit::Unusable, folder::FileId, model::merge::merge, options::ReportOptions,
 };
 
 /// The totals of all recordings together.
-pub(super) fn report(paths: &[PathBuf], options: &ReportOptions) -> anyhow::Result<Report> {
+pub(crate) fn report(paths: &[PathBuf], options: &ReportOptions) -> anyhow::Result<Report> {
     let (mut runs, mut damaged) = (Vec::new(), Vec::new());
     let mut known: BTreeMap<FileId, &Path> = BTreeMap::new();
     for path in paths {
