@@ -8,6 +8,7 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod analysis;
+mod calibration;
 pub mod capture;
 pub mod choice;
 pub mod cli;
@@ -19,6 +20,7 @@ pub mod folder;
 pub mod guarded;
 pub mod host;
 pub mod json;
+mod live;
 mod loading;
 pub mod messages;
 pub mod model;

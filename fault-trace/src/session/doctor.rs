@@ -1,7 +1,7 @@
 //! `fault-trace doctor`.
 
-use super::calibration;
 use crate::{
+    calibration,
     exit::{self, Exit},
     host::{checks, doctor::System, roots::Roots},
     loading::{self, refusal},

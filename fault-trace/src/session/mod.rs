@@ -1,18 +1,11 @@
 //! The glue: each command from its options to its end.
 
-mod calibration;
 mod diff;
 mod doctor;
-mod ending;
 mod explain;
 mod export;
-mod faults;
-mod follow;
-mod live;
-mod prepare;
 mod record;
 mod report;
-mod sink;
 mod stat;
 mod trace;
 

@@ -8,14 +8,12 @@ use std::{
 use anyhow::{Context as _, bail};
 use jiff::Zoned;
 
-use super::{
-    calibration, live, prepare,
-    sink::{Progress, Sink},
-};
 use crate::{
     analysis::Report,
+    calibration,
     exit::Exit,
     host::signals::{self, Stage},
+    live::{self, Progress, Sink},
     messages,
     model::Batch,
     options::{CaptureOptions, RecordOptions, Target},
@@ -75,7 +73,7 @@ impl Sink for Recorder {
 
 pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::Result<Exit> {
     signals::listen().context("cannot listen for signals")?;
-    let prepared = prepare::prepare(capture)?;
+    let prepared = live::prepare(capture)?;
     let path = match &options.output {
         Some(path) => path.clone(),
         None => default_name(&capture.target),

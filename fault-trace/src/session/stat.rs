@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 
-use super::{
-    calibration, live, prepare,
-    sink::{Progress, Sink},
-};
 use crate::{
     analysis::Report,
+    calibration,
     exit::Exit,
     host::signals::{self, Stage},
+    live::{self, Progress, Sink},
     model::Batch,
     options::{CaptureOptions, Format, StatOptions, Target},
     output::{self, Destination, Wanted, progress::ProgressLine},
@@ -68,7 +66,7 @@ impl Sink for Counter {
 
 pub(super) fn run(capture: &CaptureOptions, options: StatOptions) -> anyhow::Result<Exit> {
     signals::listen().context("cannot listen for signals")?;
-    let prepared = prepare::prepare(capture)?;
+    let prepared = live::prepare(capture)?;
     let mut counter = Counter {
         interval: options.interval,
         format: options.format,

@@ -4,14 +4,11 @@ use std::io::{BufWriter, Write as _};
 
 use anyhow::{Context as _, anyhow};
 
-use super::{
-    live, prepare,
-    sink::{Progress, Sink},
-};
 use crate::{
     analysis::{Report, Tables},
     exit::{self, Exit},
     host::signals,
+    live::{self, Progress, Sink},
     messages,
     model::Batch,
     options::{CaptureOptions, Target},
@@ -89,7 +86,7 @@ fn options(base_ns: u64) -> LineOptions {
 
 pub(super) fn run(capture: &CaptureOptions) -> anyhow::Result<Exit> {
     signals::listen().context("cannot listen for signals")?;
-    let prepared = prepare::prepare(capture)?;
+    let prepared = live::prepare(capture)?;
     let mut printer = Printer {
         out: Some(BufWriter::new(PatientStdout::new())),
         failure: None,

@@ -65,10 +65,12 @@ pub(super) const MODULES: &[Module] = &[
     impure("output", 7),
     impure("recorded", 8),
     impure("tracee", 9),
-    impure("session", 10),
+    impure("live", 10),
+    impure("calibration", 11),
+    impure("session", 12),
     // `main` and `lib`.
-    impure("main", 11),
-    impure("lib", 11),
+    impure("main", 13),
+    impure("lib", 13),
 ];
 
 /// Crates that do I/O or are about it: the modules that may know them.
@@ -82,22 +84,23 @@ pub(super) const CRATES: &[(&str, &[&str])] = &[
     (
         "nix",
         &[
+            "calibration",
             "capture",
             "exit",
             "folder",
             "guarded",
             "host",
+            "live",
             "main",
             "messages",
             "output",
             "recording",
-            "session",
             "tracee",
         ],
     ),
     ("parquet", &["recording"]),
     ("procfs", &["host"]),
-    ("tokio", &["capture", "session"]),
+    ("tokio", &["capture", "live"]),
 ];
 
 /// An arrow that is there although the floors refuse it.

@@ -5,15 +5,12 @@ mod toucher;
 use anyhow::{Context as _, anyhow, ensure};
 use fault_trace_common::Class;
 
-use super::{
-    live, prepare,
-    sink::{Progress, Sink},
-};
 use crate::{
     analysis::estimate::interpolated_median,
     exit::Interrupted,
     filter::{Condition, Filter},
     host::signals,
+    live::{self, Progress, Sink},
     messages,
     model::{
         Batch, Calibration,
@@ -37,7 +34,7 @@ struct Mode {
 }
 
 /// What `doctor --calibrate` measures: the ways of tracing that most people use.
-pub(super) fn of_all_modes() -> anyhow::Result<Calibration> {
+pub(crate) fn of_all_modes() -> anyhow::Result<Calibration> {
     let mode = |name: &str, ring_bytes, stacks| Mode {
         name: name.to_owned(),
         options: CaptureOptions {
@@ -63,7 +60,7 @@ pub(super) fn of_all_modes() -> anyhow::Result<Calibration> {
 }
 
 /// For a run that was made with these options.
-pub(super) fn of_run(options: &CaptureOptions) -> anyhow::Result<Calibration> {
+pub(crate) fn of_run(options: &CaptureOptions) -> anyhow::Result<Calibration> {
     measure(&[Mode {
         name: name(options),
         options: options.clone(),
@@ -166,7 +163,7 @@ fn traced(options: &CaptureOptions) -> anyhow::Result<(i64, i64)> {
         duration: None,
         ..options.clone()
     };
-    let prepared = prepare::prepare(&options)?;
+    let prepared = live::prepare(&options)?;
     let mut starter = Starter(toucher);
     let (run, outcome) = live::run(prepared, &options, &mut starter).map_err(|error| {
         if error.is::<Interrupted>() {

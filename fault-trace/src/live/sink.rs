@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Takes the events of a run.
-pub(super) trait Sink {
+pub(crate) trait Sink {
     /// Takes events out of a batch, in the order of the ring buffer; with `all` none may be left. What
     /// a fault refers to is there with it, but the functions of its locations only if
     /// [`Sink::wants_symbols_live`].
@@ -26,15 +26,15 @@ pub(super) trait Sink {
 }
 
 /// How far a run is. Totals are read only when asked for.
-pub(super) struct Progress<'a> {
-    pub(super) elapsed: Duration,
-    pub(super) capture: &'a Capture,
-    pub(super) run: &'a Run,
+pub(crate) struct Progress<'a> {
+    pub(crate) elapsed: Duration,
+    pub(crate) capture: &'a Capture,
+    pub(crate) run: &'a Run,
 }
 
 impl Progress<'_> {
     /// The run as of now, not complete.
-    pub(super) fn run(&mut self) -> anyhow::Result<Run> {
+    pub(crate) fn run(&mut self) -> anyhow::Result<Run> {
         Ok(Run {
             stopped_ns: kernel::monotonic_ns(),
             totals: self.capture.totals()?.totals,

@@ -36,10 +36,10 @@ use crate::{
 const DEBUG: &str = "FAULT_TRACE_DEBUG_EBPF";
 
 /// Loaded programs, their target, and what is known of the run already.
-pub(super) struct Prepared {
+pub(crate) struct Prepared {
     pub(super) capture: Capture,
     pub(super) tracee: Tracee,
-    pub(super) run: Run,
+    pub(crate) run: Run,
     /// Whether the kernel's counters of exited threads are read.
     pub(super) knows_exited: bool,
     /// The classes that count, see `Class::bit`.
@@ -50,7 +50,7 @@ pub(super) struct Prepared {
 
 /// Checks the machine, loads the programs, finds or launches the target, which still waits, and gives up
 /// the rights that are no longer needed.
-pub(super) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
+pub(crate) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
     let records_faults = options.ring_bytes.is_some();
     let wanted = wanted(&options.filter, records_faults)?;
     let system = System::read(&Roots::default());

@@ -1,4 +1,4 @@
-//! A live run: from the first fault to the last, into a sink.
+//! The run itself: from the first fault to the last, into a sink.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Runs to the end. The run is returned even if the sink failed: what was counted is worth a report.
-pub(super) fn run(
+pub(crate) fn run(
     prepared: Prepared,
     options: &CaptureOptions,
     sink: &mut dyn Sink,
