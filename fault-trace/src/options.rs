@@ -1,5 +1,7 @@
 //! What the user asked for, as plain values: the command line is one way to fill them in.
 
+mod check;
+
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use crate::{

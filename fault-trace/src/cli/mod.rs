@@ -2,7 +2,6 @@
 
 mod arguments;
 mod capture;
-mod check;
 mod filter;
 mod hints;
 mod selection;
@@ -25,7 +24,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, c
     declared.build();
     let command = parse_as_it_is(arguments.clone())
         .map_err(|error| hints::improve(error, &declared, &arguments))?;
-    check::check(&command).map_err(|wrong| {
+    command.check().map_err(|wrong| {
         let name = arguments.get(1).and_then(|name| name.to_str());
         let declared = match name.and_then(|name| declared.find_subcommand_mut(name)) {
             Some(subcommand) => subcommand,

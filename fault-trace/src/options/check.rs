@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use fault_trace_common::wire::STACK_COPY_BYTES;
 
+use super::{CallGraph, CaptureOptions, Command, Format, ReportOptions};
 use crate::{
     analysis::{
         Weight,
@@ -11,30 +12,31 @@ use crate::{
     },
     export::ExportFormat,
     filter::{Condition, Filter, write_duration},
-    options::{CallGraph, CaptureOptions, Command, Format, ReportOptions},
 };
 
 /// Room for a few copies of stacks, bytes: the kernel takes no record that is as long as the buffer.
 const SMALLEST_FOR_COPIES: u32 = (8 * STACK_COPY_BYTES) as u32;
 
-/// Checks what was asked for.
-///
-/// # Errors
-/// What is wrong, and what would work.
-pub(super) fn check(command: &Command) -> Result<(), String> {
-    match command {
-        Command::Record(capture, _) | Command::Stat(capture, _) | Command::Trace(capture) => {
-            room(capture)
+impl Command {
+    /// Checks the options that are right by themselves, but may make no sense together.
+    ///
+    /// # Errors
+    /// What is wrong, and what would work.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Record(capture, _) | Self::Stat(capture, _) | Self::Trace(capture) => {
+                room(capture)
+            }
+            Self::Report(options) => order(options)
+                .and_then(|()| drawing(options))
+                .and_then(|()| window(&options.filter)),
+            Self::Export(options) => weight(Some(options.format), options.weight)
+                .and_then(|()| names(Some(options.format), &options.debug_directories))
+                .and_then(|()| window(&options.filter)),
+            Self::Diff(options) => weight(options.graph, options.weight)
+                .and_then(|()| names(options.graph, &options.debug_directories)),
+            Self::Explain { .. } | Self::Doctor { .. } => Ok(()),
         }
-        Command::Report(options) => order(options)
-            .and_then(|()| drawing(options))
-            .and_then(|()| window(&options.filter)),
-        Command::Export(options) => weight(Some(options.format), options.weight)
-            .and_then(|()| names(Some(options.format), &options.debug_directories))
-            .and_then(|()| window(&options.filter)),
-        Command::Diff(options) => weight(options.graph, options.weight)
-            .and_then(|()| names(options.graph, &options.debug_directories)),
-        Command::Explain { .. } | Command::Doctor { .. } => Ok(()),
     }
 }
 
