@@ -1,6 +1,7 @@
 //! Task `bench`: what tracing costs, next to the least that it can cost and to other tracers. All are
 //! measured in turn, round after round, so that what changes meanwhile changes for all.
 
+mod command_line;
 mod endurance;
 mod measure;
 mod modes;

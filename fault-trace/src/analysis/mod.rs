@@ -17,7 +17,6 @@ pub mod slowest;
 pub mod tables;
 pub mod tally;
 pub mod view;
-mod views;
 pub mod weight;
 
 pub use crate::filter::FaultFilter;

@@ -3,10 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use fault_trace_common::{Class, Counter};
+use fault_trace_common::Class;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use super::totals::{ClassTotals, CounterTotals};
 
 /// A task's name: text where it is UTF-8, else `{"bytes":[…]}`.
 pub(super) mod comm {
@@ -102,42 +100,15 @@ pub(super) fn class_or_unknown<'de, D: Deserializer<'de>>(
     Ok(Class::from_name(&name).unwrap_or(Class::Unknown))
 }
 
-/// The totals of classes, one entry a class: several unknown ones become one.
-pub(super) fn distinct_classes<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<ClassTotals>, D::Error> {
-    let mut classes: Vec<ClassTotals> = Vec::new();
-    for totals in Vec::<ClassTotals>::deserialize(deserializer)? {
-        match classes.iter_mut().find(|other| other.class == totals.class) {
-            Some(other) => other.add(&totals),
-            None => classes.push(totals),
-        }
-    }
-    classes.sort_by_key(|totals| totals.class);
-    Ok(classes)
-}
-
-/// A map from name to value.
-impl Serialize for CounterTotals {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(Counter::ALL.map(|counter| (counter.name(), self.get(counter))))
-    }
-}
-
-impl<'de> Deserialize<'de> for CounterTotals {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let by_name = BTreeMap::<String, u64>::deserialize(deserializer)?;
-        let value = |counter: Counter| by_name.get(counter.name()).copied().unwrap_or(0);
-        Ok(Self(Counter::ALL.map(value)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Counts, ProcessTotals, Totals, totals::KernelCounts};
+    use crate::model::{
+        Counts, ProcessTotals, Totals,
+        totals::{ClassTotals, CounterTotals, KernelCounts},
+    };
     use fault_trace_common::{
-        Hook, Hooks,
+        Counter, Hook, Hooks,
         histogram::{BUCKETS, bucket_low},
     };
     use proptest::prelude::*;

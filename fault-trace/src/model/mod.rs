@@ -6,6 +6,7 @@ pub mod attribution;
 pub mod calibration;
 pub mod cause;
 pub mod code;
+mod counters;
 pub mod damage;
 pub mod event;
 pub mod fields;

@@ -1,12 +1,13 @@
 //! Totals of the eBPF programs: exact even if single events were dropped.
 
+pub use super::counters::CounterTotals;
 pub use fault_trace_common::wire::Counts;
 use fault_trace_common::{
-    Class, Confidence, Counter, Evidence,
+    Class, Confidence, Evidence,
     histogram::{BUCKETS, bucket_of},
     phase::{self, MEASURED, Spent},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{event::Fault, json};
 
@@ -264,25 +265,13 @@ impl KernelCounts {
     }
 }
 
-/// Anomalies and losses, by [`Counter`].
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct CounterTotals(pub [u64; Counter::ALL.len()]);
-
-impl CounterTotals {
-    /// The value of one counter.
-    #[must_use]
-    pub const fn get(&self, counter: Counter) -> u64 {
-        self.0[counter as usize]
-    }
-}
-
 /// Everything that the eBPF programs counted.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Sum over all processes.
     pub counts: Counts,
     /// The classes that were seen, in the order of `Class::ALL`.
-    #[serde(deserialize_with = "json::distinct_classes")]
+    #[serde(deserialize_with = "distinct_classes")]
     pub classes: Vec<ClassTotals>,
     /// Ordered by pid.
     pub processes: Vec<ProcessTotals>,
@@ -290,4 +279,19 @@ pub struct Totals {
     #[serde(default)]
     pub threads: Vec<ThreadTotals>,
     pub counters: CounterTotals,
+}
+
+/// The totals of classes, one entry a class: several unknown ones become one.
+fn distinct_classes<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<ClassTotals>, D::Error> {
+    let mut classes: Vec<ClassTotals> = Vec::new();
+    for totals in Vec::<ClassTotals>::deserialize(deserializer)? {
+        match classes.iter_mut().find(|other| other.class == totals.class) {
+            Some(other) => other.add(&totals),
+            None => classes.push(totals),
+        }
+    }
+    classes.sort_by_key(|totals| totals.class);
+    Ok(classes)
 }

@@ -127,40 +127,8 @@ pub(super) struct Circle {
     pub(super) reason: &'static str,
 }
 
-pub(super) const CIRCLES: &[Circle] = &[
-    Circle {
-        folder: "fault-trace/src/analysis",
-        files: &["view", "views"],
-        reason: "each view fills in the definition of `view`, whose builder asks the list of views for it",
-    },
-    Circle {
-        folder: "fault-trace-ebpf/src",
-        files: &["close", "emit", "task"],
-        reason: "`emit` takes the verdict that `close` reaches; the verdict wants a file of its own",
-    },
-    Circle {
-        folder: "fault-trace/src/host/symbols",
-        files: &["helper", "opener", "reader"],
-        reason: "the helper process runs the reader, which asks the opener for files through it",
-    },
-    Circle {
-        folder: "fault-trace/src/host/symbols/opener",
-        files: &["driver", "programs", "stacks"],
-        reason: "the filter programs name the stacks that the driver runs them on",
-    },
-    Circle {
-        folder: "fault-trace/src/host/symbols/reader",
-        files: &["unwind", "unwind_tables"],
-        reason: "the tables read the copied stack, a type of the unwinder",
-    },
-    Circle {
-        folder: "fault-trace/src/model",
-        files: &["json", "totals"],
-        reason: "serde's attributes on the types name the forms in `json`, which are about the types",
-    },
-    Circle {
-        folder: "xtask/src/bench",
-        files: &["options", "setting", "workload"],
-        reason: "a workload is an option and writes its own command line from the setting",
-    },
-];
+pub(super) const CIRCLES: &[Circle] = &[Circle {
+    folder: "fault-trace-ebpf/src",
+    files: &["close", "emit", "task"],
+    reason: "`emit` takes the verdict that `close` reaches; the verdict wants a file of its own",
+}];

@@ -14,6 +14,7 @@ use super::{
     of::Of,
     row::{Row, Subject},
     value::Inclusive,
+    views::By,
     window::Window,
 };
 use crate::{
@@ -21,7 +22,6 @@ use crate::{
         Sampling, Tables,
         by_id::ById,
         resident::{Resident, Sources},
-        views::By,
     },
     model::{Fault, Fields, Run},
 };

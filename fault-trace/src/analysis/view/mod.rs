@@ -11,15 +11,16 @@ pub(super) mod keys;
 pub(super) mod of;
 mod row;
 pub(super) mod value;
+mod views;
 mod window;
 
-pub use super::views::By;
 pub use builder::ViewBuilder;
 pub use definition::{Definition, Missing, SortBy};
 pub use field::{Column, Emphasis, Field};
 pub use group::Figures;
 pub use row::{Row, Subject};
 pub use value::{FrameRow, Hex, Inclusive, Keep, Label, Name, Value};
+pub use views::By;
 pub use window::Window;
 
 use serde::Serialize;

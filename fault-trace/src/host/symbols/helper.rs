@@ -5,10 +5,9 @@
 //! the connection is gone, and the reader with its parent, too.
 
 use std::{
-    ffi::OsStr,
     io,
     os::{
-        fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
+        fd::{AsRawFd as _, BorrowedFd, RawFd},
         unix::process::CommandExt as _,
     },
     path::Path,
@@ -17,11 +16,10 @@ use std::{
 
 use nix::unistd::setsid;
 
-use super::{channel::Channel, opener, reader};
-use crate::host::signals;
+use super::channel::Channel;
 
 /// The connection of a helper.
-const SOCKET: RawFd = 3;
+pub(super) const SOCKET: RawFd = 3;
 /// What else a helper is given.
 pub(super) const GIFT: RawFd = 4;
 
@@ -33,43 +31,12 @@ pub(super) enum Role {
 }
 
 impl Role {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Opener => "--fault-trace-opener",
             Self::Reader => "--fault-trace-reader",
         }
     }
-}
-
-/// Runs as a helper if the program was started as one, and does not return then. To be called before
-/// anything else.
-pub fn run_if_helper() {
-    let mut arguments = std::env::args_os().skip(1);
-    let (Some(name), None) = (arguments.next(), arguments.next()) else {
-        return;
-    };
-    let is = |role: Role| name == OsStr::new(role.name());
-    if !is(Role::Opener) && !is(Role::Reader) {
-        return;
-    }
-    for ignored in signals::ending() {
-        // SAFETY: no handler is set.
-        unsafe { libc::signal(ignored.number, libc::SIG_IGN) };
-    }
-    // What is caught is a mistake in a file; what is not ends the helper, which is told of elsewhere.
-    std::panic::set_hook(Box::new(|_| {}));
-    // SAFETY: only asks about the descriptor.
-    if unsafe { libc::fcntl(SOCKET, libc::F_GETFD) } == -1 {
-        std::process::exit(2);
-    }
-    // SAFETY: whoever starts a helper puts the connection there, and nothing else uses it.
-    let channel = Channel::from_fd(unsafe { OwnedFd::from_raw_fd(SOCKET) });
-    if is(Role::Opener) {
-        opener::run(channel);
-    } else {
-        reader::run(&channel);
-    }
-    std::process::exit(0);
 }
 
 /// Starts the reader with its end of a connection, and `gift` at [`GIFT`].

@@ -18,10 +18,11 @@ mod kernel;
 mod opener;
 mod protocol;
 mod reader;
+mod role;
 mod service;
 
-pub use helper::run_if_helper;
 pub use protocol::{End, Loss, STACK_PATIENCE};
+pub use role::run_if_helper;
 pub use service::{
     Detail, KnownCode, Limits, Losses, ModuleCounts, News, Options, Registers, Symbols, Unwound,
 };

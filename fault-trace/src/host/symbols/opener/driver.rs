@@ -1,5 +1,8 @@
 //! What the reader is asked, one thing after the other.
 
+mod programs;
+mod stacks;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     os::fd::BorrowedFd,
@@ -11,13 +14,12 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Opening, Reads, Shared,
-    jit::JitOrder,
-    pool::OpenFile,
+pub(super) use self::stacks::Ordered;
+use self::{
     programs::{Held, Programs},
-    stacks::{Ordered, UNWIND_CPU},
+    stacks::UNWIND_CPU,
 };
+use super::{Opening, Reads, Shared, jit::JitOrder, pool::OpenFile};
 use crate::host::symbols::protocol::{
     Answer, Code, FileId, Headers, Loss, Name, Outcome, Question, Report, Source, SpaceId, Spot,
     Unnamed,
@@ -53,9 +55,9 @@ pub(super) struct Driver<R> {
     pub(super) reader: R,
     pub(super) shared: Arc<Shared>,
     pub(super) directories: Vec<PathBuf>,
-    pub(super) files: HashMap<FileId, Held>,
+    files: HashMap<FileId, Held>,
     held: usize,
-    pub(super) programs: Programs,
+    programs: Programs,
     pub(super) spaces: HashMap<SpaceId, Vec<Code>>,
     /// What the reader of that generation has been given.
     pub(super) generation: u32,

@@ -11,9 +11,7 @@ mod driver;
 mod filter;
 mod jit;
 mod pool;
-mod programs;
 mod rights;
-mod stacks;
 
 use std::{
     collections::HashMap,
@@ -31,10 +29,9 @@ use std::{
 use self::{
     behind::{Mapped, open_behind},
     child::ReaderProcess,
-    driver::{Driver, Job},
+    driver::{Driver, Job, Ordered},
     jit::JitOrder,
     pool::{PATIENCE, Pool},
-    stacks::Ordered,
 };
 use super::{
     channel::Channel,

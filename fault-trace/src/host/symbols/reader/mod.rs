@@ -12,6 +12,7 @@ mod names;
 mod perf_map;
 mod process;
 mod sandbox;
+mod stack_copy;
 mod unwind;
 mod unwind_tables;
 mod wire;

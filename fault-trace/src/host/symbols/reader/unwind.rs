@@ -5,15 +5,8 @@ use std::{collections::HashMap, fs::File};
 
 use framehop::{Error, FrameAddress, x86_64::UnwindRegsX86_64};
 
-use super::{image::headers, unwind_tables::Tables};
+use super::{image::headers, stack_copy::StackCopy, unwind_tables::Tables};
 use crate::host::symbols::protocol::{Callers, Code, End, FileId, Headers, SpaceId, Stack};
-
-/// A copy of a thread's stack from `start` upwards, usually its stack pointer.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct StackCopy<'a> {
-    pub(super) start: u64,
-    pub(super) bytes: &'a [u8],
-}
 
 /// Frames of one stack.
 pub(in crate::host::symbols) const MAX_FRAMES: usize = 256;
@@ -171,13 +164,4 @@ fn frame_address(at: u64, is_call: bool) -> FrameAddress {
         .then(|| FrameAddress::from_return_address(at.wrapping_add(1)))
         .flatten()
         .unwrap_or_else(|| FrameAddress::from_instruction_pointer(at))
-}
-
-impl StackCopy<'_> {
-    /// The eight bytes at an address; `None` where nothing was copied.
-    pub(super) fn word(&self, address: u64) -> Option<u64> {
-        let start = usize::try_from(address.checked_sub(self.start)?).ok()?;
-        let bytes = self.bytes.get(start..start.checked_add(8)?)?;
-        bytes.try_into().ok().map(u64::from_le_bytes)
-    }
 }

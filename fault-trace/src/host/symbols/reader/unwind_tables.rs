@@ -9,7 +9,7 @@ use framehop::{
 };
 use object::{Object, ObjectSection, ReadCache};
 
-use super::unwind::StackCopy;
+use super::stack_copy::StackCopy;
 
 /// The tables of one file; by default none, and then callers are found through frame pointers, if the
 /// code keeps them. The file is taken to be loaded at the addresses that it gives itself, so

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::view::definition::Definition;
+use super::definition::Definition;
 use crate::choice::Choice;
 
 macro_rules! views {

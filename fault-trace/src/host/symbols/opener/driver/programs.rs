@@ -8,14 +8,16 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    Reads,
-    behind::open_regular,
-    debug_files::{candidates, shared_candidates},
-    driver::Driver,
-    pool::OpenFile,
+use super::Driver;
+use crate::host::symbols::{
+    opener::{
+        Reads,
+        behind::open_regular,
+        debug_files::{candidates, shared_candidates},
+        pool::OpenFile,
+    },
+    protocol::{FILES_MAX, Headers, Loss, Source, Unnamed},
 };
-use crate::host::symbols::protocol::{FILES_MAX, Headers, Loss, Source, Unnamed};
 
 /// A file that was opened and identified.
 pub(super) struct Held {

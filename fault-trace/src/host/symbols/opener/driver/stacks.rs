@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Reads, driver::Driver};
+use super::Driver;
 use crate::host::symbols::{
+    opener::Reads,
     protocol::{Answer, Callers, Loss, Question, Report, STACK_PATIENCE, SpaceId, Stack},
     reader::MAX_FRAMES,
 };
@@ -14,10 +15,10 @@ pub(super) const UNWIND_CPU: Duration = Duration::from_secs(1);
 const UNWIND_TRIES: usize = 3;
 
 /// Stacks that are to be unwound.
-pub(super) struct Ordered {
-    pub(super) stacks: Vec<Stack>,
-    pub(super) payload: Vec<u8>,
-    pub(super) since: Instant,
+pub(in crate::host::symbols::opener) struct Ordered {
+    pub(in crate::host::symbols::opener) stacks: Vec<Stack>,
+    pub(in crate::host::symbols::opener) payload: Vec<u8>,
+    pub(in crate::host::symbols::opener) since: Instant,
 }
 
 impl Ordered {
