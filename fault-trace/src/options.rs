@@ -1,6 +1,7 @@
 //! What the user asked for, as plain values: the command line is one way to fill them in.
 
 mod check;
+mod target;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 

@@ -13,7 +13,7 @@ use crate::{
     live::{self, Progress, Sink},
     messages,
     model::{
-        Batch, Calibration,
+        Batch, Calibration, Run,
         calibration::{ModeCost, Spread},
     },
     options::{CallGraph, CaptureOptions, Evidence, Target},
@@ -59,12 +59,13 @@ pub(crate) fn of_all_modes() -> anyhow::Result<Calibration> {
     ])
 }
 
-/// For a run that was made with these options.
-pub(crate) fn of_run(options: &CaptureOptions) -> anyhow::Result<Calibration> {
-    measure(&[Mode {
+/// Calibrates a run that was made with these options.
+pub(crate) fn add_to(run: &mut Run, options: &CaptureOptions) -> anyhow::Result<()> {
+    run.calibration = Some(measure(&[Mode {
         name: name(options),
         options: options.clone(),
-    }])
+    }])?);
+    Ok(())
 }
 
 fn name(options: &CaptureOptions) -> String {

@@ -96,8 +96,8 @@ pub(crate) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
     let run = Run {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         host: kernel::host().context("cannot describe this machine")?,
-        command: command(&options.target),
-        target: describe(&options.target),
+        command: options.target.command(),
+        target: options.target.describe(),
         options: RunOptions {
             sample: settings.selection.sample,
             min_latency_ns: settings.selection.min_latency_ns,
@@ -207,32 +207,4 @@ fn before_refining(wanted: u64, hooks: Hooks) -> u64 {
             all.any(|class| class.may_look_like(before, hooks))
         })
         .fold(0, |mask, class| mask | class.bit())
-}
-
-fn command(target: &Target) -> Vec<String> {
-    match target {
-        Target::Launch(command) => command
-            .iter()
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn describe(target: &Target) -> String {
-    let list = |ids: &[u32]| {
-        ids.iter()
-            .map(u32::to_string)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    match target {
-        Target::Launch(_) => "command".to_owned(),
-        Target::Processes(pids) => format!("pid {}", list(pids)),
-        Target::Threads(tids) => format!("tid {}", list(tids)),
-        Target::Cgroup(path) => format!("cgroup {}", path.display()),
-        Target::User(user) => format!("user {user}"),
-        Target::Comm(comm) => format!("comm {comm}"),
-        Target::All => "all".to_owned(),
-    }
 }

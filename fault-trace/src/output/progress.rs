@@ -10,10 +10,15 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{messages, model::Run, render::units};
 
+/// How often the progress line is drawn.
+const SHOW_EVERY: Duration = Duration::from_millis(500);
+
 /// Elapsed, faults, rate, dropped: a line that is drawn anew; nothing where standard error is not a terminal.
 pub(crate) struct ProgressLine {
     bar: ProgressBar,
     last: Option<(Duration, u64)>,
+    /// When it is drawn again.
+    next: Duration,
 }
 
 impl ProgressLine {
@@ -23,12 +28,20 @@ impl ProgressLine {
             bar.set_style(style);
         }
         messages::interrupt(&bar);
-        Self { bar, last: None }
+        Self {
+            bar,
+            last: None,
+            next: Duration::ZERO,
+        }
     }
 
-    /// Whether anybody sees it.
-    pub(crate) fn is_visible(&self) -> bool {
-        !self.bar.is_hidden()
+    /// Whether it is time to draw it, and anybody sees it.
+    pub(crate) fn is_due(&mut self, elapsed: Duration) -> bool {
+        let is_due = elapsed >= self.next && !self.bar.is_hidden();
+        if is_due {
+            self.next = elapsed + SHOW_EVERY;
+        }
+        is_due
     }
 
     /// Draws the line.

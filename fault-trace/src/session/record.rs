@@ -25,8 +25,6 @@ use crate::{
 
 /// How often segments are closed and `recording.json` is renewed: a crash loses at most so much.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
-/// How often the progress line is drawn.
-const SHOW_EVERY: Duration = Duration::from_millis(500);
 
 struct Recorder {
     writer: WriterThread,
@@ -34,7 +32,6 @@ struct Recorder {
     /// Whether faults count already.
     has_begun: bool,
     next_checkpoint: Duration,
-    next_show: Duration,
 }
 
 impl Sink for Recorder {
@@ -62,8 +59,7 @@ impl Sink for Recorder {
             self.writer.roll()?;
             self.writer.checkpoint(progress.run()?)?;
         }
-        if progress.elapsed >= self.next_show && self.progress.is_visible() {
-            self.next_show = progress.elapsed + SHOW_EVERY;
+        if self.progress.is_due(progress.elapsed) {
             let run = progress.run()?;
             self.progress.show(progress.elapsed, &run);
         }
@@ -86,7 +82,6 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
         progress: ProgressLine::new(),
         has_begun: false,
         next_checkpoint: CHECKPOINT_EVERY,
-        next_show: Duration::ZERO,
     };
     let ended = live::run(prepared, capture, &mut recorder);
     recorder.progress.clear();
@@ -101,10 +96,9 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
             return Err(error);
         }
     };
-    let calibrated = if options.calibrate && outcome.is_ok() {
-        calibration::of_run(capture).map(|measured| run.calibration = Some(measured))
-    } else {
-        Ok(())
+    let calibrated = match &outcome {
+        Ok(()) if options.calibrate => calibration::add_to(&mut run, capture),
+        _ => Ok(()),
     };
     let written = recorder.writer.finish(&run);
     if let Err(error) = &written {
@@ -139,20 +133,7 @@ pub(super) fn run(capture: &CaptureOptions, options: &RecordOptions) -> anyhow::
 
 /// `COMMAND-20261121-120305.ftrace`, after what is traced and the local time.
 fn default_name(target: &Target) -> PathBuf {
-    let subject = match target {
-        Target::Launch(command) => command
-            .first()
-            .and_then(|program| PathBuf::from(program).file_name().map(Into::into))
-            .unwrap_or_else(|| PathBuf::from("command")),
-        Target::Processes(pids) => PathBuf::from(format!("pid-{}", pids.first().unwrap_or(&0))),
-        Target::Threads(tids) => PathBuf::from(format!("tid-{}", tids.first().unwrap_or(&0))),
-        Target::Cgroup(path) => path.file_name().map_or("cgroup".into(), PathBuf::from),
-        Target::User(user) => PathBuf::from(format!("user-{user}")),
-        // A name may hold what separates folders.
-        Target::Comm(comm) => PathBuf::from(comm.replace('/', "-")),
-        Target::All => PathBuf::from("all"),
-    };
-    let mut name = subject.into_os_string();
+    let mut name = target.file_name();
     name.push(Zoned::now().strftime("-%Y%m%d-%H%M%S.ftrace").to_string());
     name.into()
 }

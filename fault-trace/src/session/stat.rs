@@ -27,9 +27,6 @@ struct Counter {
     next: Duration,
 }
 
-/// How often the progress line is drawn.
-const SHOW_EVERY: Duration = Duration::from_millis(500);
-
 impl Sink for Counter {
     fn events(&mut self, _batch: &mut Batch, _all: bool) -> anyhow::Result<()> {
         Ok(())
@@ -40,25 +37,24 @@ impl Sink for Counter {
     }
 
     fn tick(&mut self, progress: &mut Progress<'_>) -> anyhow::Result<()> {
-        if progress.elapsed < self.next {
-            return Ok(());
-        }
-        if let Some(interval) = self.interval {
-            self.next += interval;
-            if self.failure.is_none() {
-                let report = Report::new(&progress.run()?);
-                let written = self.destination.write(&report, self.format, true);
-                self.failure = written.err();
-            }
-            if self.failure.is_some() && !self.goes_on {
-                return Err(anyhow!("the totals cannot be written"));
-            }
-        } else {
-            self.next = progress.elapsed + SHOW_EVERY;
-            if self.progress.is_visible() {
+        let Some(interval) = self.interval else {
+            if self.progress.is_due(progress.elapsed) {
                 let run = progress.run()?;
                 self.progress.show(progress.elapsed, &run);
             }
+            return Ok(());
+        };
+        if progress.elapsed < self.next {
+            return Ok(());
+        }
+        self.next += interval;
+        if self.failure.is_none() {
+            let report = Report::new(&progress.run()?);
+            let written = self.destination.write(&report, self.format, true);
+            self.failure = written.err();
+        }
+        if self.failure.is_some() && !self.goes_on {
+            return Err(anyhow!("the totals cannot be written"));
         }
         Ok(())
     }
@@ -85,10 +81,9 @@ pub(super) fn run(capture: &CaptureOptions, options: StatOptions) -> anyhow::Res
     let ended = live::run(prepared, capture, &mut counter);
     counter.progress.clear();
     let (mut run, outcome) = ended?;
-    let calibrated = if options.calibrate && outcome.is_ok() {
-        calibration::of_run(capture).map(|measured| run.calibration = Some(measured))
-    } else {
-        Ok(())
+    let calibrated = match &outcome {
+        Ok(()) if options.calibrate => calibration::add_to(&mut run, capture),
+        _ => Ok(()),
     };
     let report = Report::new(&run);
     let written = counter.destination.finish(&report, options.format);
