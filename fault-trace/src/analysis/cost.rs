@@ -72,7 +72,7 @@ pub fn share(part_ns: u64, whole_ns: Option<u64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::sample::database;
+    use crate::model::sample::database;
     use fault_trace_common::Hooks;
 
     #[test]

@@ -78,7 +78,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::analysis::{Report, sample};
+    use crate::{analysis::Report, model::sample};
 
     #[test]
     fn the_correction_counts_once_for_each_fault_with_a_latency() {

@@ -244,10 +244,7 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        analysis::{sample, view::made_up},
-        filter::Values,
-    };
+    use crate::{analysis::view::made_up, filter::Values, model::sample};
 
     fn folded(weight: Weight, filter: FaultFilter) -> Folded {
         let (tables, run) = (made_up::tables(), sample::database());

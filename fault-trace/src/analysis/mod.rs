@@ -6,10 +6,10 @@ pub mod diff;
 pub mod estimate;
 pub mod folded;
 pub mod latency;
+#[cfg(test)]
+mod merge_tests;
 pub mod report;
 pub mod resident;
-#[cfg(test)]
-pub(crate) mod sample;
 pub mod sampling;
 mod scale;
 mod slots;

@@ -282,7 +282,7 @@ fn lossy<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::sample::database;
+    use crate::model::sample::database;
 
     #[test]
     fn a_family_is_the_sum_of_its_classes() {

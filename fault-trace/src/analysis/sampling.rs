@@ -86,7 +86,7 @@ mod tests {
     use fault_trace_common::{Class, histogram::bucket_of};
 
     use super::*;
-    use crate::analysis::sample;
+    use crate::model::sample;
 
     fn tally(latencies_ns: &[u64]) -> Tally {
         let mut class = ClassTotals::empty(Class::AnonAlloc);

@@ -246,7 +246,7 @@ fn cells<T: AsRef<str>>(out: &mut Vec<u8>, cells: &[T]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{analysis::view::made_up, export::jsonl};
+    use crate::{analysis::view::made_up, model::sample};
 
     #[test]
     fn a_line_a_fault() {
@@ -254,7 +254,7 @@ mod tests {
         let tables = made_up::tables();
         let mut writer = CsvWriter::new(&mut out, &tables).expect("a Vec takes everything");
         let named = made_up::faults().into_iter().step_by(20);
-        for fault in jsonl::sample()
+        for fault in sample::faults()
             .into_iter()
             .map(|(fault, _)| fault)
             .chain(named)

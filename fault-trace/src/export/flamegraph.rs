@@ -191,7 +191,10 @@ mod tests {
     use quick_xml::{Reader, events::Event};
 
     use super::*;
-    use crate::analysis::{FaultFilter, Folder, sample, view::made_up};
+    use crate::{
+        analysis::{FaultFilter, Folder, view::made_up},
+        model::sample,
+    };
 
     fn folded(weight: Weight, faults: usize) -> Folded {
         let (tables, run) = (made_up::tables(), sample::database());

@@ -137,7 +137,7 @@ fn levels(total: u64) -> impl Iterator<Item = f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Report, sample::database};
+    use crate::{analysis::Report, model::sample::database};
 
     /// The points (1/(1-percentile), value) as HdrHistogram's plotter reads them: rows of four fields
     /// of which the first and the last are numbers.

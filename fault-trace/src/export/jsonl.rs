@@ -266,83 +266,19 @@ fn lossy(name: Cow<'_, [u8]>) -> Cow<'_, str> {
     }
 }
 
-/// Four faults of different kinds with their threads' names.
-#[cfg(test)]
-pub(crate) fn sample() -> Vec<(Fault, Option<&'static [u8]>)> {
-    use fault_trace_common::{Class, Closer, Confidence, ErrorCode, Region};
-    let anonymous = Fault {
-        time_ns: 1_000_123_456,
-        latency_ns: Some(1_234),
-        address: 0x7f12_3456_7000,
-        ip: 0x40_1136,
-        evidence: Evidence::of(Evidence::ENDED | Evidence::RSS_ANON | Evidence::ALLOC_PAGE)
-            .with_closer(Closer::End),
-        error_code: ErrorCode(ErrorCode::WRITE | ErrorCode::USER),
-        pid: 41,
-        tid: 42,
-        cpu: 3,
-        pages: 1,
-        class: Class::AnonAlloc,
-        confidence: Confidence::Exact,
-        ..Fault::BLANK
-    };
-    let read = Fault {
-        time_ns: 1_000_200_000,
-        latency_ns: Some(96_700),
-        phases_ns: [0, 90_000, 0, 700, 0, 0],
-        evidence: Evidence::of(Evidence::ENDED | Evidence::MAJOR | Evidence::CACHE_ADD)
-            .with_closer(Closer::End),
-        error_code: ErrorCode(ErrorCode::USER | ErrorCode::INSTRUCTION),
-        class: Class::FileRead,
-        confidence: Confidence::Inferred,
-        ..anonymous
-    };
-    let probe = Fault {
-        time_ns: 999_999_999,
-        latency_ns: None,
-        address: 0xffff_ffff_ff60_0000,
-        ip: 0,
-        evidence: Evidence::of(Evidence::KERNEL_MODE)
-            .with_closer(Closer::NextStart)
-            .with_region(Region::Vsyscall),
-        error_code: ErrorCode(0),
-        pages: 0,
-        class: Class::NofaultProbe,
-        ..anonymous
-    };
-    let segv = Fault {
-        time_ns: 73_000_000_000,
-        address: 0,
-        evidence: Evidence::NONE
-            .with_closer(Closer::Signal)
-            .with_signal(11, 1),
-        error_code: ErrorCode(ErrorCode::USER),
-        tid: 1_234_567,
-        pages: 0,
-        class: Class::SegvUnmapped,
-        ..anonymous
-    };
-    vec![
-        (anonymous, Some(b"postgres")),
-        (read, Some(b"kworker/u16:3+e")),
-        (probe, None),
-        (segv, Some(b"\x1b[2J\"\xff")),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     use crate::{
         analysis::view::made_up,
-        model::{TaskChange, TaskEvent},
+        model::{TaskChange, TaskEvent, sample::faults},
     };
 
     /// The names of the sample's threads.
     fn tables() -> Tables {
         let mut tables = made_up::tables();
-        for (fault, comm) in sample() {
+        for (fault, comm) in faults() {
             if let Some(comm) = comm {
                 tables.task(&TaskEvent {
                     time_ns: fault.time_ns,
@@ -378,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_line_a_fault() {
-        insta::assert_snapshot!(lines(sample().into_iter().map(|(fault, _)| fault)));
+        insta::assert_snapshot!(lines(faults().into_iter().map(|(fault, _)| fault)));
     }
 
     #[test]
@@ -397,13 +333,13 @@ mod tests {
                 Ok(())
             }
         }
-        let error = write([sample()[0].0], Closed).expect_err("the pipe is closed");
+        let error = write([faults()[0].0], Closed).expect_err("the pipe is closed");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]
     fn chunks_join_seamlessly() {
-        let text = lines(std::iter::repeat_n(sample()[0].0, 1000));
+        let text = lines(std::iter::repeat_n(faults()[0].0, 1000));
         assert_eq!(text.lines().count(), 1000);
         assert!(text.lines().all(|line| line.len() == text.len() / 1000 - 1));
     }

@@ -12,9 +12,6 @@ pub use definition::{Batches, Comparison, Definition, Files, Source};
 pub use folded::{fold, folded};
 pub use jsonl::JsonlWriter;
 
-#[cfg(test)]
-pub(crate) use jsonl::sample;
-
 use crate::choice::Choice;
 
 macro_rules! exports {

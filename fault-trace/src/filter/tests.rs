@@ -1,10 +1,7 @@
 use fault_trace_common::{Class, Evidence, Family};
 
 use super::*;
-use crate::{
-    analysis::sample,
-    model::{Fault, Field, Fields},
-};
+use crate::model::{Fault, Field, Fields, sample};
 
 fn filter(options: &[(&str, &str)]) -> Filter {
     let condition = |&(name, value): &(&str, &str)| {

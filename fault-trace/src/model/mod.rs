@@ -20,6 +20,8 @@ pub mod names;
 pub mod refine;
 pub mod refinement;
 pub mod run;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod space_event;
 pub mod spaces;
 pub mod support;

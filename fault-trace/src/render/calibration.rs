@@ -96,7 +96,7 @@ fn quartiles(spread: Spread) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::sample;
+    use crate::model::sample;
 
     #[test]
     fn each_mode_has_a_row_and_every_figure_a_meaning() {

@@ -138,7 +138,7 @@ pub(crate) fn text(name: &[u8]) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::sample::database;
+    use crate::model::sample::database;
 
     fn shown(bytes: Result<Vec<u8>, CsvError>) -> String {
         String::from_utf8(bytes.expect("a report is writable")).expect("CSV is UTF-8")

@@ -113,10 +113,7 @@ fn change(before: u64, after: u64) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        analysis::{Report, sample},
-        render::Style,
-    };
+    use crate::{analysis::Report, model::sample, render::Style};
     use fault_trace_common::Class;
 
     #[test]

@@ -22,7 +22,7 @@ pub fn json(report: &Report, pretty: bool) -> Result<String, serde_json::Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::sample::troubled;
+    use crate::model::sample::troubled;
 
     #[test]
     fn the_stable_form() {

@@ -118,11 +118,11 @@ mod tests {
     use super::*;
     use crate::{
         analysis::Tables,
-        export::sample,
         model::{
             attribution::{LocationRow, SymbolRow},
             code::CodePlace,
             mapping::{Backing, Device, Kind, Mapping, Protection},
+            sample,
         },
     };
 
@@ -171,7 +171,7 @@ mod tests {
         };
         let mut lines = vec![line_header(OPTIONS)];
         for place in [Place::default(), known] {
-            for (fault, comm) in sample() {
+            for (fault, comm) in sample::faults() {
                 lines.push(line(&fault, comm.unwrap_or(b"?"), place, OPTIONS));
             }
         }

@@ -68,7 +68,7 @@ mod tests {
     use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
     use super::*;
-    use crate::{analysis::sample::database, render::sanitize};
+    use crate::{model::sample::database, render::sanitize};
 
     /// What a reader of Markdown makes of a table with one cell: its text, if there is nothing else.
     fn read(cell: &str) -> Result<String, String> {

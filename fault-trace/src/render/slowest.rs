@@ -257,12 +257,12 @@ fn phase_ns(fault: &SlowFault, phase: Phase) -> String {
 mod tests {
     use super::*;
     use crate::{
-        analysis::{FaultFilter, Tables, sample::database, slowest::Worst},
-        export::sample,
+        analysis::{FaultFilter, Tables, slowest::Worst},
         model::{
             TaskChange, TaskEvent,
             attribution::{LocationRow, StackRow, SymbolRow},
             code::CodePlace,
+            sample::{self, database},
         },
     };
 
@@ -295,7 +295,7 @@ mod tests {
             change: TaskChange::Seen,
             cgroup_id: None,
         });
-        let mut faults: Vec<_> = sample()
+        let mut faults: Vec<_> = sample::faults()
             .into_iter()
             .take(2)
             .map(|(fault, ..)| fault)

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
 use super::*;
-use crate::{
-    analysis::sample::{class, database, process, run, troubled},
-    model::Run,
+use crate::model::{
+    Run,
+    sample::{class, database, process, run, troubled},
 };
 
 fn shown(run: &Run, width: usize) -> String {

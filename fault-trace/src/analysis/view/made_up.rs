@@ -6,13 +6,14 @@ use fault_trace_common::{Class, Confidence, Evidence};
 
 use super::{By, SortBy, View, ViewBuilder, ViewOptions};
 use crate::{
-    analysis::{FaultFilter, Tables, sample},
+    analysis::{FaultFilter, Tables},
     model::{
         Fault, Run, TaskChange, TaskEvent,
         attribution::{
             CgroupRow, LocationKind, LocationRow, MappingKind, MappingRow, StackRow, SymbolRow,
         },
         mapping::{Device, Protection},
+        sample,
     },
 };
 

@@ -7,8 +7,7 @@ use fault_trace_common::{
 
 use super::*;
 use crate::{
-    analysis::sample,
-    model::space_event::Origin,
+    model::{sample, space_event::Origin},
     pipeline::{
         Code,
         fake::{FakeMachine, exited, mapped},

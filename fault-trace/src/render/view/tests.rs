@@ -1,10 +1,10 @@
 use super::*;
 use crate::{
     analysis::{
-        Content, Sampling, sample,
+        Content, Sampling,
         view::{By, Keep, Label, Name, SortBy, made_up},
     },
-    model::ClassTotals,
+    model::{ClassTotals, sample},
     render::Style,
 };
 

@@ -1,9 +1,12 @@
 //! Made-up runs for tests: fixed, and with counts that add up.
 
-use fault_trace_common::{Class, Counter, Hooks, histogram::bucket_of};
+use fault_trace_common::{
+    Class, Closer, Confidence, Counter, ErrorCode, Evidence, Hooks, Region, histogram::bucket_of,
+};
 
-use crate::model::{
-    Calibration, ClassTotals, CounterTotals, Counts, ProcessTotals, Run, ThreadTotals, Totals,
+use super::{
+    Calibration, ClassTotals, CounterTotals, Counts, Fault, ProcessTotals, Run, ThreadTotals,
+    Totals,
     calibration::{ModeCost, Spread},
     interner::Unnamed,
     run::{ClockBase, Host, KernelReading, KernelSource, RunOptions, Unread},
@@ -218,4 +221,66 @@ pub(crate) fn troubled() -> Run {
         cpu_ns: Some(2_520_000_000),
     });
     run
+}
+
+/// Four faults of different kinds with their threads' names.
+pub(crate) fn faults() -> Vec<(Fault, Option<&'static [u8]>)> {
+    let anonymous = Fault {
+        time_ns: 1_000_123_456,
+        latency_ns: Some(1_234),
+        address: 0x7f12_3456_7000,
+        ip: 0x40_1136,
+        evidence: Evidence::of(Evidence::ENDED | Evidence::RSS_ANON | Evidence::ALLOC_PAGE)
+            .with_closer(Closer::End),
+        error_code: ErrorCode(ErrorCode::WRITE | ErrorCode::USER),
+        pid: 41,
+        tid: 42,
+        cpu: 3,
+        pages: 1,
+        class: Class::AnonAlloc,
+        confidence: Confidence::Exact,
+        ..Fault::BLANK
+    };
+    let read = Fault {
+        time_ns: 1_000_200_000,
+        latency_ns: Some(96_700),
+        phases_ns: [0, 90_000, 0, 700, 0, 0],
+        evidence: Evidence::of(Evidence::ENDED | Evidence::MAJOR | Evidence::CACHE_ADD)
+            .with_closer(Closer::End),
+        error_code: ErrorCode(ErrorCode::USER | ErrorCode::INSTRUCTION),
+        class: Class::FileRead,
+        confidence: Confidence::Inferred,
+        ..anonymous
+    };
+    let probe = Fault {
+        time_ns: 999_999_999,
+        latency_ns: None,
+        address: 0xffff_ffff_ff60_0000,
+        ip: 0,
+        evidence: Evidence::of(Evidence::KERNEL_MODE)
+            .with_closer(Closer::NextStart)
+            .with_region(Region::Vsyscall),
+        error_code: ErrorCode(0),
+        pages: 0,
+        class: Class::NofaultProbe,
+        ..anonymous
+    };
+    let segv = Fault {
+        time_ns: 73_000_000_000,
+        address: 0,
+        evidence: Evidence::NONE
+            .with_closer(Closer::Signal)
+            .with_signal(11, 1),
+        error_code: ErrorCode(ErrorCode::USER),
+        tid: 1_234_567,
+        pages: 0,
+        class: Class::SegvUnmapped,
+        ..anonymous
+    };
+    vec![
+        (anonymous, Some(b"postgres")),
+        (read, Some(b"kworker/u16:3+e")),
+        (probe, None),
+        (segv, Some(b"\x1b[2J\"\xff")),
+    ]
 }
