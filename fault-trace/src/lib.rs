@@ -10,7 +10,6 @@
 pub mod analysis;
 mod calibration;
 pub mod capture;
-pub mod choice;
 pub mod cli;
 pub mod exit;
 pub mod explain;
@@ -19,7 +18,6 @@ pub mod filter;
 pub mod folder;
 pub mod guarded;
 pub mod host;
-pub mod json;
 mod live;
 mod loading;
 pub mod messages;
@@ -27,9 +25,10 @@ pub mod model;
 pub mod options;
 mod output;
 pub mod pipeline;
-pub mod plain;
 mod recorded;
 pub mod recording;
 pub mod render;
 pub mod session;
 mod tracee;
+
+pub use fault_trace_text::{choice, json, plain};

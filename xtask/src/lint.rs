@@ -5,9 +5,9 @@ mod imports;
 mod layers;
 mod tree;
 
-use std::{env::consts::ARCH, path::Path, process::ExitCode};
+use std::{env::consts::ARCH, fs, path::Path, process::ExitCode};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{
     command::{self, say},
@@ -30,7 +30,9 @@ pub(crate) fn task() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The sources whose files must not know each other in circles: each is a crate.
+/// The folder of the crates that the main one is built on.
+const CRATES: &str = "crates";
+/// The sources whose files must not know each other in circles, beside those: each is a crate.
 const SOURCES: [&str; 9] = [
     "fault-trace-common/src",
     "fault-trace-ebpf/src",
@@ -47,18 +49,38 @@ const MAIN_SOURCES: &str = "fault-trace/src";
 /// Refuses arrows against the layers, and circles.
 fn layers(workspace: &Path) -> Result<()> {
     let mut problems = Vec::new();
-    for sources in SOURCES {
-        let tree = Tree::read(&workspace.join(sources))?;
-        if sources == MAIN_SOURCES {
-            problems.extend(arrows::against_the_layers(&tree, layers::RULES));
+    let floors = folders(&workspace.join(CRATES))?;
+    let crates = floors.iter();
+    let crates = crates.map(|name| (format!("{CRATES}/{name}/src"), Some(name.as_str())));
+    let others = SOURCES.map(|sources| (sources.to_owned(), None));
+    for (sources, floor) in crates.chain(others) {
+        let tree = Tree::read(&workspace.join(&sources), &floors)?;
+        if floor.is_some() || sources == MAIN_SOURCES {
+            let against = arrows::against_the_layers(&tree, floor, layers::RULES);
+            problems.extend(against.iter().map(|problem| format!("{sources}/{problem}")));
         }
-        problems.extend(arrows::circles(&tree, sources, layers::CIRCLES));
-        problems.extend(arrows::mended(&tree, sources, layers::CIRCLES));
+        problems.extend(arrows::circles(&tree, &sources, layers::CIRCLES));
+        problems.extend(arrows::mended(&tree, &sources, layers::CIRCLES));
     }
     if !problems.is_empty() {
         bail!("the layers do not hold:\n{}", problems.join("\n"));
     }
     Ok(())
+}
+
+/// The names of the folders in a folder, sorted.
+fn folders(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
+    {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn clippy_host(build: &Build) -> Result<()> {

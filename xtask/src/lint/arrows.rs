@@ -7,12 +7,13 @@ use super::{
     tree::{ModulePath, Tree},
 };
 
-/// What of fault-trace breaks its rules; one message each.
-pub(super) fn against_the_layers(tree: &Tree, rules: Rules) -> Vec<String> {
+/// What of a crate breaks the rules; one message each. All of it is one module if that is named, or else what lies
+/// at its top.
+pub(super) fn against_the_layers(tree: &Tree, whole: Option<&str>, rules: Rules) -> Vec<String> {
     let mut problems = BTreeSet::new();
     let mut used = BTreeSet::new();
     for file in &tree.files {
-        let top = &file.module[0];
+        let top = whole.unwrap_or(&file.module[0]);
         let Some(from) = rules.modules.iter().find(|module| module.name == top) else {
             problems.insert(format!(
                 "`{top}` has no floor: give it one in xtask/src/lint/layers.rs"
@@ -20,7 +21,9 @@ pub(super) fn against_the_layers(tree: &Tree, rules: Rules) -> Vec<String> {
             continue;
         };
         let tops = file.modules.iter().map(|module| &module[0]);
-        let modules = tops.filter(|to| *to != top && is_above(from, to, rules.modules));
+        let tops = tops.filter(|_| whole.is_none());
+        let modules = tops.chain(&file.floors);
+        let modules = modules.filter(|to| *to != top && is_above(from, to, rules.modules));
         let crates = file.crates.iter();
         let crates = crates.filter(|name| is_refused(from, name, rules.crates));
         for to in modules.chain(crates) {
@@ -35,7 +38,7 @@ pub(super) fn against_the_layers(tree: &Tree, rules: Rules) -> Vec<String> {
         }
     }
     for (index, exception) in rules.exceptions.iter().enumerate() {
-        if !used.contains(&index) {
+        if whole.is_none() && !used.contains(&index) {
             problems.insert(format!(
                 "{} does not know `{}` any more: take the exception away ({})",
                 exception.from, exception.to, exception.reason
@@ -182,7 +185,7 @@ mod tests {
             crates: CRATES,
             exceptions,
         };
-        against_the_layers(&tree(sources), rules)
+        against_the_layers(&tree(sources), None, rules)
     }
 
     #[test]
@@ -216,6 +219,36 @@ mod tests {
                 "model.rs: `model` may not know `session`",
                 "render/a.rs: `render` may not know `host`",
                 "render/b.rs: `render` may not know `aya`",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_crate_is_one_module() {
+        let rules = Rules {
+            modules: &[
+                Module {
+                    name: "floor",
+                    ..MODULES[2]
+                },
+                MODULES[0],
+            ],
+            crates: CRATES,
+            exceptions: &[],
+        };
+        let model = tree(&[
+            ("lib.rs", "mod a; mod b;"),
+            (
+                "a.rs",
+                "use crate::b::X; use aya::Y; use fault_trace_floor::Z;",
+            ),
+            ("b.rs", ""),
+        ]);
+        assert_eq!(
+            against_the_layers(&model, Some("model"), rules),
+            [
+                "a.rs: `model` may not know `aya`",
+                "a.rs: `model` may not know `floor`",
             ]
         );
     }

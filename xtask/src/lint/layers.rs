@@ -14,11 +14,11 @@ pub(super) const RULES: Rules<'_> = Rules {
     exceptions: EXCEPTIONS,
 };
 
-/// A module at the top of fault-trace/src.
+/// A crate of `crates`, by its folder, or a module at the top of fault-trace/src.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Module {
     pub(super) name: &'static str,
-    /// It may know the modules of lower floors, and no others.
+    /// It may know those of lower floors, and no others.
     pub(super) floor: u8,
     /// No I/O: tests of it need neither root nor files.
     pub(super) is_pure: bool,
@@ -45,9 +45,7 @@ pub(super) const MODULES: &[Module] = &[
     impure("exit", 0),
     impure("folder", 0),
     impure("guarded", 0),
-    pure("choice", 0),
-    pure("plain", 0),
-    pure("json", 1),
+    pure("text", 0),
     pure("model", 1),
     pure("filter", 2),
     pure("pipeline", 2),

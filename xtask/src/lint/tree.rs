@@ -11,6 +11,9 @@ use anyhow::{Context as _, Result};
 
 use super::imports::{self, Source};
 
+/// The name of a crate in Rust is this before that of its folder.
+const PREFIX: &str = "fault_trace_";
+
 /// A module's path in its crate; empty for the crate's root.
 pub(super) type ModulePath = Vec<String>;
 
@@ -22,6 +25,8 @@ pub(super) struct File {
     pub(super) module: ModulePath,
     /// What it knows: modules of the crate (files or folders).
     pub(super) modules: BTreeSet<ModulePath>,
+    /// The crates of the `crates` folder that it knows, by their folders.
+    pub(super) floors: BTreeSet<String>,
     /// The first segments of other paths: crates, mostly.
     pub(super) crates: BTreeSet<String>,
 }
@@ -33,15 +38,15 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Reads the sources of a crate.
-    pub(super) fn read(src: &Path) -> Result<Self> {
+    /// Reads the sources of a crate, in a workspace with these `floors` in its `crates` folder.
+    pub(super) fn read(src: &Path, floors: &[String]) -> Result<Self> {
         let mut texts = BTreeMap::new();
         collect(src, "", &mut texts)?;
-        Self::of(&texts)
+        Self::of(&texts, floors)
     }
 
     /// The tree of sources by their names.
-    pub(super) fn of(texts: &BTreeMap<String, String>) -> Result<Self> {
+    pub(super) fn of(texts: &BTreeMap<String, String>, floors: &[String]) -> Result<Self> {
         let mut sources = BTreeMap::new();
         for (name, text) in texts {
             let source = imports::read(text).with_context(|| format!("cannot read {name}"))?;
@@ -52,7 +57,7 @@ impl Tree {
         let known: BTreeSet<ModulePath> = sources.keys().cloned().collect();
         let files = sources
             .into_iter()
-            .map(|(module, (name, source))| file(name, module, &source, &known))
+            .map(|(module, (name, source))| file(name, module, &source, &known, floors))
             .collect();
         Ok(Self { files })
     }
@@ -93,20 +98,42 @@ fn test_modules((module, (_, source)): (&ModulePath, &(&String, Source))) -> Vec
         .collect()
 }
 
-fn file(name: &str, module: ModulePath, source: &Source, known: &BTreeSet<ModulePath>) -> File {
+fn file(
+    name: &str,
+    module: ModulePath,
+    source: &Source,
+    known: &BTreeSet<ModulePath>,
+    floors: &[String],
+) -> File {
     let mut file = File {
         name: name.to_owned(),
         modules: BTreeSet::new(),
+        floors: BTreeSet::new(),
         crates: BTreeSet::new(),
         module,
     };
     for path in &source.paths {
         match absolute(path, &file.module) {
-            Some(path) => {
-                file.modules.extend(longest(&path, known));
-            }
+            Some(path) => match longest(&path, known) {
+                Some(module) => {
+                    file.modules.insert(module);
+                }
+                // The main crate passes the others on under the names of their folders.
+                None => {
+                    let passed_on = path.into_iter().next().filter(|name| floors.contains(name));
+                    file.floors.extend(passed_on);
+                }
+            },
             None => {
-                file.crates.extend(path.first().cloned());
+                let Some(first) = path.first() else { continue };
+                match first.strip_prefix(PREFIX) {
+                    Some(name) if floors.iter().any(|floor| floor == name) => {
+                        file.floors.insert(name.to_owned());
+                    }
+                    _ => {
+                        file.crates.insert(first.clone());
+                    }
+                }
             }
         }
     }
@@ -144,7 +171,7 @@ pub(super) mod tests {
     pub(crate) fn tree(sources: &[(&str, &str)]) -> Tree {
         let texts = sources.iter();
         let texts = texts.map(|&(name, text)| (name.to_owned(), text.to_owned()));
-        Tree::of(&texts.collect()).expect("Rust")
+        Tree::of(&texts.collect(), &["floor".to_owned()]).expect("Rust")
     }
 
     fn known(tree: &Tree, name: &str) -> Vec<String> {
@@ -169,6 +196,22 @@ pub(super) mod tests {
         assert_eq!(known(&tree, "a/d.rs"), ["a"]);
         let file = tree.files.iter().find(|file| file.name == "a/c.rs");
         assert!(file.expect("is there").crates.contains("std"));
+    }
+
+    #[test]
+    fn crates_of_the_workspace_are_known_by_their_folders() {
+        let tree = tree(&[
+            (
+                "a.rs",
+                "use fault_trace_floor::X; use fault_trace_common::Y;",
+            ),
+            ("b.rs", "use crate::floor::{X, Z};"),
+        ]);
+        for file in &tree.files {
+            assert_eq!(file.floors.iter().collect::<Vec<_>>(), ["floor"]);
+        }
+        let crates: Vec<_> = tree.files[0].crates.iter().collect();
+        assert_eq!(crates, ["fault_trace_common"]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub trait Choice: Copy + Send + Sync + 'static {
 
 /// Declares an enum whose values are chosen by name: each has its name and, if that does not say all, a line about
 /// it.
+#[macro_export]
 macro_rules! choices {
     ($(#[$attribute:meta])* pub enum $type:ident {
         $($value:ident $name:literal $($meaning:literal)?,)*
@@ -51,4 +52,4 @@ macro_rules! choices {
     };
 }
 
-pub(crate) use choices;
+pub use choices;
