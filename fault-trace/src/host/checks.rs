@@ -5,7 +5,7 @@ mod privileged;
 
 use fault_trace_common::{Hook, Hooks, hooks::Attach};
 
-pub use hooks::{tried, worth_trying};
+pub use hooks::{after_failure, after_trial, tried, worth_trying};
 
 use super::{
     btf::{Prototypes, TaskOffsets, VMLINUX},

@@ -51,9 +51,12 @@ fn examine(system: &System) -> (Findings, Option<Support>) {
         });
     match tried {
         Ok(support) => (
-            findings.after_trial(&system.facts, &support.hooks),
+            checks::after_trial(findings, &system.facts, &support.hooks),
             Some(support),
         ),
-        Err(error) => (findings.after_failure(exit::describe(&error)), None),
+        Err(error) => (
+            checks::after_failure(findings, exit::describe(&error)),
+            None,
+        ),
     }
 }

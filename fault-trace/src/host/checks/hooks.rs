@@ -50,30 +50,28 @@ fn is_missing(facts: &Facts, hook: Hook) -> bool {
     is_listed && missing
 }
 
-impl Findings {
-    /// What was found out by attaching, in the place of what was only expected.
-    #[must_use]
-    pub fn after_trial(mut self, facts: &Facts, hooks: &[HookSupport]) -> Self {
-        for (hook, support) in Hook::ALL.into_iter().zip(hooks) {
-            let expected = tracepoint(facts, hook);
-            let place = self
-                .0
-                .iter_mut()
-                .find(|finding| finding.subject == expected.subject);
-            if let Some(place) = place {
-                *place = outcome(expected, hook, support);
-            }
+/// What was found out by attaching, in the place of what was only expected.
+#[must_use]
+pub fn after_trial(mut findings: Findings, facts: &Facts, hooks: &[HookSupport]) -> Findings {
+    for (hook, support) in Hook::ALL.into_iter().zip(hooks) {
+        let expected = tracepoint(facts, hook);
+        let place = findings
+            .0
+            .iter_mut()
+            .find(|finding| finding.subject == expected.subject);
+        if let Some(place) = place {
+            *place = outcome(expected, hook, support);
         }
-        self
     }
+    findings
+}
 
-    /// The programs could not be loaded or attached at all.
-    #[must_use]
-    pub fn after_failure(mut self, reason: String) -> Self {
-        self.0
-            .push(Finding::new("programs", State::Missing, reason));
-        self
-    }
+/// The programs could not be loaded or attached at all.
+#[must_use]
+pub fn after_failure(mut findings: Findings, reason: String) -> Findings {
+    let failure = Finding::new("programs", State::Missing, reason);
+    findings.0.push(failure);
+    findings
 }
 
 fn outcome(expected: Finding, hook: Hook, support: &HookSupport) -> Finding {
@@ -118,7 +116,7 @@ mod tests {
         assert_eq!(state(Hook::BioQueue), HookState::Refused);
         assert_eq!(state(Hook::RssStat), HookState::LeftOut);
 
-        let findings = super::super::evaluate(&facts).after_trial(&facts, &hooks);
+        let findings = after_trial(super::super::evaluate(&facts), &facts, &hooks);
         let detail = |subject: &str| {
             let found = findings.0.iter().find(|one| one.subject == subject);
             let found = found.unwrap_or_else(|| panic!("nothing about {subject}"));
@@ -146,7 +144,7 @@ mod tests {
 
     #[test]
     fn programs_that_do_not_load_are_fatal() {
-        let findings = super::super::evaluate(&facts()).after_failure("no".to_owned());
+        let findings = after_failure(super::super::evaluate(&facts()), "no".to_owned());
         assert_eq!(findings.fatal().count(), 1);
     }
 }
