@@ -21,7 +21,6 @@ pub mod host;
 mod live;
 mod loading;
 pub mod messages;
-pub mod model;
 pub mod options;
 mod output;
 pub mod pipeline;
@@ -31,4 +30,5 @@ pub mod render;
 pub mod session;
 mod tracee;
 
+pub use fault_trace_model as model;
 pub use fault_trace_text::{choice, json, plain};

@@ -35,7 +35,7 @@ pub struct Found<'a> {
 pub struct Steady {
     /// The first address, and the first beyond.
     pub addresses: (u64, u64),
-    /// ns of CLOCK_MONOTONIC; for [`Spaces::lookup_fault`](crate::model::spaces::Spaces::lookup_fault), too.
+    /// ns of CLOCK_MONOTONIC; for [`Spaces::lookup_fault`](crate::spaces::Spaces::lookup_fault), too.
     pub from_ns: u64,
     pub since_ns: u64,
     pub certainty: Certainty,

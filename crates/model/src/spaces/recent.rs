@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{
+use crate::{
     address_space::{Certainty, Found},
     mapping::Mapping,
     spaces::Spaces,

@@ -1,5 +1,7 @@
 //! The pure data model: faults, tasks, totals.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod accounting;
 pub mod address_space;
 pub mod attribution;
@@ -20,8 +22,8 @@ pub mod names;
 pub mod refine;
 pub mod refinement;
 pub mod run;
-#[cfg(test)]
-pub(crate) mod sample;
+#[cfg(any(test, feature = "sample"))]
+pub mod sample;
 pub mod space_event;
 pub mod spaces;
 pub mod support;

@@ -5,7 +5,7 @@
 //! there is little to undo; [`AddressSpace::forget_before`] bounds the history in time and
 //! [`HISTORY_MAX`] in size.
 //!
-//! The kernel reports neither `munmap` nor `mremap` (see [`crate::pipeline::sideband`]): a piece that is
+//! The kernel reports neither `munmap` nor `mremap` (see `sideband` in the pipeline): a piece that is
 //! `Reported` may be gone. A fault that completed there shows that something was mapped; a snapshot
 //! settles the rest in hindsight, see [`AddressSpace::resync`].
 

@@ -17,10 +17,7 @@ pub(super) mod comm {
         Raw { bytes: Vec<u8> },
     }
 
-    pub(in crate::model) fn serialize<S: Serializer>(
-        comm: &[u8],
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(comm: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         match str::from_utf8(comm) {
             Ok(text) => serializer.serialize_str(text),
             Err(_) => Comm::Raw {
@@ -30,7 +27,7 @@ pub(super) mod comm {
         }
     }
 
-    pub(in crate::model) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<u8>, D::Error> {
         Ok(match Comm::deserialize(deserializer)? {
@@ -46,7 +43,7 @@ pub(super) mod buckets {
 
     use super::{Deserialize, Deserializer, Serializer};
 
-    pub(in crate::model) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         buckets: &[u64],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -54,7 +51,7 @@ pub(super) mod buckets {
         serializer.collect_seq(filled.map(|(bucket, &count)| (bucket_low(bucket), count)))
     }
 
-    pub(in crate::model) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<u64>, D::Error> {
         let mut buckets = vec![0_u64; BUCKETS];
@@ -72,7 +69,7 @@ pub(super) mod phases {
 
     use super::{BTreeMap, Deserialize, Deserializer, Serializer};
 
-    pub(in crate::model) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         spent_ns: &Spent,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -80,7 +77,7 @@ pub(super) mod phases {
         serializer.collect_map(names.iter().zip(spent_ns))
     }
 
-    pub(in crate::model) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Spent, D::Error> {
         let by_name = BTreeMap::<String, u64>::deserialize(deserializer)?;
@@ -103,7 +100,7 @@ pub(super) fn class_or_unknown<'de, D: Deserializer<'de>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
+    use crate::{
         Counts, ProcessTotals, Totals,
         totals::{ClassTotals, CounterTotals, KernelCounts},
     };

@@ -84,7 +84,7 @@ fn mapping(line: &[u8], devices: &Devices, names: &mut Names) -> Option<Mapping>
 
 impl Kind {
     /// The offset in the file; the kernel gives memory without a file an offset, too.
-    pub(crate) fn offset_bytes(&self, told_bytes: u64) -> u64 {
+    pub fn offset_bytes(&self, told_bytes: u64) -> u64 {
         if self.backing().is_some() {
             told_bytes
         } else {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::mapping::{Kind, Protection};
+use crate::mapping::{Kind, Protection};
 
 const PAGE: u64 = 4096;
 

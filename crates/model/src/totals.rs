@@ -107,7 +107,7 @@ impl ClassTotals {
 }
 
 /// Adds what `more` counted.
-pub(crate) fn add_counts(sum: &mut Counts, more: &Counts) {
+pub fn add_counts(sum: &mut Counts, more: &Counts) {
     for (sum, more) in [
         (&mut sum.started, more.started),
         (&mut sum.minor, more.minor),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque, btree_map};
 
-use crate::model::event::TaskChange;
+use crate::event::TaskChange;
 
 /// A name that a thread got.
 #[derive(Debug)]

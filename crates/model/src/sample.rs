@@ -15,7 +15,8 @@ use super::{
 };
 
 /// A calibration of `record` in which that has to be added to each latency, ns.
-pub(crate) fn calibration(correction_ns: i64) -> Calibration {
+#[must_use]
+pub fn calibration(correction_ns: i64) -> Calibration {
     let spread = |median: i64| Spread {
         lower: median - 20,
         median,
@@ -40,7 +41,8 @@ pub(crate) fn calibration(correction_ns: i64) -> Calibration {
 
 /// A class of `count` faults: most take about `typical_ns`, with a tail that thins out from power
 /// to power of two.
-pub(crate) fn class(class: Class, count: u64, typical_ns: u64) -> ClassTotals {
+#[must_use]
+pub fn class(class: Class, count: u64, typical_ns: u64) -> ClassTotals {
     let mut totals = ClassTotals::empty(class);
     let mut left = count;
     let mut add = |latency_ns: u64, faults: u64| {
@@ -66,7 +68,8 @@ pub(crate) fn class(class: Class, count: u64, typical_ns: u64) -> ClassTotals {
 }
 
 /// A process of `minor` and `major` faults, about which the kernel agrees.
-pub(crate) fn process(pid: u32, comm: &[u8], minor: u64, major: u64) -> ProcessTotals {
+#[must_use]
+pub fn process(pid: u32, comm: &[u8], minor: u64, major: u64) -> ProcessTotals {
     ProcessTotals {
         pid,
         comm: comm.to_vec(),
@@ -84,7 +87,8 @@ pub(crate) fn process(pid: u32, comm: &[u8], minor: u64, major: u64) -> ProcessT
 }
 
 /// A run of those classes and processes, in which nothing was lost and all is explained.
-pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> Run {
+#[must_use]
+pub fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> Run {
     let mut counts = Counts::default();
     for process in &processes {
         counts.started += process.counts.started;
@@ -133,7 +137,7 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
         cpu_ns: processes.iter().map(|process| process.cpu_ns).sum(),
         calibration: None,
         exit_status: Some(0),
-        spaces: crate::model::spaces::SpaceCounts::default(),
+        spaces: crate::spaces::SpaceCounts::default(),
         undecodable: 0,
         unnamed: Unnamed::default(),
         unread: Unread::default(),
@@ -151,7 +155,8 @@ pub(crate) fn run(classes: Vec<ClassTotals>, processes: Vec<ProcessTotals>) -> R
 }
 
 /// A database benchmark in which all is well.
-pub(crate) fn database() -> Run {
+#[must_use]
+pub fn database() -> Run {
     let mut read = class(Class::FileRead, 1_204, 96_000);
     read.major = 1_204;
     let mut cached = class(Class::FileCached, 96_512, 620);
@@ -184,7 +189,8 @@ pub(crate) fn database() -> Run {
 
 /// Everything that can be wrong is wrong: drops, filters, losses, an unexplained difference, an
 /// unfinished fault, a recording that broke off.
-pub(crate) fn troubled() -> Run {
+#[must_use]
+pub fn troubled() -> Run {
     let mut run = database();
     run.complete = false;
     run.exit_status = Some(139);
@@ -224,7 +230,8 @@ pub(crate) fn troubled() -> Run {
 }
 
 /// Four faults of different kinds with their threads' names.
-pub(crate) fn faults() -> Vec<(Fault, Option<&'static [u8]>)> {
+#[must_use]
+pub fn faults() -> Vec<(Fault, Option<&'static [u8]>)> {
     let anonymous = Fault {
         time_ns: 1_000_123_456,
         latency_ns: Some(1_234),

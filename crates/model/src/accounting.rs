@@ -232,7 +232,7 @@ pub fn losses(run: &Run) -> Vec<Loss> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::sample::{database, troubled};
+    use crate::sample::{database, troubled};
 
     fn with_kernel_minor(change: i64) -> Run {
         let mut run = database();

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{
+use crate::{
     mapping::{Kind, Protection},
     space_event::{SpaceChange, SpaceEvent},
 };

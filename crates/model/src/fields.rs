@@ -83,10 +83,11 @@ impl super::Fault {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "sample"))]
 impl Fields {
     /// The fault as it is when only these are known.
-    pub(crate) fn of_fault(self, fault: &super::Fault) -> super::Fault {
+    #[must_use]
+    pub fn of_fault(self, fault: &super::Fault) -> super::Fault {
         let blank = super::Fault::BLANK;
         macro_rules! known {
             ($($field:ident: $name:ident),*) => {

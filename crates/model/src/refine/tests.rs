@@ -4,7 +4,7 @@ use fault_trace_common::{Closer, ErrorCode, Facts, classify};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::mapping::{Backing, Device, Mapping, Protection};
+use crate::mapping::{Backing, Device, Mapping, Protection};
 
 const SIGSEGV: u8 = 11;
 

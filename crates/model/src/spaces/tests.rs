@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::mapping::{Kind, Protection};
+use crate::mapping::{Kind, Protection};
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -254,7 +254,7 @@ fn merge_processes(sum: &mut Vec<ProcessTotals>, more: Vec<ProcessTotals>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
+    use crate::{
         sample::{database, troubled},
         totals::ThreadTotals,
     };

@@ -28,7 +28,7 @@ pub struct Finding {
 
 impl Finding {
     /// One without a remedy.
-    pub(crate) fn new(subject: impl Into<String>, state: State, detail: impl Into<String>) -> Self {
+    pub fn new(subject: impl Into<String>, state: State, detail: impl Into<String>) -> Self {
         Self {
             subject: subject.into(),
             state,
@@ -37,7 +37,7 @@ impl Finding {
         }
     }
 
-    pub(crate) fn with_remedy(self, remedy: &str) -> Self {
+    pub fn with_remedy(self, remedy: &str) -> Self {
         Self {
             remedy: Some(remedy.to_owned()),
             ..self
