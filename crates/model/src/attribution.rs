@@ -137,6 +137,7 @@ impl MappingRow {
     /// A stack grows down from its end: below its recorded start the offset is taken from there,
     /// too, and wraps.
     #[must_use]
+    #[inline]
     pub const fn offset_of(&self, address: u64) -> u64 {
         let within = address.wrapping_sub(self.start);
         if self.kind.has_file() {

@@ -178,6 +178,7 @@ impl BuildId {
     }
 
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }

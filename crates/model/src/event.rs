@@ -65,6 +65,7 @@ impl Fault {
 
     /// The time spent in a phase, ns; 0 where the latency is unknown.
     #[must_use]
+    #[inline]
     pub fn phase_ns(&self, phase: Phase) -> u64 {
         let Some(latency_ns) = self.latency_ns else {
             return 0;
@@ -77,12 +78,14 @@ impl Fault {
 
     /// Read, write or instruction fetch.
     #[must_use]
+    #[inline]
     pub const fn access(&self) -> Access {
         self.error_code.access()
     }
 
     /// Whether the kernel counted it as major.
     #[must_use]
+    #[inline]
     pub const fn is_major(&self) -> bool {
         self.evidence.any(Evidence::MAJOR)
     }
@@ -150,6 +153,7 @@ pub struct Batch {
 impl Batch {
     /// Whether there is nothing in it.
     #[must_use]
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.others.is_empty() && self.faults.is_empty()
     }

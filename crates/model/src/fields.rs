@@ -51,6 +51,7 @@ impl Fields {
 
     /// Whether `field` is among them.
     #[must_use]
+    #[inline]
     pub const fn has(self, field: Field) -> bool {
         self.0 & 1 << field as u32 != 0
     }

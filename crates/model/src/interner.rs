@@ -75,6 +75,7 @@ impl<K: Hash + Eq> Ids<K> {
 
 impl Interner {
     /// The id of a process's mapping, known since `since_ns`.
+    #[inline]
     pub fn mapping(
         &mut self,
         pid: u32,
@@ -93,6 +94,7 @@ impl Interner {
     }
 
     /// The id of a spot in code, and whether it is new: then its row is still to be made.
+    #[inline]
     pub fn location(&mut self, spot: CodeSpot) -> Option<(u32, bool)> {
         let id = self.locations.of(spot, IDS_MAX);
         self.unnamed.locations += u64::from(id.is_none());

@@ -39,6 +39,7 @@ pub struct Conditions {
 /// The class of a fault, given what was mapped at its address when it began; `None` leaves the class
 /// as it is.
 #[must_use]
+#[inline]
 pub fn refine(fault: &Fault, conditions: Conditions, lookup: Option<&Found<'_>>) -> Verdict {
     let told = Verdict {
         class: fault.class,

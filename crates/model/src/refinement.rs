@@ -35,6 +35,7 @@ impl Default for Refinement {
 
 impl Refinement {
     /// Takes in a refined fault and what it was before.
+    #[inline]
     pub fn add(&mut self, before: Verdict, fault: &Fault) {
         if let Some(latency_ns) = fault.latency_ns {
             let (min, max) =

@@ -160,12 +160,14 @@ impl Spaces {
     }
 
     /// As [`Spaces::lookup`], without being counted or asking for a snapshot.
+    #[inline]
     pub fn peek(&mut self, pid: u32, address: u64, time_ns: u64) -> Option<Found<'_>> {
         self.advance(time_ns);
         self.space(pid)?.lookup(address, time_ns)
     }
 
     /// As [`Spaces::lookup`], after one that found nothing and a snapshot: they count as one.
+    #[inline]
     pub fn lookup_again(&mut self, pid: u32, address: u64, time_ns: u64) -> Option<Found<'_>> {
         self.counts.unknown = self.counts.unknown.saturating_sub(1);
         self.lookup(pid, address, time_ns)
@@ -174,6 +176,7 @@ impl Spaces {
     /// As [`Spaces::lookup`] at the start of a fault that ended at `end_ns`, and whether a mapping
     /// grew down to its page meanwhile. Only the fault itself can do that (`expand_stack`, mm/mmap.c),
     /// and the sideband tells of it.
+    #[inline]
     pub fn lookup_fault(
         &mut self,
         pid: u32,
@@ -204,6 +207,7 @@ impl Spaces {
 
     /// A number that changes whenever a look-up of the same moment might find something else.
     #[must_use]
+    #[inline]
     pub const fn version(&self) -> u64 {
         self.version
     }

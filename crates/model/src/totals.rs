@@ -60,17 +60,20 @@ impl ClassTotals {
 
     /// Faults with a known latency.
     #[must_use]
+    #[inline]
     pub fn timed(&self) -> u64 {
         saturating_sum(self.buckets.iter().copied())
     }
 
     /// All faults of the class.
     #[must_use]
+    #[inline]
     pub fn count(&self) -> u64 {
         self.timed().saturating_add(self.untimed)
     }
 
     /// Adds a fault, whatever its class.
+    #[inline]
     pub fn add_fault(&mut self, fault: &Fault) {
         self.inferred += u64::from(fault.confidence == Confidence::Inferred);
         self.major += u64::from(fault.is_major());

@@ -81,6 +81,7 @@ impl Protection {
     /// Whether the kernel lets a user access pass (`access_error`, arch/x86/mm/fault.c): on x86
     /// whatever is accessible at all can be read, protection keys aside.
     #[must_use]
+    #[inline]
     pub const fn allows(self, access: Access) -> bool {
         match access {
             Access::Read => self.read || self.write || self.execute,
@@ -93,6 +94,7 @@ impl Protection {
 impl Kind {
     /// The file behind it, if there is one.
     #[must_use]
+    #[inline]
     pub const fn backing(&self) -> Option<&Backing> {
         match self {
             Self::File(backing)
@@ -105,6 +107,7 @@ impl Kind {
 
     /// Whether its pages are private anonymous memory.
     #[must_use]
+    #[inline]
     pub const fn is_anonymous(&self) -> bool {
         matches!(
             self,
@@ -134,12 +137,14 @@ impl Mapping {
     }
 
     #[must_use]
+    #[inline]
     pub const fn contains(&self, address: u64) -> bool {
         self.start <= address && address < self.end
     }
 
     /// Whether nothing may be done to it: `PROT_NONE`.
     #[must_use]
+    #[inline]
     pub const fn is_guard(&self) -> bool {
         let Protection {
             read,
@@ -152,12 +157,14 @@ impl Mapping {
     /// Whether a fault below it can make it grow. Neither source tells of `MAP_GROWSDOWN`, so this
     /// is the main thread's stack alone.
     #[must_use]
+    #[inline]
     pub const fn grows_down(&self) -> bool {
         matches!(self.kind, Kind::Stack)
     }
 
     /// Where `address` lies in the file; `None` outside or without a file.
     #[must_use]
+    #[inline]
     pub fn file_offset_bytes(&self, address: u64) -> Option<u64> {
         let backed = self.kind.backing().is_some() && self.contains(address);
         backed.then(|| self.offset_bytes.wrapping_add(address - self.start))

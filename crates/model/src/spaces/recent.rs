@@ -37,6 +37,7 @@ impl Kept {
 
     /// What the look-up found.
     #[must_use]
+    #[inline]
     pub const fn found(&self) -> Found<'_> {
         Found {
             mapping: &self.mapping,
@@ -77,6 +78,7 @@ impl<V> Slots<V> {
     }
 
     /// What holds at that moment, if it is known.
+    #[inline]
     pub fn get(&self, version: u64, pid: u32, address: u64, time_ns: u64) -> Option<&V> {
         let slot = self.slots[self.index(pid, address)].as_ref()?;
         let (start, end) = slot.addresses;
@@ -88,6 +90,7 @@ impl<V> Slots<V> {
     }
 
     /// Keeps what was found at `address` and holds for `addresses` from `from_ns` on.
+    #[inline]
     pub fn put(
         &mut self,
         version: u64,
@@ -135,6 +138,7 @@ impl Default for Recent {
 
 impl Recent {
     /// As [`Spaces::lookup_fault`]; the place holds until the next look-up.
+    #[inline]
     pub fn lookup_fault(
         &mut self,
         spaces: &mut Spaces,
@@ -161,6 +165,7 @@ impl Recent {
     }
 
     /// Keeps what was found by another look-up; the place holds until the next.
+    #[inline]
     pub fn keep(&mut self, found: Found<'_>) -> Place {
         self.put_once(Kept::of(found))
     }
@@ -171,6 +176,7 @@ impl Recent {
     }
 
     /// What was found.
+    #[inline]
     pub fn at(&mut self, place: Place) -> Option<&mut Kept> {
         match place.0 {
             Some(index) => self.slots.slots[index].as_mut().map(|slot| &mut slot.value),
