@@ -6,7 +6,7 @@
 
 use std::ops::AddAssign;
 
-use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, Hook};
+use fault_trace_common::{Confidence, ErrorCode, Evidence, Hook, class::Gain};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::model::{Fault, Field, Fields, Run, attribution::MappingKind, version::Version};
@@ -134,54 +134,26 @@ impl Resident {
     }
 }
 
-/// A match without a wildcard: a new class has to be thought about.
+/// By what the catalogue says of the class.
 fn by_class(
     fault: &Fault,
     sources: Sources,
     kind: impl FnOnce() -> Option<MappingKind>,
 ) -> Resident {
-    match fault.class {
-        Class::AnonAlloc | Class::StackGrowth | Class::CowZero => anonymous(fault, sources),
-        // The huge zero page counts as nobody's.
-        Class::AnonHuge if fault.evidence.any(Evidence::ALLOC_HUGE) => Resident::exact(HUGE_PAGES),
-        Class::AnonHuge if sources.page_alloc => Resident::exact(0),
-        Class::AnonHuge => Resident::between(0, HUGE_PAGES),
-        // The zero page counts as nobody's; huge pages of hugetlbfs are in HugetlbPages, not in RSS.
-        Class::AnonZero | Class::Hugetlb => Resident::exact(0),
-        Class::FileCached => cached(fault, sources, kind),
-        // The page itself, or the whole folio it is in (`finish_fault`, 6.18), and what fault-around
-        // finds when the fault is tried again.
-        Class::FileRead | Class::FileWait => Resident::at_least(1),
-        Class::Shmem => shmem(fault, sources),
-        // A copy replaces what was there.
-        Class::CowAnon => Resident::exact(0),
-        Class::CowFile if fault.error_code.has(ErrorCode::PRESENT) => Resident::exact(0),
-        Class::CowFile => Resident::exact(1),
-        Class::WriteReuse | Class::WriteNotify => Resident::exact(0),
-        // Its neighbours may be mapped with it where they were swapped out together.
-        Class::SwapIn => Resident::at_least(1),
-        // What the handler filled in counts for this process, too.
-        Class::Uffd => Resident::at_least(0),
-        Class::NumaHint | Class::MigrationWait | Class::Spurious => Resident::exact(0),
-        // Given up after fault-around had its turn.
-        Class::Interrupted | Class::Oom if sources.map_pages_bounds => {
+    match fault.class.info().gain {
+        Gain::Nothing => Resident::exact(0),
+        Gain::Own => anonymous(fault, sources),
+        Gain::Huge if fault.evidence.any(Evidence::ALLOC_HUGE) => Resident::exact(HUGE_PAGES),
+        Gain::Huge if sources.page_alloc => Resident::exact(0),
+        Gain::Huge => Resident::between(0, HUGE_PAGES),
+        Gain::Cached => cached(fault, sources, kind),
+        Gain::Shared => shmem(fault, sources),
+        Gain::Copy => Resident::exact(u64::from(!fault.error_code.has(ErrorCode::PRESENT))),
+        Gain::AtLeastOne => Resident::at_least(1),
+        Gain::GivenUp if sources.map_pages_bounds => {
             Resident::between(0, fault.around_pages.into())
         }
-        Class::Interrupted | Class::Oom | Class::Unknown => Resident::at_least(0),
-        Class::SegvUnmapped
-        | Class::SegvAccess
-        | Class::SegvGuard
-        | Class::SegvPkey
-        | Class::SegvKernelAddress
-        | Class::Sigbus
-        | Class::Hwpoison
-        | Class::Sgx
-        | Class::ShadowStack
-        | Class::KernelEfault
-        | Class::NofaultProbe
-        | Class::SpuriousKernel
-        | Class::Vmalloc
-        | Class::Vsyscall => Resident::exact(0),
+        Gain::GivenUp | Gain::Uncounted => Resident::at_least(0),
     }
 }
 
@@ -258,6 +230,8 @@ impl Serialize for Resident {
 
 #[cfg(test)]
 mod tests {
+    use fault_trace_common::Class;
+
     use super::*;
 
     const ALL: Sources = Sources {

@@ -52,6 +52,11 @@ impl Bits {
         (self.known == u32::MAX).then_some(self.value)
     }
 
+    /// Whether the bits of `set` can all be set, and those of `clear` all clear.
+    pub(super) const fn may_have(self, set: u32, clear: u32) -> bool {
+        !self.value & self.known & set == 0 && self.value & self.known & clear == 0
+    }
+
     /// Whether the whole error code can be `code`.
     pub(super) const fn may_be(self, code: u32) -> bool {
         (self.value ^ code) & self.known == 0

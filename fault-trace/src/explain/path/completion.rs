@@ -1,6 +1,6 @@
 //! `handle_mm_fault` (mm/memory.c): the mapping allows the access, and the page is provided.
 
-use fault_trace_common::{Class, ErrorCode};
+use fault_trace_common::ErrorCode;
 
 use super::{Ending, Walk};
 use crate::explain::clues::Mode;
@@ -18,46 +18,23 @@ pub(super) fn follow(walk: &mut Walk<'_>) {
             "private mapping: copy on write, or the page is used again if nobody shares it; shared \
              mapping: the first write is noted (page_mkwrite)",
             &[Ending::Completed],
-            &[
-                Class::CowAnon,
-                Class::CowZero,
-                Class::CowFile,
-                Class::WriteReuse,
-                Class::WriteNotify,
-            ],
         );
     }
     walk.may_end(
         "handle_userfault",
         "userfaultfd watches the range: user space provides the page",
         &[Ending::Completed],
-        &[Class::Uffd],
     );
     walk.may_end(
         "handle_pte_fault",
         "another thread had completed the same fault",
         &[Ending::Completed],
-        &[Class::Spurious],
     );
     failures(walk);
 }
 
 fn demand(walk: &mut Walk<'_>, may_write: bool) {
     let may_read = walk.clues.bits.may_not(ErrorCode::WRITE);
-    let mut anonymous = vec![Class::AnonHuge];
-    let mut file = vec![
-        Class::FileCached,
-        Class::FileRead,
-        Class::FileWait,
-        Class::Shmem,
-    ];
-    if may_read {
-        anonymous.push(Class::AnonZero);
-    }
-    if may_write {
-        anonymous.extend([Class::AnonAlloc, Class::StackGrowth]);
-        file.push(Class::CowFile);
-    }
     walk.may_end(
         "do_anonymous_page",
         match (may_read, may_write) {
@@ -69,7 +46,6 @@ fn demand(walk: &mut Walk<'_>, may_write: bool) {
             }
         },
         &[Ending::Completed],
-        &anonymous,
     );
     walk.may_end(
         "do_fault",
@@ -80,13 +56,11 @@ fn demand(walk: &mut Walk<'_>, may_write: bool) {
             "file or shared memory: from the page cache or the device"
         },
         &[Ending::Completed],
-        &file,
     );
     walk.may_end(
         "hugetlb_fault",
         "hugetlb memory: a page of the pool",
         &[Ending::Completed],
-        &[Class::Hugetlb],
     );
 }
 
@@ -96,18 +70,15 @@ fn elsewhere(walk: &mut Walk<'_>) {
         "do_swap_page",
         "the page is in swap, or on its way between nodes",
         &[Ending::Completed],
-        &[Class::SwapIn, Class::MigrationWait],
     );
     walk.may_end(
         "do_numa_page",
         "NUMA balancing had hidden the page to see who uses it",
         &[Ending::Completed],
-        &[Class::NumaHint],
     );
     walk.may_be_bad(
         "handle_pte_marker",
         "a guard region inside the mapping (MADV_GUARD_INSTALL, since 6.13): SEGV_MAPERR",
-        &[Class::SegvUnmapped],
     );
 }
 
@@ -118,37 +89,24 @@ fn failures(walk: &mut Walk<'_>) {
     );
     let beyond = "beyond the end of the file, no block for it, or poisoned memory";
     if user {
-        walk.may_end(
-            "do_sigbus",
-            beyond,
-            &[Ending::Sigbus],
-            &[Class::Sigbus, Class::Hwpoison],
-        );
+        walk.may_end("do_sigbus", beyond, &[Ending::Sigbus]);
         walk.may_end(
             "fault_signal_pending",
             "a signal came while the fault waited",
             &[Ending::TriedAgain],
-            &[Class::Interrupted],
         );
         walk.may_end(
             "pagefault_out_of_memory",
             "no memory: the OOM killer runs",
             &[Ending::TriedAgain],
-            &[Class::Oom],
         );
     }
     if kernel {
-        walk.may_end(
-            "do_sigbus",
-            beyond,
-            &[Ending::FixedUp, Ending::Oops],
-            &[Class::KernelEfault],
-        );
+        walk.may_end("do_sigbus", beyond, &[Ending::FixedUp, Ending::Oops]);
         walk.may_end(
             "fault_signal_pending",
             "a fatal signal came while the fault waited",
             &[Ending::FixedUp],
-            &[Class::Interrupted],
         );
     }
 }

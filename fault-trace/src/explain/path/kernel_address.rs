@@ -1,6 +1,6 @@
 //! `do_kern_addr_fault`: the address lies in the kernel's half.
 
-use fault_trace_common::{Class, ErrorCode, Region, Regions};
+use fault_trace_common::{ErrorCode, Region, Regions};
 
 use super::{Ending, Walk};
 use crate::explain::clues::{Mode, Outcome};
@@ -45,7 +45,6 @@ fn from_kernel_mode(walk: &mut Walk<'_>) {
             "vmalloc_fault",
             "only on 32-bit kernels and before 5.8: a missing vmalloc entry is copied from init_mm",
             &[Ending::Completed],
-            &[Class::Vmalloc],
         );
     }
     if bits.may_be(ErrorCode::WRITE | ErrorCode::PRESENT)
@@ -56,7 +55,6 @@ fn from_kernel_mode(walk: &mut Walk<'_>) {
             "the page table allows it and a stale TLB entry did not (read-only made writable, or \
              NX made executable)",
             &[Ending::Completed],
-            &[Class::SpuriousKernel],
         );
     } else {
         walk.goes_on(
@@ -72,7 +70,6 @@ fn from_kernel_mode(walk: &mut Walk<'_>) {
         "fixup_exception",
         "the instruction is in the exception table: a probe of kernel memory gets an error",
         &[Ending::FixedUp],
-        &[Class::NofaultProbe],
     );
     walk.may_end(
         "page_fault_oops",
@@ -83,7 +80,6 @@ fn from_kernel_mode(walk: &mut Walk<'_>) {
             "no entry in the exception table: a kernel bug"
         },
         &[Ending::Oops],
-        &[],
     );
 }
 
@@ -98,21 +94,14 @@ fn from_user_mode(walk: &mut Walk<'_>) {
             "page_fault_oops",
             "the CPU's own access on behalf of user code (GDT, IDT, LDT or TSS)",
             &[Ending::Oops],
-            &[],
         );
     }
     if bits.may(ErrorCode::USER) {
-        let class = if bits.get(ErrorCode::SGX) == Some(true) {
-            Class::Sgx
-        } else {
-            Class::SegvKernelAddress
-        };
         walk.may_end(
             "bad_area_nosemaphore",
             "user mode may not touch kernel memory, whatever is there: SEGV_MAPERR; the reported \
              code has P set, to give nothing away (sanitize_error_code)",
             &[Ending::Segv],
-            &[class],
         );
     }
 }

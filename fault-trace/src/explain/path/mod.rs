@@ -5,7 +5,7 @@ mod completion;
 mod kernel_address;
 mod user_address;
 
-use fault_trace_common::Class;
+use fault_trace_common::{Class, Family};
 use serde::Serialize;
 
 use super::{
@@ -102,44 +102,48 @@ impl Walk<'_> {
     }
 
     /// The fault may end here, unless it is known to have ended otherwise.
-    fn may_end(
-        &mut self,
-        function: &'static str,
-        what: &'static str,
-        endings: &[Ending],
-        classes: &[Class],
-    ) {
+    fn may_end(&mut self, function: &'static str, what: &'static str, endings: &[Ending]) {
         let endings: Vec<Ending> = endings
             .iter()
             .copied()
             .filter(|ending| ending.fits(self.clues.outcome))
             .collect();
         if !endings.is_empty() {
-            // An oops has no class of its own.
-            let is_counted = endings.iter().any(|&ending| ending != Ending::Oops);
             self.steps.push(Step {
                 function,
                 what,
+                classes: self.classes_at(function, &endings),
                 endings,
-                classes: if is_counted {
-                    classes.to_vec()
-                } else {
-                    Vec::new()
-                },
             });
         }
     }
 
+    /// The classes of faults that end in this function so, by the catalogue.
+    fn classes_at(&self, function: &str, endings: &[Ending]) -> Vec<Class> {
+        let raises = |ending: &Ending| matches!(ending, Ending::Segv | Ending::Sigbus);
+        let is_signal = endings.iter().any(raises);
+        // An oops has no class of its own.
+        let is_counted = endings.iter().any(|&ending| ending != Ending::Oops);
+        let ends_here = |class: &Class| {
+            let info = class.info();
+            let (set, clear) = info.code;
+            is_counted
+                && info.ends_in.contains(&function)
+                && (class.family() == Family::BadArea) == is_signal
+                && self.clues.bits.may_have(set, clear)
+        };
+        Class::ALL.into_iter().filter(ends_here).collect()
+    }
+
     /// A bad access: a signal in user mode; in kernel mode the exception table, or an oops.
-    fn may_be_bad(&mut self, function: &'static str, what: &'static str, classes: &[Class]) {
+    fn may_be_bad(&mut self, function: &'static str, what: &'static str) {
         let user = self.clues.may_be_mode(Mode::User);
         let kernel = self.clues.may_be_mode(Mode::Kernel);
         if user {
-            self.may_end(function, what, &[Ending::Segv], classes);
+            self.may_end(function, what, &[Ending::Segv]);
         }
         if kernel {
-            let endings = [Ending::FixedUp, Ending::Oops];
-            self.may_end(function, what, &endings, &[Class::KernelEfault]);
+            self.may_end(function, what, &[Ending::FixedUp, Ending::Oops]);
         }
     }
 

@@ -1,6 +1,6 @@
 //! `do_user_addr_fault`: the address lies in user space.
 
-use fault_trace_common::{Class, ErrorCode};
+use fault_trace_common::ErrorCode;
 
 use super::{Ending, Walk, completion};
 use crate::explain::clues::Mode;
@@ -38,14 +38,13 @@ pub(super) fn follow_vsyscall(walk: &mut Walk<'_>) {
             "emulate_vsyscall",
             "a call of a legacy vsyscall: emulated, unless the kernel runs with vsyscall=none",
             &[Ending::Completed],
-            &[Class::Vsyscall],
         );
     }
-    walk.may_be_bad(
+    walk.goes_on(
         "lock_mm_and_find_vma",
-        "no mapping covers the vsyscall page: SEGV_MAPERR",
-        &[Class::SegvKernelAddress],
+        "no mapping covers the vsyscall page",
     );
+    walk.may_be_bad("bad_area_nosemaphore", "a bad access: SEGV_MAPERR");
 }
 
 /// Before any mapping is looked at; `false` if it always ends there.
@@ -56,7 +55,6 @@ fn is_accepted(walk: &mut Walk<'_>) -> bool {
             "page_fault_oops",
             "kernel mode ran into user memory: a kernel bug (or an attack, stopped by SMEP)",
             &[Ending::Oops],
-            &[],
         );
         if bits.get(ErrorCode::USER) == Some(false)
             && bits.get(ErrorCode::INSTRUCTION) == Some(true)
@@ -69,7 +67,6 @@ fn is_accepted(walk: &mut Walk<'_>) -> bool {
             "pgtable_bad",
             "a reserved bit is set in a user page table: corrupted, `Bad pagetable`",
             &[Ending::Oops],
-            &[],
         );
         return false;
     }
@@ -79,7 +76,6 @@ fn is_accepted(walk: &mut Walk<'_>) -> bool {
             "SMAP is on and the AC flag is off: code that was not meant to touch user memory, such \
              as a null pointer followed in the kernel; the exception table is not asked",
             &[Ending::Oops],
-            &[],
         );
     }
     if walk.clues.may_be_mode(Mode::Kernel) {
@@ -88,7 +84,6 @@ fn is_accepted(walk: &mut Walk<'_>) -> bool {
             "page faults are disabled, or there is no user memory (interrupt, kernel thread): the \
              exception table, or an oops",
             &[Ending::FixedUp, Ending::Oops],
-            &[Class::NofaultProbe],
         );
     }
     walk.goes_on(
@@ -110,7 +105,6 @@ fn find_mapping(walk: &mut Walk<'_>) {
     walk.may_be_bad(
         "lock_mm_and_find_vma",
         "no mapping covers the address, and no stack can grow to it: SEGV_MAPERR",
-        &[Class::SegvUnmapped],
     );
 }
 
@@ -118,43 +112,36 @@ fn find_mapping(walk: &mut Walk<'_>) {
 fn check_access(walk: &mut Walk<'_>) -> bool {
     let bits = walk.clues.bits;
     let is = |bit| bits.get(bit) == Some(true);
-    let (what, classes, always): (_, &[Class], _) = if is(ErrorCode::PROTECTION_KEY) {
+    let (what, always) = if is(ErrorCode::PROTECTION_KEY) {
         let what = "a protection key forbids the access: SEGV_PKUERR";
-        (what, &[Class::SegvPkey], true)
+        (what, true)
     } else if is(ErrorCode::SGX) {
         let what = "SGX refused the access (the enclave's memory is gone): SEGV_ACCERR";
-        (what, &[Class::Sgx], true)
+        (what, true)
     } else if is(ErrorCode::SHADOW_STACK) {
         let what = "the mapping is no shadow stack: SEGV_ACCERR";
-        (what, &[Class::ShadowStack], false)
+        (what, false)
     } else if is(ErrorCode::WRITE) {
         let what = "the mapping is not writable: SEGV_ACCERR; or its protection key forbids it: \
                     SEGV_PKUERR";
-        // Nothing is present in a PROT_NONE mapping.
-        let classes: &[Class] = if is(ErrorCode::PRESENT) {
-            &[Class::SegvAccess, Class::SegvPkey]
-        } else {
-            &[Class::SegvAccess, Class::SegvGuard, Class::SegvPkey]
-        };
-        (what, classes, false)
+        (what, false)
     } else if is(ErrorCode::PRESENT) && is(ErrorCode::INSTRUCTION) {
         let what = "the page is not executable (data, heap or stack): SEGV_ACCERR";
-        (what, &[Class::SegvAccess], true)
+        (what, true)
     } else if is(ErrorCode::PRESENT)
         && bits.get(ErrorCode::WRITE) == Some(false)
         && bits.get(ErrorCode::SHADOW_STACK) == Some(false)
     {
         let what = "a read that a present page forbade is never allowed: SEGV_ACCERR";
-        (what, &[Class::SegvAccess, Class::SegvPkey], true)
+        (what, true)
     } else if is(ErrorCode::INSTRUCTION) {
         let what = "the mapping is PROT_NONE: SEGV_ACCERR";
-        (what, &[Class::SegvAccess, Class::SegvGuard], false)
+        (what, false)
     } else {
         let what = "the mapping is PROT_NONE (a guard area): SEGV_ACCERR; or its protection key \
                     forbids the access: SEGV_PKUERR";
-        let classes = &[Class::SegvAccess, Class::SegvGuard, Class::SegvPkey];
-        (what, classes, false)
+        (what, false)
     };
-    walk.may_be_bad("access_error", what, classes);
+    walk.may_be_bad("access_error", what);
     !always
 }
