@@ -217,6 +217,8 @@ fn every_key_of_json_is_described() {
         fault_trace(&["report", &recording, "--format", "json"]),
         fault_trace(&["report", &recording, "--slowest", "3", "--format", "json"]),
         fault_trace(&["explain", "--json", "6"]),
+        fault_trace(&["explain", "--json", "cow-anon"]),
+        fault_trace(&["explain", "--json", "cow"]),
         fault_trace(&["doctor", "--json"]),
         fs::read_to_string(Path::new(&recording).join("recording.json")).expect("it is there"),
     ];

@@ -154,14 +154,15 @@ enum Subcommands {
         #[command(flatten)]
         symbols: SymbolArguments,
     },
-    /// Explain a page-fault error code, or a line of the kernel log about a bad access
+    /// Explain a class or another name in the output, a page-fault error code, or a line of the kernel log
     #[command(after_help = "Examples:
+  fault-trace explain cow-anon
   fault-trace explain 0x6
   fault-trace explain 'foo[123]: segfault at 10 ip 55d0c0de sp 7ffd0 error 6 in foo[55d0c000+1000]'
   dmesg | tail -5 | fault-trace explain -")]
     Explain {
-        /// The code or the line; `-` reads standard input
-        #[arg(required = true, value_name = "CODE|LINE")]
+        /// The name, the code or the line; `-` reads standard input
+        #[arg(required = true, value_name = "NAME|CODE|LINE")]
         input: Vec<String>,
         /// Print JSON
         #[arg(long)]

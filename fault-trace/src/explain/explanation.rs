@@ -4,14 +4,11 @@ use fault_trace_common::{Class, ErrorCode};
 use serde::Serialize;
 
 use super::{
-    Address, Bit, CodeLocation, Mode, Outcome, Process, Step,
+    Address, Bit, CodeLocation, Mode, Outcome, Process, SCHEMA, Step,
     clues::Clues,
     hex::{hex, hex_option},
     path,
 };
-
-/// The version of the JSON form.
-const SCHEMA: u32 = 1;
 
 /// A fault explained. Numbers that are addresses or codes are hexadecimal strings in JSON.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

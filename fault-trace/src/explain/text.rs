@@ -2,22 +2,12 @@
 
 use std::fmt::Write as _;
 
-use textwrap::{Options, WordSplitter};
-
-use super::{CodeLocation, Explanation, Mode, Process, Step};
+use super::{CodeLocation, Explanation, Mode, Process, Step, page::Page};
 use crate::render::sanitize;
 
-/// Narrower than this, lines are not wrapped any further.
-const MIN_WIDTH: usize = 40;
-const LABEL_WIDTH: usize = 10;
-
 /// Renders an explanation in lines of at most `width` columns, where words allow it.
-#[must_use]
-pub fn render(explanation: &Explanation, width: usize) -> String {
-    let mut page = Page {
-        text: String::new(),
-        width: width.max(MIN_WIDTH),
-    };
+pub(super) fn render(explanation: &Explanation, width: usize) -> String {
+    let mut page = Page::new(width);
     page.paragraph("", &explanation.sentence);
     page.text.push('\n');
     code(&mut page, explanation);
@@ -140,29 +130,5 @@ fn path(page: &mut Page, steps: &[Step]) {
             let _ = write!(what, " -> {}", names.join(" or "));
         }
         page.paragraph(&format!(" {mark} "), &what);
-    }
-}
-
-/// Text that grows by wrapped paragraphs.
-struct Page {
-    text: String,
-    width: usize,
-}
-
-impl Page {
-    fn labelled(&mut self, label: &str, text: &str) {
-        self.paragraph(&format!("{label:<LABEL_WIDTH$}"), text);
-    }
-
-    /// Adds a paragraph whose further lines are indented by the first one's prefix.
-    fn paragraph(&mut self, prefix: &str, text: &str) {
-        let indent = " ".repeat(prefix.chars().count());
-        let options = Options::new(self.width)
-            .initial_indent(prefix)
-            .subsequent_indent(&indent)
-            .word_splitter(WordSplitter::NoHyphenation)
-            .break_words(false);
-        self.text.push_str(&textwrap::fill(text, options));
-        self.text.push('\n');
     }
 }

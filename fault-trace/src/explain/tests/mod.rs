@@ -1,10 +1,11 @@
 //! Claims about whole inputs. The log lines are written in the formats of the kernels named.
 
 mod concluding;
+mod naming;
 mod reading;
 mod rendering;
 
-use super::{Explanation, explain};
+use super::{Explained, Explanation, explain, render};
 
 /// From a 6.18 kernel.
 const STORE_NEAR_NULL: &str = "[ 1988.636817] s[31929]: segfault at 10 ip 000055f97cb1f132 \
@@ -22,5 +23,13 @@ CR2: 0000000000000010 CR3: 0000000101234000 CR4: 0000000000750ef0
 RIP: 0033:0x7f1234567890";
 
 fn ok(input: &str) -> Explanation {
-    explain(input).unwrap_or_else(|error| panic!("{input:?}: {error}"))
+    match explain(input) {
+        Ok(Explained::Fault(explanation)) => *explanation,
+        other => panic!("{input:?}: {other:?}"),
+    }
+}
+
+fn rendered(input: &str, width: usize) -> String {
+    let explained = explain(input).unwrap_or_else(|error| panic!("{input:?}: {error}"));
+    render(&explained, width)
 }

@@ -1,7 +1,7 @@
 //! What is accepted, and what is read from it.
 
-use super::{NULL_OOPS, STORE_NEAR_NULL, concluding::endings, ok};
-use crate::explain::{Ending, ExplainError, Mode, Outcome, explain, render};
+use super::{NULL_OOPS, STORE_NEAR_NULL, concluding::endings, ok, rendered};
+use crate::explain::{Ending, ExplainError, Mode, Outcome, explain};
 
 #[test]
 fn an_error_code_may_be_written_in_many_ways() {
@@ -38,7 +38,7 @@ fn bits_without_a_meaning_are_named_as_such() {
     let explanation = ok("0x106");
     assert_eq!(explanation.unknown_bits, 0x100);
     assert!(explanation.notes[0].contains("without a meaning"));
-    assert!(render(&explanation, 80).contains("0x100 without a meaning"));
+    assert!(rendered("0x106", 80).contains("0x100 without a meaning"));
 }
 
 #[test]

@@ -3,14 +3,14 @@
 use fault_trace_common::ErrorCode;
 use proptest::prelude::*;
 
-use super::{NULL_OOPS, STORE_NEAR_NULL, concluding::endings, ok};
+use super::{NULL_OOPS, STORE_NEAR_NULL, concluding::endings, ok, rendered};
 use crate::explain::{Ending, explain, render};
 
 #[test]
 fn names_cannot_reach_the_terminal_raw() {
     let input = "\u{1b}]0;x\u{7}[1]: segfault at 0 ip 55f97cb1f132 sp 7ffc0 error 4 \
                  in \u{1b}[2Jx\u{202e}[55f97cb1f000+1000]";
-    let text = render(&ok(input), 100);
+    let text = rendered(input, 100);
     assert!(text.contains("\\x1b[2Jx\\u{202e}"), "{text}");
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text}");
 }
@@ -34,17 +34,17 @@ fn json_has_addresses_as_hexadecimal_text() {
 
 #[test]
 fn the_text_of_a_segfault() {
-    insta::assert_snapshot!(render(&ok(STORE_NEAR_NULL), 100));
+    insta::assert_snapshot!(rendered(STORE_NEAR_NULL, 100));
 }
 
 #[test]
 fn the_text_of_an_oops() {
-    insta::assert_snapshot!(render(&ok(NULL_OOPS), 100));
+    insta::assert_snapshot!(rendered(NULL_OOPS, 100));
 }
 
 #[test]
 fn the_text_of_a_bare_code() {
-    insta::assert_snapshot!(render(&ok("0x7"), 100));
+    insta::assert_snapshot!(rendered("0x7", 100));
 }
 
 /// Text that gets past the first checks more often than random text does.
