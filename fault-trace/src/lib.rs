@@ -23,7 +23,6 @@ mod loading;
 pub mod messages;
 pub mod options;
 mod output;
-pub mod pipeline;
 mod recorded;
 pub mod recording;
 pub mod render;
@@ -31,4 +30,5 @@ pub mod session;
 mod tracee;
 
 pub use fault_trace_model as model;
+pub use fault_trace_pipeline as pipeline;
 pub use fault_trace_text::{choice, json, plain};

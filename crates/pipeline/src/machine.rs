@@ -5,7 +5,7 @@ use std::{io::BufRead, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::decode::StackCopy;
-use crate::model::{
+use fault_trace_model::{
     address_space::AddressSpace,
     code::{CodePlace, CodeSpot, Resolution},
     mapping::{Devices, Mapping},

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Coverage, Machine, Ports, Sideband, sideband::Decoder};
-use crate::model::{
+use fault_trace_model::{
     mapping::Devices,
     space_event::{Origin, SpaceChange, SpaceEvent},
     spaces::Spaces,

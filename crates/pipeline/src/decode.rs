@@ -13,7 +13,7 @@ use fault_trace_common::{
     },
 };
 
-use crate::model::{Fault, TaskChange, TaskEvent};
+use fault_trace_model::{Fault, TaskChange, TaskEvent};
 
 /// What a ring-buffer record says.
 #[derive(Clone, PartialEq, Eq, Debug)]

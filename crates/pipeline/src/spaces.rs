@@ -4,7 +4,7 @@
 use fault_trace_common::{Class, Family};
 
 use super::{Coverage, Machine, Ports, Sideband, changes::Changes, snapshots::Snapshots};
-use crate::model::{
+use fault_trace_model::{
     Fault, Run,
     address_space::Certainty,
     spaces::{HORIZON_NS, Kept, Place, Recent, Spaces},

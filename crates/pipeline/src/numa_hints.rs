@@ -42,7 +42,7 @@ impl NumaHints {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::fake::FakeMachine;
+    use crate::fake::FakeMachine;
 
     #[test]
     fn a_moved_counter_casts_doubt_on_one_batch() {

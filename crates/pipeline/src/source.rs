@@ -1,7 +1,7 @@
 //! The port through which records arrive: those of the eBPF programs, and perf's sideband. Both come
 //! from a live run, from a recorded one, or are made up.
 
-use crate::model::space_event::Origin;
+use fault_trace_model::space_event::Origin;
 
 /// Delivers the records of the eBPF programs, as bytes.
 pub trait Records {

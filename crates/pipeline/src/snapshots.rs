@@ -6,7 +6,7 @@ use super::{
     Machine, Ports, Sideband,
     changes::{Changes, ns},
 };
-use crate::model::{
+use fault_trace_model::{
     mapping::{Devices, Names, parse_maps},
     spaces::Spaces,
 };

@@ -24,7 +24,7 @@ use linux_perf_event_reader::{
     ReadFormat, RecordIdParseInfo, RecordParseInfo, RecordType, SampleFormat,
 };
 
-use crate::model::{
+use fault_trace_model::{
     mapping::{Device, Devices, Mapping, Names, Protection, Source},
     space_event::{SpaceChange, SpaceEvent},
 };

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use super::{Attribution, patience::Patience, waiting::Next};
-use crate::{
-    model::{
-        Batch, Event, Run,
-        attribution::{LocationRow, SymbolRow},
-        code::{CodeSpot, Resolution, Unresolved},
-    },
-    pipeline::{GivenUp, Machine, News},
+use crate::{GivenUp, Machine, News};
+use fault_trace_model::{
+    Batch, Event, Run,
+    attribution::{LocationRow, SymbolRow},
+    code::{CodeSpot, Resolution, Unresolved},
 };
 
 /// A location whose row is still to be made.
@@ -99,11 +97,7 @@ impl Attribution {
     }
 
     /// Takes in what has come, and adds the faults to the batch that need not wait any more.
-    pub(in crate::pipeline) fn take_found(
-        &mut self,
-        machine: &mut impl Machine,
-        batch: &mut Batch,
-    ) {
+    pub(crate) fn take_found(&mut self, machine: &mut impl Machine, batch: &mut Batch) {
         self.take(machine, batch);
         self.release(false, machine, batch);
     }
@@ -159,7 +153,7 @@ impl Attribution {
         let now = machine.now();
         loop {
             let unnamed = &self.unnamed;
-            let is_unnamed = |fault: &crate::model::Fault| {
+            let is_unnamed = |fault: &fault_trace_model::Fault| {
                 fault.location_id.is_some_and(|id| unnamed.contains(&id))
             };
             let fault = match self.waiting.next(is_unnamed, now, all) {
@@ -181,7 +175,7 @@ impl Attribution {
     /// Goes on with what is left to do once everything is recorded: faults that wait, and the names of
     /// all locations. Called again and again until it is done; waits for nothing. With `until`
     /// somebody wants the end: what stalls is given up soon, and everything at that time.
-    pub(in crate::pipeline) fn conclude(
+    pub(crate) fn conclude(
         &mut self,
         until: Option<Duration>,
         machine: &mut impl Machine,
@@ -233,12 +227,7 @@ impl Attribution {
     }
 
     /// Gives up what is left to do.
-    pub(in crate::pipeline) fn abandon(
-        &mut self,
-        why: GivenUp,
-        machine: &mut impl Machine,
-        batch: &mut Batch,
-    ) {
+    pub(crate) fn abandon(&mut self, why: GivenUp, machine: &mut impl Machine, batch: &mut Batch) {
         self.abandon_files(why, machine, batch);
         self.unasked_names += self.places.len() as u64 + machine.abandon_names() as u64;
         self.places.clear();

@@ -6,7 +6,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use foldhash::HashMap;
 
-use crate::{model::Fault, pipeline::STACK_PATIENCE};
+use crate::STACK_PATIENCE;
+use fault_trace_model::Fault;
 
 /// Bound: faults; beyond it the first go as they are.
 const FAULTS_MAX: usize = 1 << 17;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::mapping::Kind;
+use fault_trace_model::mapping::Kind;
 
 const LOST: u32 = 2;
 const COMM: u32 = 3;

@@ -4,7 +4,7 @@ use fault_trace_common::{Class, Hooks, Verdict};
 use foldhash::{HashMap, HashMapExt as _};
 
 use super::{Machine, numa_hints::NumaHints, spaces::Lookup};
-use crate::model::{
+use fault_trace_model::{
     Counts, Fault, Passed, Refinement, Run,
     refine::{Conditions, refine},
 };

@@ -21,7 +21,7 @@ use super::{
     Machine, Moment,
     decode::{RawStack, StackCopy, StackIds},
 };
-use crate::model::{
+use fault_trace_model::{
     Batch, Event, Fault, Run, TaskEvent,
     attribution::CgroupRow,
     code::{CodePlace, CodeSpot, FIRST_KERNEL_ADDRESS},
@@ -289,12 +289,10 @@ struct Context<'a, M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        model::{
-            mapping::{Kind, Protection},
-            spaces::HORIZON_NS,
-        },
-        pipeline::fake::FakeMachine,
+    use crate::fake::FakeMachine;
+    use fault_trace_model::{
+        mapping::{Kind, Protection},
+        spaces::HORIZON_NS,
     };
 
     #[test]

@@ -12,7 +12,7 @@ use super::{
     refine::Refiner,
     spaces::{LiveSpaces, Lookup},
 };
-use crate::model::{Batch, Event, Fault, Run};
+use fault_trace_model::{Batch, Event, Fault, Run};
 
 /// Maximum records per batch. Sinks should buffer at least this many faults before writing.
 pub const BATCH: usize = 4 << 10;

@@ -7,12 +7,10 @@ use fault_trace_common::{
 
 use super::*;
 use crate::{
-    model::{sample, space_event::Origin},
-    pipeline::{
-        Code,
-        fake::{FakeMachine, exited, mapped},
-    },
+    Code,
+    fake::{FakeMachine, exited, mapped},
 };
+use fault_trace_model::{sample, space_event::Origin};
 
 const PID: u32 = 7;
 const START: u64 = 0x10_0000;

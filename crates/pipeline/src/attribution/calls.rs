@@ -2,12 +2,10 @@
 
 use super::{Attribution, Context, KNOWN_MAX};
 use crate::{
-    model::Event,
-    pipeline::{
-        Machine, Moment, Unwound,
-        decode::{StackCopy, StackIds},
-    },
+    Machine, Moment, Unwound,
+    decode::{StackCopy, StackIds},
 };
+use fault_trace_model::Event;
 
 /// The calls that led to a fault.
 pub(super) enum Calls {

@@ -14,6 +14,8 @@
 //! asked through the other, [`Machine`]. Both are type parameters, so that a fault costs no indirect
 //! call. [`Pipeline`] alone knows the order of the steps.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod attribution;
 mod changes;
 mod coverage;

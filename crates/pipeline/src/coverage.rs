@@ -11,7 +11,7 @@
 
 use foldhash::{HashSet, HashSetExt as _};
 
-use crate::model::space_event::{Origin, SpaceChange};
+use fault_trace_model::space_event::{Origin, SpaceChange};
 
 /// The followed processes, and how each is told of. Records must come in order of time.
 #[derive(Debug)]
@@ -161,7 +161,7 @@ impl Coverage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::mapping::{Kind, Mapping, Protection};
+    use fault_trace_model::mapping::{Kind, Mapping, Protection};
 
     const ROOT: u32 = 10;
     const CHILD: u32 = 11;

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, io::Cursor, time::Duration};
 
 use super::{Code, GivenUp, Machine, Moment, News, decode::StackCopy};
-use crate::model::{
+use fault_trace_model::{
     address_space::AddressSpace,
     code::{CodePlace, CodeSpot, Resolution, Unresolved},
     mapping::{Devices, Mapping},
@@ -129,7 +129,7 @@ impl Code for FakeMachine {
 
 fn name(place: &CodePlace) -> Resolution {
     match place {
-        CodePlace::Jit { address, .. } => Ok([crate::model::code::Frame {
+        CodePlace::Jit { address, .. } => Ok([fault_trace_model::code::Frame {
             function: format!("f{address:x}").into(),
             offset_bytes: 0,
             source: None,

@@ -3,7 +3,7 @@
 use foldhash::HashMap;
 
 use super::decode::RawPhases;
-use crate::model::Fault;
+use fault_trace_model::Fault;
 
 /// Bound: phases that wait for their fault.
 const WAITING_MAX: usize = 1 << 12;
