@@ -20,11 +20,13 @@ impl Phases {
         }
     }
 
+    #[inline]
     pub(super) fn put(&mut self, phases: RawPhases) {
         self.0.insert(phases.tid, phases);
     }
 
     /// Fills in the phases of a fault, if there are any.
+    #[inline]
     pub(super) fn fill_in(&mut self, fault: &mut Fault) {
         if !self.0.is_empty()
             && let Some(phases) = self.0.remove(&fault.tid)

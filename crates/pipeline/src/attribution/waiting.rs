@@ -39,6 +39,7 @@ pub(super) enum Next {
 }
 
 impl Waiting {
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.faults.is_empty()
     }
