@@ -14,7 +14,6 @@ pub mod cli;
 pub mod exit;
 pub mod explain;
 pub mod export;
-pub mod filter;
 pub mod folder;
 pub mod guarded;
 pub mod host;
@@ -29,6 +28,7 @@ pub mod render;
 pub mod session;
 mod tracee;
 
+pub use fault_trace_filter as filter;
 pub use fault_trace_model as model;
 pub use fault_trace_pipeline as pipeline;
 pub use fault_trace_text::{choice, json, plain};

@@ -7,7 +7,7 @@ use fault_trace_common::{
     wire::{COMM_LEN, comm_bytes},
 };
 
-use crate::choice::Choice;
+use fault_trace_text::choice::Choice;
 
 /// A process by its id, or processes by their newest name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,7 +26,7 @@ impl ProcessName {
 }
 
 /// `10s`, `50us`, `1m 30s`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let duration = moment(text)?;
     if duration.is_zero() {
         return Err("a duration must be longer than 0".into());
@@ -41,7 +41,7 @@ pub(super) fn moment(text: &str) -> Result<Duration, String> {
 }
 
 /// A duration as one types it, in no unit above hours: `99h`, `1m 30s`, `50us`.
-pub(crate) fn write_duration(duration: &Duration) -> String {
+pub fn write_duration(duration: &Duration) -> String {
     const HOUR: u64 = 3600;
     let hours = duration.as_secs() / HOUR;
     let rest = duration.saturating_sub(Duration::from_secs(hours * HOUR));
@@ -119,7 +119,7 @@ pub(super) fn choice<T: Choice>(text: &str) -> Result<T, String> {
 }
 
 /// Says that an option matches less than the name that was given; `None` where it matches all of it.
-pub(crate) fn shortened(option: &str, name: &str) -> Option<String> {
+pub fn shortened(option: &str, name: &str) -> Option<String> {
     let kept = comm_bytes(name.as_bytes());
     (kept.len() < name.len()).then(|| {
         format!(

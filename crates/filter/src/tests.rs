@@ -1,7 +1,7 @@
 use fault_trace_common::{Class, Evidence, Family};
 
 use super::*;
-use crate::model::{Fault, Field, Fields, sample};
+use fault_trace_model::{Fault, Field, Fields, sample};
 
 fn filter(options: &[(&str, &str)]) -> Filter {
     let condition = |&(name, value): &(&str, &str)| {

@@ -3,6 +3,8 @@
 //! Each filter is one entry in the list of [`list`]; the command line, the eBPF programs' configuration, the
 //! test on recorded faults and the words about it follow from that.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod faults;
 mod kernel;
 mod list;
@@ -12,11 +14,11 @@ pub use faults::{FaultFilter, Test, Values};
 pub use kernel::KernelFilter;
 pub use list::{Condition, FilterOption, Mode, NonePass, OPTIONS};
 pub use text::ProcessName;
-pub(crate) use text::{duration, shortened, write_duration};
+pub use text::{duration, shortened, write_duration};
 
 use fault_trace_common::wire::ALL_CLASSES;
 
-use crate::model::Run;
+use fault_trace_model::Run;
 
 /// Conditions on faults. Of the values of one option any may hold, and of `--class` and `--family`
 /// together; otherwise all have to.

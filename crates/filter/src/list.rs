@@ -9,10 +9,8 @@ use super::{
     kernel::KernelFilter,
     text::{self, ProcessName},
 };
-use crate::{
-    choice::{Choice as _, choices},
-    model::{Field, Run},
-};
+use fault_trace_model::{Field, Run};
+use fault_trace_text::choice::{Choice as _, choices};
 
 choices! {
     /// Where an access was made.

@@ -1,6 +1,6 @@
 //! A filter as a test on recorded faults.
 
-use crate::model::{Fault, Field, Fields};
+use fault_trace_model::{Fault, Field, Fields};
 
 /// Tests of which every one has to hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
