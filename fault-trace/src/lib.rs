@@ -7,7 +7,6 @@
 // Standard error is for `messages`, standard output for `output::stdout`: neither may panic.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
-pub mod analysis;
 mod calibration;
 pub mod capture;
 pub mod cli;
@@ -28,6 +27,7 @@ pub mod render;
 pub mod session;
 mod tracee;
 
+pub use fault_trace_analysis as analysis;
 pub use fault_trace_filter as filter;
 pub use fault_trace_model as model;
 pub use fault_trace_pipeline as pipeline;
