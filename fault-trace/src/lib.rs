@@ -23,7 +23,6 @@ pub mod options;
 mod output;
 mod recorded;
 pub mod recording;
-pub mod render;
 pub mod session;
 mod tracee;
 
@@ -31,4 +30,5 @@ pub use fault_trace_analysis as analysis;
 pub use fault_trace_filter as filter;
 pub use fault_trace_model as model;
 pub use fault_trace_pipeline as pipeline;
+pub use fault_trace_render as render;
 pub use fault_trace_text::{choice, json, plain};

@@ -6,7 +6,7 @@ use super::{
     classes::by_count,
     units::{count, duration, share},
 };
-use crate::analysis::Report;
+use fault_trace_analysis::Report;
 
 /// A Markdown table with a row a class, the most frequent first.
 #[must_use]
@@ -68,7 +68,8 @@ mod tests {
     use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
     use super::*;
-    use crate::{model::sample::database, render::sanitize};
+    use crate::sanitize;
+    use fault_trace_model::sample::database;
 
     /// What a reader of Markdown makes of a table with one cell: its text, if there is nothing else.
     fn read(cell: &str) -> Result<String, String> {

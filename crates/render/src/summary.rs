@@ -9,7 +9,7 @@ use super::{
     phases, processes,
     style::{Paint, Style, SummaryOptions},
 };
-use crate::analysis::{Report, Scale, report::ClassRow};
+use fault_trace_analysis::{Report, Scale, report::ClassRow};
 
 /// How many classes get a histogram where there is room.
 const HISTOGRAMS: usize = 3;

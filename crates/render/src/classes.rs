@@ -7,7 +7,7 @@ use super::{
     table::{self, Cell, Column},
     units::{self, count, counted, duration_aligned, share},
 };
-use crate::analysis::{Report, Tally, report::ClassRow};
+use fault_trace_analysis::{Report, Tally, report::ClassRow};
 
 const fn column(title: &'static str, drop: u8) -> Column {
     Column {

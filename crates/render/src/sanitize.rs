@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-use crate::plain::is_plain;
+use fault_trace_text::plain::is_plain;
 
 /// `bytes` as text in which whatever a terminal would obey, hide or reorder is a visible escape:
 /// `\n`, `\x1b`, `\xff` for a byte that is not UTF-8, `\u{202e}`, and `\\` for a backslash.

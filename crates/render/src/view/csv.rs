@@ -1,13 +1,11 @@
 //! A view as CSV: plain numbers, units in the header.
 
-use crate::{
-    analysis::{
-        View,
-        resident::Resident,
-        sampling::Estimated,
-        view::{Figures, Subject, Value},
-    },
-    render::csv::{self, Cells, CsvError, or_empty, text, write},
+use crate::csv::{self, Cells, CsvError, or_empty, text, write};
+use fault_trace_analysis::{
+    View,
+    resident::Resident,
+    sampling::Estimated,
+    view::{Figures, Subject, Value},
 };
 
 const RESIDENT: &Cells<Resident> = &[

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
 use super::*;
-use crate::model::{
+use fault_trace_model::{
     Run,
     sample::{class, database, process, run, troubled},
 };

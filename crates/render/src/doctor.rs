@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::sanitize;
-use crate::model::{
+use fault_trace_model::{
     Calibration,
     findings::{Finding, Findings, State},
     support::{Best, ClassSupport, HookSupport, Support},
@@ -130,13 +130,13 @@ pub fn json(
         classes: support.map(|support| support.classes.as_slice()),
         calibration,
     };
-    crate::json::pretty(&document)
+    fault_trace_text::json::pretty(&document)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::support::HookState;
+    use fault_trace_model::support::HookState;
 
     fn finding(subject: &str, state: State, remedy: Option<&str>) -> Finding {
         Finding {

@@ -3,7 +3,7 @@
 use csv::Writer;
 use std::borrow::Cow;
 
-use crate::analysis::{
+use fault_trace_analysis::{
     Latency, Report, Tally,
     report::{ClassRow, ProcessRow},
 };
@@ -123,7 +123,8 @@ pub(super) fn write(
 }
 
 /// A name that no spreadsheet takes for a formula: a leading `'` marks it as text.
-pub(crate) fn text(name: &[u8]) -> Cow<'_, str> {
+#[must_use]
+pub fn text(name: &[u8]) -> Cow<'_, str> {
     let name = super::sanitize(name);
     if name
         .trim_start()
@@ -138,7 +139,7 @@ pub(crate) fn text(name: &[u8]) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::sample::database;
+    use fault_trace_model::sample::database;
 
     fn shown(bytes: Result<Vec<u8>, CsvError>) -> String {
         String::from_utf8(bytes.expect("a report is writable")).expect("CSV is UTF-8")

@@ -4,17 +4,15 @@ use fault_trace_common::Class;
 
 use super::groups;
 use crate::{
-    analysis::{
-        Report, View,
-        resident::Bound,
-        view::{Figures, SortBy},
-    },
-    render::{
-        SummaryOptions,
-        sanitize::sanitize,
-        style::Paint,
-        units::{self, count, counted},
-    },
+    SummaryOptions,
+    sanitize::sanitize,
+    style::Paint,
+    units::{self, count, counted},
+};
+use fault_trace_analysis::{
+    Report, View,
+    resident::Bound,
+    view::{Figures, SortBy},
 };
 
 /// Which faults these are, and which are missing.

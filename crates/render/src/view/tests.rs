@@ -1,12 +1,10 @@
 use super::*;
-use crate::{
-    analysis::{
-        Content, Sampling,
-        view::{By, Keep, Label, Name, SortBy, made_up},
-    },
-    model::{ClassTotals, sample},
-    render::Style,
+use crate::Style;
+use fault_trace_analysis::{
+    Content, Sampling,
+    view::{By, Keep, Label, Name, SortBy, made_up},
 };
+use fault_trace_model::{ClassTotals, sample};
 
 fn shown(by: By, width: usize) -> String {
     let mut run = sample::database();

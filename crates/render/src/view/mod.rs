@@ -13,7 +13,7 @@ use super::{
     table::{self, Cell},
     units::counted,
 };
-use crate::analysis::{
+use fault_trace_analysis::{
     Report, View,
     view::{Figures, FrameRow, Value},
 };

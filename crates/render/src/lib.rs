@@ -1,5 +1,7 @@
 //! From the one report, or one fault, to text. Pure: widths and colour are passed in.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod accounting;
 pub mod calibration;
 mod classes;

@@ -8,7 +8,7 @@ use super::{
     table::{self, Cell, Column},
     units::{count, counted, duration_aligned, share},
 };
-use crate::analysis::{Report, report::ProcessRow};
+use fault_trace_analysis::{Report, report::ProcessRow};
 
 const TOP: usize = 10;
 

@@ -12,7 +12,7 @@ use super::{
     table::cut,
     units::{self, count, counted, duration},
 };
-use crate::analysis::{
+use fault_trace_analysis::{
     Report, SlowFault,
     slowest::{NEAR_NS, Neighbour},
     view::{FrameRow, Name},
@@ -256,14 +256,12 @@ fn phase_ns(fault: &SlowFault, phase: Phase) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        analysis::{FaultFilter, Tables, slowest::Worst},
-        model::{
-            TaskChange, TaskEvent,
-            attribution::{LocationRow, StackRow, SymbolRow},
-            code::CodePlace,
-            sample::{self, database},
-        },
+    use fault_trace_analysis::{FaultFilter, Tables, slowest::Worst};
+    use fault_trace_model::{
+        TaskChange, TaskEvent,
+        attribution::{LocationRow, StackRow, SymbolRow},
+        code::CodePlace,
+        sample::{self, database},
     };
 
     /// Three faults of the same thread, one of them with a stack, in hostile names.

@@ -9,10 +9,8 @@ use super::{
     style::{Paint, Style, SummaryOptions},
     units::{self, count, counted},
 };
-use crate::{
-    analysis::Report,
-    model::{gup::GupBy, run::KernelSource},
-};
+use fault_trace_analysis::Report;
+use fault_trace_model::{gup::GupBy, run::KernelSource};
 
 /// What the labels take: indent, the longest label, a gap.
 const LABEL_WIDTH: usize = 15;

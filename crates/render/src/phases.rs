@@ -8,7 +8,7 @@ use super::{
     table::{self, Cell, Column},
     units::{duration_aligned, share},
 };
-use crate::analysis::{Report, Tally};
+use fault_trace_analysis::{Report, Tally};
 
 /// The phases in the order of the table.
 const ORDER: [Phase; 7] = [

@@ -5,7 +5,7 @@ use super::{
     table::{self, Cell, Column},
     units::{count, duration},
 };
-use crate::model::{Calibration, calibration::Spread};
+use fault_trace_model::{Calibration, calibration::Spread};
 
 const fn column(title: &'static str, left: bool, drop: u8) -> Column {
     Column { title, left, drop }
@@ -96,7 +96,7 @@ fn quartiles(spread: Spread) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::sample;
+    use fault_trace_model::sample;
 
     #[test]
     fn each_mode_has_a_row_and_every_figure_a_meaning() {

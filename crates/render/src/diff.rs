@@ -8,7 +8,7 @@ use super::{
     table::{self, Cell, Column},
     units::{count, duration_aligned},
 };
-use crate::analysis::{Diff, Tally};
+use fault_trace_analysis::{Diff, Tally};
 
 const fn column(title: &'static str, drop: u8) -> Column {
     Column {
@@ -113,8 +113,10 @@ fn change(before: u64, after: u64) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{analysis::Report, model::sample, render::Style};
+    use crate::Style;
+    use fault_trace_analysis::Report;
     use fault_trace_common::Class;
+    use fault_trace_model::sample;
 
     #[test]
     fn what_changed_most_comes_first() {

@@ -3,7 +3,8 @@
 use fault_trace_common::histogram::{BUCKETS, bucket_low, bucket_of};
 use unicode_width::UnicodeWidthStr;
 
-use crate::{analysis::Scale, model::totals::saturating_sum};
+use fault_trace_analysis::Scale;
+use fault_trace_model::totals::saturating_sum;
 
 use super::{
     style::{Paint, Style},

@@ -5,7 +5,7 @@ use super::{
     style::{Paint, Style},
     units,
 };
-use crate::analysis::Report;
+use fault_trace_analysis::Report;
 
 /// Two lines: the target; the machine and the outcome.
 pub(super) fn headline(report: &Report, style: Style) -> String {

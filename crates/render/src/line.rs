@@ -11,10 +11,8 @@ use super::{
     style::{Paint, Style},
     units,
 };
-use crate::{
-    analysis::tables::{Frame, mapping_name},
-    model::{Fault, attribution::MappingRow},
-};
+use fault_trace_analysis::tables::{Frame, mapping_name};
+use fault_trace_model::{Fault, attribution::MappingRow};
 
 /// `comm/tid`: a name of 15 bytes and a thread id of 6 digits.
 const TASK_WIDTH: usize = 22;
@@ -116,14 +114,12 @@ fn flags(fault: &Fault) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        analysis::Tables,
-        model::{
-            attribution::{LocationRow, SymbolRow},
-            code::CodePlace,
-            mapping::{Backing, Device, Kind, Mapping, Protection},
-            sample,
-        },
+    use fault_trace_analysis::Tables;
+    use fault_trace_model::{
+        attribution::{LocationRow, SymbolRow},
+        code::CodePlace,
+        mapping::{Backing, Device, Kind, Mapping, Protection},
+        sample,
     };
 
     const OPTIONS: LineOptions = LineOptions {

@@ -2,11 +2,9 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::{
-    analysis::view::{FrameRow, Name},
-    model::attribution::LocationKind,
-    render::sanitize::sanitize,
-};
+use crate::sanitize::sanitize;
+use fault_trace_analysis::view::{FrameRow, Name};
+use fault_trace_model::attribution::LocationKind;
 
 pub(super) const UNKNOWN: &str = "(unknown)";
 
@@ -56,7 +54,7 @@ fn base(name: &Name) -> String {
 }
 
 pub(super) fn head(text: &str, width: usize) -> String {
-    crate::render::table::cut(text, width).into_owned()
+    crate::table::cut(text, width).into_owned()
 }
 
 /// The end of `text` in at most `width` columns, beginning with `…` where it was cut: paths differ in

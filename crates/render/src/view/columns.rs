@@ -2,14 +2,12 @@
 
 use super::names::{UNKNOWN, head, seconds, tail};
 use crate::{
-    analysis::view::{self, By, Emphasis, Keep, Label, Subject, Value},
-    render::{
-        sanitize::sanitize,
-        style::Paint,
-        table::{Cell, Column},
-        units,
-    },
+    sanitize::sanitize,
+    style::Paint,
+    table::{Cell, Column},
+    units,
 };
+use fault_trace_analysis::view::{self, By, Emphasis, Keep, Label, Subject, Value};
 
 /// The columns of a view.
 pub(super) fn columns(by: By) -> Vec<Column> {

@@ -1,13 +1,11 @@
 //! The columns of figures that every view has.
 
 use crate::{
-    analysis::{resident::Bound, sampling::Estimated, view::Figures},
-    render::{
-        style::Paint,
-        table::{Cell, Column},
-        units::{self, count, duration_aligned, share},
-    },
+    style::Paint,
+    table::{Cell, Column},
+    units::{self, count, duration_aligned, share},
 };
+use fault_trace_analysis::{resident::Bound, sampling::Estimated, view::Figures};
 
 /// A column, and its cell for some faults out of all.
 type Figure = (Column, fn(&Figures, &Figures) -> Cell);

@@ -3,10 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{columns, figures};
-use crate::{
-    analysis::{View, view::Figures},
-    render::{markdown::escape, table::Cell, units::count},
-};
+use crate::{markdown::escape, table::Cell, units::count};
+use fault_trace_analysis::{View, view::Figures};
 
 /// No name is cut in Markdown.
 const WIDTH: usize = 4096;

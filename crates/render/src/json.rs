@@ -1,9 +1,7 @@
 //! The report as JSON.
 
-use crate::{
-    analysis::Report,
-    json::{write, write_pretty},
-};
+use fault_trace_analysis::Report;
+use fault_trace_text::json::{write, write_pretty};
 
 /// The report as JSON text without a final newline: indented for people, or in one line.
 ///
@@ -22,7 +20,7 @@ pub fn json(report: &Report, pretty: bool) -> Result<String, serde_json::Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::sample::troubled;
+    use fault_trace_model::sample::troubled;
 
     #[test]
     fn the_stable_form() {
