@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{CodeLocation, Explanation, Mode, Process, Step, page::Page};
-use crate::render::sanitize;
+use fault_trace_render::sanitize;
 
 /// Renders an explanation in lines of at most `width` columns, where words allow it.
 pub(super) fn render(explanation: &Explanation, width: usize) -> String {

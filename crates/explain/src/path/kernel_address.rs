@@ -3,7 +3,7 @@
 use fault_trace_common::{ErrorCode, Region, Regions};
 
 use super::{Ending, Walk};
-use crate::explain::clues::{Mode, Outcome};
+use crate::clues::{Mode, Outcome};
 
 pub(super) fn follow(walk: &mut Walk<'_>) {
     let clues = walk.clues;

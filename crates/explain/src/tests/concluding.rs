@@ -3,7 +3,7 @@
 use fault_trace_common::Class;
 
 use super::{STORE_NEAR_NULL, ok};
-use crate::explain::{Ending, Explanation};
+use crate::{Ending, Explanation};
 
 pub(super) fn endings(explanation: &Explanation) -> Vec<Ending> {
     let mut endings: Vec<Ending> = explanation

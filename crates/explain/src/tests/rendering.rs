@@ -4,7 +4,7 @@ use fault_trace_common::ErrorCode;
 use proptest::prelude::*;
 
 use super::{NULL_OOPS, STORE_NEAR_NULL, concluding::endings, ok, rendered};
-use crate::explain::{Ending, explain, render};
+use crate::{Ending, explain, render};
 
 #[test]
 fn names_cannot_reach_the_terminal_raw() {

@@ -1,7 +1,7 @@
 //! A bare error code.
 
 use super::hex;
-use crate::explain::{
+use crate::{
     bits::Bits,
     clues::Clues,
     error::{ExplainError, quoted},

@@ -6,7 +6,7 @@
 //! words, as far out as they can be.
 
 use super::{address, hex};
-use crate::explain::{
+use crate::{
     bits::Bits,
     clues::{Clues, Mapping, Mode, Outcome, Process},
     error::{ExplainError, quoted},

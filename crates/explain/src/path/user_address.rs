@@ -3,7 +3,7 @@
 use fault_trace_common::ErrorCode;
 
 use super::{Ending, Walk, completion};
-use crate::explain::clues::Mode;
+use crate::clues::Mode;
 
 pub(super) fn follow(walk: &mut Walk<'_>) {
     walk.goes_on(

@@ -4,7 +4,7 @@
 use fault_trace_common::ErrorCode;
 
 use super::{address, hex};
-use crate::explain::{
+use crate::{
     bits::Bits,
     clues::{Clues, Mode, Outcome},
     error::ExplainError,

@@ -1,7 +1,7 @@
 //! What is accepted, and what is read from it.
 
 use super::{NULL_OOPS, STORE_NEAR_NULL, concluding::endings, ok, rendered};
-use crate::explain::{Ending, ExplainError, Mode, Outcome, explain};
+use crate::{Ending, ExplainError, Mode, Outcome, explain};
 
 #[test]
 fn an_error_code_may_be_written_in_many_ways() {

@@ -3,6 +3,8 @@
 //! Pure: text in, [`Explained`] out. Names are those of the catalogue. What the input leaves open is shown as open: every ending
 //! that the handler's code allows is listed, and nothing else.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod address;
 mod bits;
 mod class;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fault_trace_common::{Class, ErrorCode, Family, Hook};
 
 use super::{Explanation, explain, rendered};
-use crate::explain::{ExplainError, Explained, bits::Bits, clues::Clues};
+use crate::{ExplainError, Explained, bits::Bits, clues::Clues};
 
 #[test]
 fn the_page_of_a_class() {
