@@ -11,7 +11,6 @@ mod calibration;
 pub mod capture;
 pub mod cli;
 pub mod exit;
-pub mod export;
 pub mod folder;
 pub mod guarded;
 pub mod host;
@@ -27,6 +26,7 @@ mod tracee;
 
 pub use fault_trace_analysis as analysis;
 pub use fault_trace_explain as explain;
+pub use fault_trace_export as export;
 pub use fault_trace_filter as filter;
 pub use fault_trace_model as model;
 pub use fault_trace_pipeline as pipeline;

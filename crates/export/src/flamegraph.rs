@@ -12,13 +12,11 @@ use super::{
     definition::{Comparison, Definition},
     folded::{self, difference, fold},
 };
-use crate::{
-    analysis::{Folded, FoldedSummary, Weight, resident::Bound},
-    model::Run,
-    render::{
-        command_line, sanitize,
-        units::{count, counted},
-    },
+use fault_trace_analysis::{Folded, FoldedSummary, Weight, resident::Bound};
+use fault_trace_model::Run;
+use fault_trace_render::{
+    command_line, sanitize,
+    units::{count, counted},
 };
 
 pub(super) static EXPORT: Definition = Definition {
@@ -112,7 +110,7 @@ fn subtitle(summary: &FoldedSummary, weight: Weight) -> String {
         parts[0] = match weight {
             Weight::Time => format!(
                 "{} in {faults}",
-                crate::render::units::duration(summary.weight)
+                fault_trace_render::units::duration(summary.weight)
             ),
             _ => format!("{} by {faults}", parts[0]),
         };
@@ -151,7 +149,7 @@ fn subtitle(summary: &FoldedSummary, weight: Weight) -> String {
 fn amount(sum: u64, weight: Weight) -> String {
     match weight {
         Weight::Count => counted(sum, "fault", "faults"),
-        Weight::Time => format!("{} in faults", crate::render::units::duration(sum)),
+        Weight::Time => format!("{} in faults", fault_trace_render::units::duration(sum)),
         Weight::Pages => format!("{} made resident", counted(sum, "page", "pages")),
     }
 }
@@ -191,10 +189,8 @@ mod tests {
     use quick_xml::{Reader, events::Event};
 
     use super::*;
-    use crate::{
-        analysis::{FaultFilter, Folder, view::made_up},
-        model::sample,
-    };
+    use fault_trace_analysis::{FaultFilter, Folder, view::made_up};
+    use fault_trace_model::sample;
 
     fn folded(weight: Weight, faults: usize) -> Folded {
         let (tables, run) = (made_up::tables(), sample::database());
@@ -302,12 +298,12 @@ mod tests {
             let folded = of_name(&name);
             let line = folded::lines(&folded).next().expect("a line");
             let (shown, _) = line.rsplit_once(' ').expect("a weight");
-            let title = crate::render::sanitize(&title);
+            let title = fault_trace_render::sanitize(&title);
             let mut out = Vec::new();
             flamegraph(&title, &folded, Weight::Count, &mut out).expect("it is drawn");
             let graph = String::from_utf8(out).expect("SVG is UTF-8");
             prop_assert!(graph.chars().all(is_xml));
-            prop_assert!(!graph.contains(|char: char| char != '\n' && char != '\t' && !crate::plain::is_plain(char)));
+            prop_assert!(!graph.contains(|char: char| char != '\n' && char != '\t' && !fault_trace_text::plain::is_plain(char)));
             let expected = format!("{shown} (7 faults, 100.00%)");
             let titles = titles(&graph);
             prop_assert!(titles.contains(&expected), "{expected:?} {titles:?}");

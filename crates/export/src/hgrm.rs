@@ -8,10 +8,8 @@ use std::{fmt::Write as _, io};
 use fault_trace_common::histogram::BUCKETS;
 
 use super::definition::{Definition, Files, Source};
-use crate::{
-    analysis::{Tally, latency},
-    model::{ClassTotals, Field, Fields},
-};
+use fault_trace_analysis::{Tally, latency};
+use fault_trace_model::{ClassTotals, Field, Fields};
 
 pub(super) static EXPORT: Definition = Definition {
     name: "hgrm",
@@ -137,7 +135,8 @@ fn levels(total: u64) -> impl Iterator<Item = f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{analysis::Report, model::sample::database};
+    use fault_trace_analysis::Report;
+    use fault_trace_model::sample::database;
 
     /// The points (1/(1-percentile), value) as HdrHistogram's plotter reads them: rows of four fields
     /// of which the first and the last are numbers.

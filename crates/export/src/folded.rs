@@ -3,10 +3,8 @@
 use std::io::{self, Write};
 
 use super::definition::{Comparison, Definition, Source};
-use crate::{
-    analysis::{Folded, Folder},
-    render::{sanitize, short::short_text},
-};
+use fault_trace_analysis::{Folded, Folder};
+use fault_trace_render::{sanitize, short::short_text};
 
 pub(super) static EXPORT: Definition = Definition {
     name: "folded",

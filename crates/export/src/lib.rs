@@ -2,6 +2,8 @@
 //!
 //! Each form is a file of its own; a new one is a file and a line in the list.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod chunks;
 mod definition;
 mod fragments;
@@ -12,7 +14,7 @@ pub use definition::{Batches, Comparison, Definition, Files, Source};
 pub use folded::{fold, folded};
 pub use jsonl::JsonlWriter;
 
-use crate::choice::Choice;
+use fault_trace_text::choice::Choice;
 
 macro_rules! exports {
     ($($format:ident: $file:ident,)*) => {

@@ -12,12 +12,10 @@ use fault_trace_common::{
 use serde::Serialize;
 
 use super::{chunks::Chunks, definition::Definition, fragments::Fragments, hex};
-use crate::{
-    analysis::{Tables, tables::mapping_name},
-    json,
-    model::{Fault, Fields},
-    render::short::{short, short_text},
-};
+use fault_trace_analysis::{Tables, tables::mapping_name};
+use fault_trace_model::{Fault, Fields};
+use fault_trace_render::short::{short, short_text};
+use fault_trace_text::json;
 
 pub(super) static EXPORT: Definition = Definition {
     name: "jsonl",
@@ -270,10 +268,8 @@ fn lossy(name: Cow<'_, [u8]>) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    use crate::{
-        analysis::view::made_up,
-        model::{TaskChange, TaskEvent, sample::faults},
-    };
+    use fault_trace_analysis::view::made_up;
+    use fault_trace_model::{TaskChange, TaskEvent, sample::faults};
 
     /// The names of the sample's threads.
     fn tables() -> Tables {

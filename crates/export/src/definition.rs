@@ -2,11 +2,9 @@
 
 use std::io::{self, Write};
 
-use crate::{
-    analysis::{Folded, Tables, Weight},
-    filter::FaultFilter,
-    model::{Fault, Fields, Run},
-};
+use fault_trace_analysis::{Folded, Tables, Weight};
+use fault_trace_filter::FaultFilter;
+use fault_trace_model::{Fault, Fields, Run};
 
 /// Files by their names.
 pub type Files = Vec<(String, String)>;

@@ -5,13 +5,11 @@ use std::io::{self, Write};
 use fault_trace_common::{Class, Confidence};
 
 use super::{chunks::Chunks, definition::Definition, fragments::Fragments, hex};
-use crate::{
-    analysis::{Tables, tables::mapping_name},
-    model::{Fault, Field, Fields},
-    render::{
-        csv::text,
-        short::{short, short_text},
-    },
+use fault_trace_analysis::{Tables, tables::mapping_name};
+use fault_trace_model::{Fault, Field, Fields};
+use fault_trace_render::{
+    csv::text,
+    short::{short, short_text},
 };
 
 pub(super) static EXPORT: Definition = Definition {
@@ -246,7 +244,8 @@ fn cells<T: AsRef<str>>(out: &mut Vec<u8>, cells: &[T]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{analysis::view::made_up, model::sample};
+    use fault_trace_analysis::view::made_up;
+    use fault_trace_model::sample;
 
     #[test]
     fn a_line_a_fault() {
