@@ -1,6 +1,14 @@
 //! Faults by the cgroup in which their thread was at the time.
 
-use crate::{tables::container::container, view::{definition::{Definition, Missing}, field::{Column, Field}, of::Of, value::{Keep, Label}}};
+use crate::{
+    tables::container::container,
+    view::{
+        definition::{Definition, Missing},
+        field::{Column, Field},
+        of::Of,
+        value::{Keep, Label},
+    },
+};
 use fault_trace_model as model;
 use fault_trace_model::Fields;
 
@@ -13,11 +21,7 @@ pub(super) static VIEW: Definition = Definition {
     ..Definition::new(
         "cgroup",
         ["cgroup", "cgroups"],
-        Fields::of(&[
-            model::Field::Pid,
-            model::Field::Tid,
-            model::Field::Time,
-        ]),
+        Fields::of(&[model::Field::Pid, model::Field::Tid, model::Field::Time]),
         |keys, fault| {
             let cgroup = keys.tables.cgroup_at(fault.pid, fault.tid, fault.time_ns);
             ((0, cgroup.unwrap_or(0)), None)
@@ -32,10 +36,13 @@ pub(super) static VIEW: Definition = Definition {
             // Id or name, where the path tells.
             Field::data("container", |of| path(of).and_then(container).into()),
             Field::shown(Column::text("container", 2), |of| {
-                let container = path(of).and_then(container).map(|id| match id.get(..SHORT_ID_LEN) {
-                    Some(short) if id.len() == ID_LEN => short,
-                    _ => id,
-                });
+                let container =
+                    path(of)
+                        .and_then(container)
+                        .map(|id| match id.get(..SHORT_ID_LEN) {
+                            Some(short) if id.len() == ID_LEN => short,
+                            _ => id,
+                        });
                 container.map(|id| Label::new(id, Keep::Everything)).into()
             }),
         ],

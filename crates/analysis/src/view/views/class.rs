@@ -2,7 +2,11 @@
 
 use fault_trace_common::Class;
 
-use crate::view::{definition::Definition, field::{Column, Field}, of::Of};
+use crate::view::{
+    definition::Definition,
+    field::{Column, Field},
+    of::Of,
+};
 use fault_trace_model as model;
 use fault_trace_model::Fields;
 

@@ -2,7 +2,13 @@
 
 use fault_trace_common::Class;
 
-use crate::view::{definition::{Definition, Missing}, field::{Column, Field}, keys::MappingName, of::{Of, name_of}, value::{Keep, Label, Value}};
+use crate::view::{
+    definition::{Definition, Missing},
+    field::{Column, Field},
+    keys::MappingName,
+    of::{Of, name_of},
+    value::{Keep, Label, Value},
+};
 use fault_trace_model as model;
 use fault_trace_model::{Fields, attribution::MappingRow};
 

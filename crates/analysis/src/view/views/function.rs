@@ -1,6 +1,14 @@
 //! Faults by the function that took them.
 
-use crate::{tables::Frame, view::{definition::{Definition, Missing}, field::{Column, Field}, of::Of, value::{Keep, Label, Value}}};
+use crate::{
+    tables::Frame,
+    view::{
+        definition::{Definition, Missing},
+        field::{Column, Field},
+        of::Of,
+        value::{Keep, Label, Value},
+    },
+};
 use fault_trace_model as model;
 use fault_trace_model::Fields;
 
@@ -14,9 +22,9 @@ pub(super) static VIEW: Definition = Definition {
         Fields::of(&[model::Field::Location, model::Field::Stack]),
         |keys, fault| ((0, keys.location(fault.location_id).into()), None),
         &[
-            Field::data("function", |of| known(of, |frame| {
-                Label::new(&*frame.name(), Keep::Start).into()
-            }))
+            Field::data("function", |of| {
+                known(of, |frame| Label::new(&*frame.name(), Keep::Start).into())
+            })
             .and_shown(Column::key("function")),
             Field::data("module", |of| known(of, |frame| frame.module.into())),
             Field::shown(Column::text("module", 3), |of| {

@@ -1,6 +1,12 @@
 //! Faults by mapping.
 
-use crate::view::{definition::{Definition, Missing}, field::{Column, Field}, keys::MappingName, of::{Of, name_of}, value::{Hex, Keep, Label, Value}};
+use crate::view::{
+    definition::{Definition, Missing},
+    field::{Column, Field},
+    keys::MappingName,
+    of::{Of, name_of},
+    value::{Hex, Keep, Label, Value},
+};
 use fault_trace_model as model;
 use fault_trace_model::{Fields, attribution::MappingRow};
 
@@ -29,7 +35,9 @@ pub(super) static VIEW: Definition = Definition {
             Field::shown(Column::text("process", 3), |of| {
                 known(of, |row| of.process(row.pid).into())
             }),
-            Field::data("start", |of| known(of, |row| Value::Address(Hex(row.start)))),
+            Field::data("start", |of| {
+                known(of, |row| Value::Address(Hex(row.start)))
+            }),
             // The first address beyond.
             Field::data("end", |of| known(of, |row| Value::Address(Hex(row.end)))),
             Field::shown(Column::text("addresses", 5), |of| {

@@ -1,6 +1,11 @@
 //! Faults by page of a process.
 
-use crate::view::{definition::Definition, field::{Column, Field}, of::{Of, name_of}, value::{Hex, Keep, Label, Value}};
+use crate::view::{
+    definition::Definition,
+    field::{Column, Field},
+    of::{Of, name_of},
+    value::{Hex, Keep, Label, Value},
+};
 use fault_trace_model as model;
 use fault_trace_model::{Fields, attribution::MappingRow};
 

@@ -1,6 +1,9 @@
 //! Faults by process.
 
-use crate::view::{definition::Definition, field::{Column, Field}};
+use crate::view::{
+    definition::Definition,
+    field::{Column, Field},
+};
 use fault_trace_model as model;
 use fault_trace_model::Fields;
 

@@ -1,6 +1,14 @@
 //! Faults by the calls that led to them.
 
-use crate::{tables::Frame, view::{definition::{Definition, Missing}, field::{Column, Field}, of::Of, value::{FrameRow, Keep, Label, Value}}};
+use crate::{
+    tables::Frame,
+    view::{
+        definition::{Definition, Missing},
+        field::{Column, Field},
+        of::Of,
+        value::{FrameRow, Keep, Label, Value},
+    },
+};
 use fault_trace_model as model;
 use fault_trace_model::Fields;
 

@@ -1,6 +1,10 @@
 //! Faults by thread.
 
-use crate::view::{definition::Definition, field::{Column, Field}, of::Of};
+use crate::view::{
+    definition::Definition,
+    field::{Column, Field},
+    of::Of,
+};
 use fault_trace_model as model;
 use fault_trace_model::Fields;
 

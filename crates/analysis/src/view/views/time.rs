@@ -1,6 +1,10 @@
 //! Faults by slots of time.
 
-use crate::view::{definition::{Definition, SortBy}, field::{Column, Field}, value::Value};
+use crate::view::{
+    definition::{Definition, SortBy},
+    field::{Column, Field},
+    value::Value,
+};
 use fault_trace_model as model;
 use fault_trace_model::Fields;
 
