@@ -11,8 +11,6 @@ mod calibration;
 pub mod capture;
 pub mod cli;
 pub mod exit;
-pub mod folder;
-pub mod guarded;
 pub mod host;
 mod live;
 mod loading;
@@ -25,6 +23,7 @@ pub mod session;
 mod tracee;
 
 pub use fault_trace_analysis as analysis;
+pub use fault_trace_base::{folder, guarded};
 pub use fault_trace_explain as explain;
 pub use fault_trace_export as export;
 pub use fault_trace_filter as filter;

@@ -43,8 +43,7 @@ const fn impure(name: &'static str, floor: u8) -> Module {
 /// From the ground up. `fault-trace-common` lies below all of them.
 pub(super) const MODULES: &[Module] = &[
     impure("exit", 0),
-    impure("folder", 0),
-    impure("guarded", 0),
+    impure("base", 0),
     pure("text", 0),
     pure("model", 1),
     pure("filter", 2),
@@ -82,11 +81,10 @@ pub(super) const CRATES: &[(&str, &[&str])] = &[
     (
         "nix",
         &[
+            "base",
             "calibration",
             "capture",
             "exit",
-            "folder",
-            "guarded",
             "host",
             "live",
             "main",
