@@ -18,7 +18,6 @@ pub mod messages;
 pub mod options;
 mod output;
 mod recorded;
-pub mod recording;
 pub mod session;
 mod tracee;
 
@@ -29,5 +28,6 @@ pub use fault_trace_export as export;
 pub use fault_trace_filter as filter;
 pub use fault_trace_model as model;
 pub use fault_trace_pipeline as pipeline;
+pub use fault_trace_recording as recording;
 pub use fault_trace_render as render;
 pub use fault_trace_text::{choice, json, plain};

@@ -3,15 +3,13 @@
 use proptest::prelude::*;
 
 use super::{any_fault, any_task, fault, place, run, running, task};
-use crate::{
-    model::{
-        Event, Fault, TaskEvent,
-        attribution::{
-            CgroupRow, LocationKind, LocationRow, MappingKind, MappingRow, StackRow, SymbolRow,
-        },
-        mapping::{Device, Protection},
+use crate::{Recording, RecordingWriter, SEGMENT_ROWS, WriterThread, Written, schema::TABLES};
+use fault_trace_model::{
+    Event, Fault, TaskEvent,
+    attribution::{
+        CgroupRow, LocationKind, LocationRow, MappingKind, MappingRow, StackRow, SymbolRow,
     },
-    recording::{Recording, RecordingWriter, SEGMENT_ROWS, WriterThread, Written, schema::TABLES},
+    mapping::{Device, Protection},
 };
 
 fn read(recording: &Recording) -> (Vec<Fault>, Vec<TaskEvent>) {
@@ -210,7 +208,7 @@ fn the_description_holds_nothing_that_a_terminal_would_obey_or_reorder() {
     let writer = RecordingWriter::create(&path, false, &running()).expect("creates");
     writer.finish(&hostile_run).expect("finishes");
     let text = std::fs::read_to_string(path.join("recording.json")).expect("is text");
-    let is_plain = |char| char == '\n' || crate::plain::is_plain(char);
+    let is_plain = |char| char == '\n' || fault_trace_text::plain::is_plain(char);
     assert!(text.chars().all(is_plain), "{text:?}");
     let read = Recording::open(&path).expect("opens");
     assert_eq!(read.run.command, [hostile]);

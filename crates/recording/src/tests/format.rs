@@ -17,15 +17,13 @@ use parquet::{
 
 use super::{fault, place, run, task};
 use crate::{
-    model::{
-        Event, Fault, TaskEvent,
-        attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
-        totals::ClassTotals,
-    },
-    recording::{
-        FORMAT_KEY, Recording, RecordingWriter,
-        schema::{Row, TABLES},
-    },
+    FORMAT_KEY, Recording, RecordingWriter,
+    schema::{Row, TABLES},
+};
+use fault_trace_model::{
+    Event, Fault, TaskEvent,
+    attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
+    totals::ClassTotals,
 };
 
 /// The columns with their Parquet types and the encodings of their values, as found in a file.

@@ -6,7 +6,7 @@ use super::{
     super::column::{Column, Encoding, columns},
     Row,
 };
-use crate::model::{TaskChange, TaskEvent};
+use fault_trace_model::{TaskChange, TaskEvent};
 
 impl Row for TaskEvent {
     const TABLE: &'static str = "tasks";

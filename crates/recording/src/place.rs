@@ -12,7 +12,7 @@ use super::{
     manifest,
     schema::TABLES,
 };
-use crate::folder::{Folder, Kind};
+use fault_trace_base::folder::{Folder, Kind};
 
 /// A recording's folder, and the folder it was made in.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
 use super::column::Column;
-use crate::model::{
+use fault_trace_model::{
     Fault, Fields, TaskEvent,
     attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
 };

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use super::{fault, place, run, task};
-use crate::recording::{Recording, RecordingError, RecordingWriter};
+use crate::{Recording, RecordingError, RecordingWriter};
 
 fn write_one(path: &Path, overwrite: bool) -> Result<(), RecordingError> {
     let mut writer = RecordingWriter::create(path, overwrite, &run(1))?;

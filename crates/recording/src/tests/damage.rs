@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{fault, place, run, task};
-use crate::recording::{FORMAT, Recording, RecordingError, RecordingWriter};
+use crate::{FORMAT, Recording, RecordingError, RecordingWriter};
 
 /// A recording with three segments of 50 faults.
 fn three_segments() -> (TempDir, PathBuf) {

@@ -20,7 +20,7 @@ use super::{
     dictionary, files,
     schema::{self, Row},
 };
-use crate::folder::Folder;
+use fault_trace_base::folder::Folder;
 
 /// A segment is closed when it has so many rows (3 to 11 MB of faults, in memory until it is closed).
 pub const SEGMENT_ROWS: u64 = 1 << 20;

@@ -3,10 +3,8 @@
 use proptest::prelude::*;
 
 use super::{any_fault, fault, place, run, running};
-use crate::{
-    model::{Fault, Field, Fields},
-    recording::{Recording, RecordingWriter, Rows, Wanted, schema::Row as _},
-};
+use crate::{Recording, RecordingWriter, Rows, Wanted, schema::Row as _};
+use fault_trace_model::{Fault, Field, Fields};
 
 const ALL: [Field; 17] = [
     Field::Time,

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! NAME.ftrace/               mode 0700: addresses defeat ASLR
-//!   recording.json           the format version and the [`Run`](crate::model::Run)
-//!   faults/part-00000.parquet  [`Fault`](crate::model::Fault)s, in the order in which they were closed
-//!   tasks/part-00000.parquet   [`TaskEvent`](crate::model::TaskEvent)s, in the order in which they came
+//!   recording.json           the format version and the [`Run`](fault_trace_model::Run)
+//!   faults/part-00000.parquet  [`Fault`](fault_trace_model::Fault)s, in the order in which they were closed
+//!   tasks/part-00000.parquet   [`TaskEvent`](fault_trace_model::TaskEvent)s, in the order in which they came
 //!   mappings/…  locations/…  symbols/…  stacks/…  cgroups/…   what faults and tasks refer to
 //! ```
 //!
@@ -15,6 +15,8 @@
 //! What is synced to disk: `recording.json` whenever it is written; the segments when the recording
 //! is finished, not before, for waiting on the disk would disturb the traced machine. A power failure
 //! can therefore cost the segments that the kernel had not yet written back.
+
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod column;
 mod columns;

@@ -7,7 +7,7 @@ use super::{
     schema::Row as _,
     segment::{Table, TableWriter},
 };
-use crate::model::{
+use fault_trace_model::{
     Batch, Event, Fault, Run, TaskEvent,
     attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
 };

@@ -20,11 +20,9 @@ use super::{
     source::Source,
     wanted::Wanted,
 };
-use crate::{
-    folder::Folder,
-    guarded,
-    model::{Fields, damage::DamagedFile},
-};
+use fault_trace_base::folder::Folder;
+use fault_trace_base::guarded;
+use fault_trace_model::{Fields, damage::DamagedFile};
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 8192;

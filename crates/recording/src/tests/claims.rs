@@ -11,7 +11,7 @@ use parquet::{
 };
 
 use super::{fault, place, run};
-use crate::recording::{FORMAT, FORMAT_KEY, Recording, RecordingWriter};
+use crate::{FORMAT, FORMAT_KEY, Recording, RecordingWriter};
 
 /// A recording of one fault with another segment in one of its tables.
 fn with_segment(path: &Path, table: &str, batches: &[RecordBatch]) -> Recording {

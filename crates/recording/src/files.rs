@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::RecordingError;
-use crate::folder::Folder;
+use fault_trace_base::folder::Folder;
 
 /// Ends the name of a file that is not whole.
 const TEMPORARY: &str = ".tmp";

@@ -6,7 +6,7 @@ use super::{
     super::column::{Column, Encoding, columns, yes_no},
     Row,
 };
-use crate::model::{
+use fault_trace_model::{
     attribution::{
         CgroupRow, LocationKind, LocationRow, MappingKind, MappingRow, StackRow, SymbolRow,
     },

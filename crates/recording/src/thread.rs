@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{RecordingError, RecordingWriter, Written};
-use crate::model::{Batch, Run};
+use fault_trace_model::{Batch, Run};
 
 /// Messages that may wait: batches, mostly. Of the usual size they take 44 MB.
 const QUEUE_LENGTH: usize = 64;

@@ -15,13 +15,11 @@ use super::{
     schema::{Row, TABLES},
     wanted::Wanted,
 };
-use crate::{
-    folder::{FileId, Folder},
-    model::{
-        Fault, Run, TaskEvent,
-        attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
-        damage::DamagedFile,
-    },
+use fault_trace_base::folder::{FileId, Folder};
+use fault_trace_model::{
+    Fault, Run, TaskEvent,
+    attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow},
+    damage::DamagedFile,
 };
 
 /// A recording that can be read.

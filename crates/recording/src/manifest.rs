@@ -9,7 +9,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{FORMAT, RecordingError, files::ignore_missing};
-use crate::{folder::Folder, json, model::Run};
+use fault_trace_base::folder::Folder;
+use fault_trace_model::Run;
+use fault_trace_text::json;
 
 pub(super) const NAME: &str = "recording.json";
 pub(super) const TEMPORARY_NAME: &str = "recording.json.tmp";
@@ -141,7 +143,7 @@ fn text(recording: &Folder) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recording::FORMAT_KEY;
+    use crate::FORMAT_KEY;
 
     #[test]
     fn the_version_has_the_same_key_as_in_the_segments() {

@@ -1,6 +1,6 @@
 //! Columns and value ranges that a reader needs: projection and predicate push-down.
 
-use crate::model::{Field, Fields};
+use fault_trace_model::{Field, Fields};
 
 /// The fields that are looked at, and bounds of those that are: what lies wholly outside may be passed
 /// over, what is partly outside is read all the same.
@@ -22,7 +22,7 @@ impl Wanted {
     /// Whole faults, all of them.
     pub const EVERYTHING: Self = Self::fields(Fields::ALL);
 
-    /// Only these fields; the others are those of [`Fault::BLANK`](crate::model::Fault::BLANK).
+    /// Only these fields; the others are those of [`Fault::BLANK`](fault_trace_model::Fault::BLANK).
     #[must_use]
     pub const fn fields(fields: Fields) -> Self {
         Self {

@@ -8,7 +8,7 @@ use super::{
     super::column::{Column, Encoding, columns},
     Row,
 };
-use crate::model::{Fault, Field};
+use fault_trace_model::{Fault, Field};
 
 impl Row for Fault {
     const TABLE: &'static str = "faults";

@@ -8,10 +8,8 @@ use nix::sys::{
 };
 
 use super::{fault, place, run, running};
-use crate::{
-    model::{Batch, Event},
-    recording::{Recording, RecordingError, RecordingWriter, WriterThread},
-};
+use crate::{Recording, RecordingError, RecordingWriter, WriterThread};
+use fault_trace_model::{Batch, Event};
 
 #[test]
 fn a_crash_costs_the_open_segment_only_and_is_noticed() {

@@ -14,7 +14,7 @@ use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, Hooks, phase::M
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::model::{
+use fault_trace_model::{
     Fault, Run, TaskChange, TaskEvent, Totals,
     interner::Unnamed,
     run::{ClockBase, Host, RunOptions, Unread},
@@ -63,7 +63,7 @@ fn run(recorded: u64) -> Run {
         cpu_ns: Some(7),
         calibration: None,
         exit_status: Some(0),
-        spaces: crate::model::spaces::SpaceCounts::default(),
+        spaces: fault_trace_model::spaces::SpaceCounts::default(),
         undecodable: 0,
         unnamed: Unnamed::default(),
         unread: Unread::default(),

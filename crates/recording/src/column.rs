@@ -10,7 +10,7 @@ use arrow_array::{
 use arrow_schema::{DataType, Field};
 
 use super::dictionary::DictionaryChunk;
-use crate::model::Field as Part;
+use fault_trace_model::Field as Part;
 
 /// How Parquet stores a column.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -318,7 +318,7 @@ impl<R: 'static> Column<R> {
 /// Lists the columns of a table, each in one entry: its name and how it holds a field of the row.
 macro_rules! columns {
     ($row:ty; $($name:literal => $kind:ident($($rest:tt)*) $(of $part:ident)?,)*) => {
-        vec![$(columns!(@ $row, $name, $kind($($rest)*)) $(.of($crate::model::Field::$part))?),*]
+        vec![$(columns!(@ $row, $name, $kind($($rest)*)) $(.of(fault_trace_model::Field::$part))?),*]
     };
     (@ $row:ty, $name:literal, number($($field:tt).+, $encoding:ident)) => {
         Column::number(
