@@ -1,4 +1,4 @@
-//! Anomalies, told to whoever debugs the programs (`FAULT_TRACE_DEBUG_EBPF=1`). The loader sets
+//! Anomalies, told to whoever debugs the programs (`--debug-ebpf`). The loader sets
 //! [`DEBUGGING`]: otherwise the verifier sees dead code here, and removes it.
 
 use aya_ebpf::{

@@ -55,6 +55,8 @@ pub struct CaptureOptions {
     pub filter: Filter,
     /// Whether the descendants of processes are traced, living ones and those to come.
     pub children: bool,
+    /// Show the anomalies that the eBPF programs meet.
+    pub debug_ebpf: bool,
     /// Trace on while descendants of the command or of the processes live.
     pub wait: bool,
     /// Stop after so long.

@@ -41,6 +41,7 @@ pub(crate) fn of_all_modes() -> anyhow::Result<Calibration> {
             target: Target::All,
             filter: Filter::default(),
             children: true,
+            debug_ebpf: false,
             wait: false,
             duration: None,
             ring_bytes,
@@ -160,6 +161,7 @@ fn traced(options: &CaptureOptions) -> anyhow::Result<(i64, i64)> {
         target: Target::Threads(vec![toucher.tid()]),
         filter: own_pages(&options.filter, (start, end - 1)),
         children: true,
+        debug_ebpf: false,
         wait: false,
         duration: None,
         ..options.clone()

@@ -28,6 +28,10 @@ pub(super) struct Capture {
     #[arg(long, conflicts_with_all = ["tid", "cgroup", "user", "comm", "all"],
         help_heading = "Capture")]
     wait: bool,
+    /// Show on standard error where the eBPF programs meet something unexpected, as with
+    /// FAULT_TRACE_DEBUG_EBPF=1
+    #[arg(long, help_heading = "For developers of fault-trace")]
+    debug_ebpf: bool,
     /// Stop after T; until then, continue while descendants of the command or the processes live
     #[arg(long, value_name = "T", value_parser = duration, help_heading = "Capture")]
     duration: Option<Duration>,
@@ -116,6 +120,7 @@ impl Capture {
                 .cloned()
                 .collect(),
             children: !self.no_children,
+            debug_ebpf: self.debug_ebpf,
             wait: self.wait,
             duration: self.duration,
             ring_bytes: events.map(Events::ring_bytes),

@@ -32,7 +32,7 @@ use crate::{
     tracee::Tracee,
 };
 
-/// The variable that is 1 where the eBPF programs are debugged.
+/// The variable that does the same as `--debug-ebpf` if it is 1.
 const DEBUG: &str = "FAULT_TRACE_DEBUG_EBPF";
 
 /// Loaded programs, their target, and what is known of the run already.
@@ -73,7 +73,7 @@ pub(crate) fn prepare(options: &CaptureOptions) -> anyhow::Result<Prepared> {
         ring_bytes: options.ring_bytes,
         hooks,
         stacks: options.stacks,
-        debugs_programs: env::var_os(DEBUG).is_some_and(|value| value == "1"),
+        debugs_programs: options.debug_ebpf || env::var_os(DEBUG).is_some_and(|value| value == "1"),
         ..blank
     };
     let mut notes: Vec<String> = findings

@@ -19,6 +19,7 @@
 //!   real-user:ID    becomes another user, and can still come back
 //!   robust:K        K children, one after another, each leaves a bad address for the exit path
 //!   robust-threads:K the same with threads
+//!   held            a thread waits in a fault until told to go on
 //!   stuck           a fault that never ends: nobody answers its userfaultfd
 //!   efault:N        N system calls with a buffer that is not mapped
 //!   segv            writes where nothing is mapped
@@ -101,6 +102,7 @@ fn take(step: &OsStr, pages: &mut memory::Pages) {
         (b"wait", _) => process::wait(),
         (b"name", _) => process::rename(rest),
         (b"user", Some(&[id])) => process::become_user(id),
+        (b"held", _) => stuck::held(&pages.map(1)),
         (b"stuck", _) => stuck::stuck(&pages.map(1)),
         (b"segv", _) => memory::segv(pages.next()),
         _ => panic!("no such step: {}", step.display()),

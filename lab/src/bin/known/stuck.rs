@@ -1,8 +1,8 @@
 //! Faults that wait for a userfaultfd.
 
-use std::io;
+use std::{io, thread};
 
-use crate::{address::PAGE, memory::Range};
+use crate::{address::PAGE, memory::Range, process::wait};
 
 /// `UFFD_API`: the version of the interface, and the type of its ioctls.
 const UFFD_API: u64 = 0xaa;
@@ -20,6 +20,17 @@ pub(crate) fn stuck(range: &Range) {
     let _userfault = Userfault::on(range);
     eprintln!("stuck");
     range.touch();
+}
+
+/// A thread waits in a fault until told to go on.
+pub(crate) fn held(range: &Range) {
+    let userfault = Userfault::on(range);
+    thread::scope(|scope| {
+        scope.spawn(|| range.touch());
+        userfault.wait_for_one();
+        wait();
+        userfault.resolve();
+    });
 }
 
 /// Faults of a range that wait until they are resolved.
