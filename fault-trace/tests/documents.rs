@@ -10,7 +10,10 @@ use std::{
     process::Command,
 };
 
-use fault_trace::model::{Event, TaskChange, TaskEvent, attribution::CgroupRow};
+use fault_trace::{
+    analysis::view::By,
+    model::{Event, TaskChange, TaskEvent, attribution::CgroupRow},
+};
 use fault_trace_common::Class;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pulldown_cmark::{Event as Part, Options, Parser, Tag, TagEnd};
@@ -21,9 +24,6 @@ use tempfile::TempDir;
 const README_WORDS: usize = 900;
 const COMMANDS: [&str; 8] = [
     "record", "stat", "trace", "report", "export", "diff", "explain", "doctor",
-];
-const VIEWS: [&str; 10] = [
-    "class", "process", "thread", "function", "stack", "file", "mapping", "page", "cgroup", "time",
 ];
 
 fn root() -> PathBuf {
@@ -222,7 +222,7 @@ fn every_key_of_json_is_described() {
         fault_trace(&["doctor", "--json"]),
         fs::read_to_string(Path::new(&recording).join("recording.json")).expect("it is there"),
     ];
-    for view in VIEWS {
+    for view in By::ALL.map(By::name) {
         outputs.push(fault_trace(&[
             "report", &recording, "--by", view, "--format", "json",
         ]));
@@ -261,7 +261,7 @@ fn every_column_of_csv_is_described() {
         fault_trace(&["report", &recording, "--slowest", "3", "--format", "csv"]),
         fault_trace(&["export", &recording, "--to", "csv"]),
     ];
-    for view in VIEWS {
+    for view in By::ALL.map(By::name) {
         outputs.push(fault_trace(&[
             "report", &recording, "--by", view, "--format", "csv",
         ]));

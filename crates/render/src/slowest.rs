@@ -204,18 +204,18 @@ const COLUMNS: &Cells<SlowFault> = &[
     ("faults_within_10ms", |fault| {
         fault.near.faults_within_10ms.to_string()
     }),
-    ("phase_lock_ns", |fault| phase_ns(fault, Phase::Lock)),
-    ("phase_io_ns", |fault| phase_ns(fault, Phase::Io)),
-    ("phase_sleep_ns", |fault| phase_ns(fault, Phase::Sleep)),
-    ("phase_preempted_ns", |fault| {
-        phase_ns(fault, Phase::Preempted)
-    }),
-    ("phase_reclaim_ns", |fault| phase_ns(fault, Phase::Reclaim)),
-    ("phase_compaction_ns", |fault| {
-        phase_ns(fault, Phase::Compaction)
-    }),
-    ("phase_cpu_ns", |fault| phase_ns(fault, Phase::Cpu)),
 ];
+
+/// The titles of the columns and of the phases.
+fn header() -> Vec<String> {
+    let phases = Phase::ALL.map(|phase| format!("phase_{}_ns", phase.name()));
+    titles(COLUMNS).map(str::to_owned).chain(phases).collect()
+}
+
+fn row(fault: &SlowFault) -> Vec<String> {
+    let phases = fault.phases_ns.map(|ns| ns.to_string());
+    cells(COLUMNS, Some(fault)).chain(phases).collect()
+}
 
 /// The faults as CSV; what is not known is an empty cell. Stacks are innermost first, with `;` between
 /// functions.
@@ -223,8 +223,8 @@ const COLUMNS: &Cells<SlowFault> = &[
 /// # Errors
 /// None that a fault can cause; the library's writer asks for it.
 pub fn csv(slowest: &[SlowFault]) -> Result<Vec<u8>, CsvError> {
-    let header: Vec<&str> = titles(COLUMNS).collect();
-    let row = |fault: &SlowFault| cells(COLUMNS, Some(fault)).collect();
+    let header = header();
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
     write(&header, slowest.iter().map(row))
 }
 
@@ -232,11 +232,11 @@ pub fn csv(slowest: &[SlowFault]) -> Result<Vec<u8>, CsvError> {
 #[must_use]
 pub fn markdown(slowest: &[SlowFault]) -> String {
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let mut out = line(titles(COLUMNS).map(str::to_owned).collect());
-    out += &format!("|{}\n", " --- |".repeat(COLUMNS.len()));
+    let header = header();
+    let rule = format!("|{}\n", " --- |".repeat(header.len()));
+    let mut out = line(header) + &rule;
     for fault in slowest {
-        let cells = cells(COLUMNS, Some(fault));
-        out += &line(cells.map(|cell| escape(&cell)).collect());
+        out += &line(row(fault).iter().map(|cell| escape(cell)).collect());
     }
     out
 }
@@ -247,10 +247,6 @@ fn name(name: Option<&Name>) -> String {
 
 fn function(frame: &FrameRow) -> String {
     text(frame.function.as_bytes()).into_owned()
-}
-
-fn phase_ns(fault: &SlowFault, phase: Phase) -> String {
-    fault.phases_ns[phase as usize].to_string()
 }
 
 #[cfg(test)]
