@@ -8,61 +8,112 @@ use fault_trace_common::{
 
 use super::attribution::{CgroupRow, LocationRow, MappingRow, StackRow, SymbolRow};
 
-/// One closed fault. Also the row of a recording's table of faults.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Fault {
+macro_rules! fault {
+    ($($(#[$attribute:meta])* $Field:ident $field:ident: $type:ty = $blank:expr,)+) => {
+        /// One closed fault. Also the row of a recording's table of faults.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub struct Fault {
+            $($(#[$attribute])* pub $field: $type,)+
+        }
+
+        /// A part of a [`Fault`].
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Field {
+            $($(#[$attribute])* $Field,)+
+        }
+
+        impl Fault {
+            /// A fault of which nothing is known.
+            pub const BLANK: Self = Self {
+                $($field: $blank,)+
+            };
+
+            /// The number in a field; `None` if it is not known, or is more than one number.
+            #[must_use]
+            #[inline]
+            pub fn value(&self, field: Field) -> Option<u64> {
+                match field {
+                    $(Field::$Field => self.$field.number(),)+
+                }
+            }
+
+            /// The fault as it is when only some fields are known.
+            #[cfg(any(test, feature = "sample"))]
+            pub(crate) fn known(&self, is_known: impl Fn(Field) -> bool) -> Self {
+                Self {
+                    $($field: if is_known(Field::$Field) { self.$field } else { Self::BLANK.$field },)+
+                }
+            }
+        }
+    };
+}
+
+// A row per part: its name, the field, its type, and its value where nothing is known.
+fault! {
     /// START, ns of CLOCK_MONOTONIC.
-    pub time_ns: u64,
+    Time time_ns: u64 = 0,
     /// START to END or a timely closer, ns; `None` if the end was not seen in time.
-    pub latency_ns: Option<u64>,
-    pub address: u64,
+    Latency latency_ns: Option<u64> = None,
+    Address address: u64 = 0,
     /// The faulting instruction; 0 if unknown.
-    pub ip: u64,
-    pub evidence: Evidence,
-    pub error_code: ErrorCode,
+    Ip ip: u64 = 0,
+    /// It tells the mode and whether the fault was major, too.
+    Evidence evidence: Evidence = Evidence::NONE,
+    /// It tells the access, too.
+    ErrorCode error_code: ErrorCode = ErrorCode(0),
     /// The process (thread group).
-    pub pid: u32,
-    pub tid: u32,
+    Pid pid: u32 = 0,
+    Tid tid: u32 = 0,
     /// The CPU that closed the fault.
-    pub cpu: u16,
+    Cpu cpu: u16 = 0,
     /// Base pages allocated.
-    pub pages: u32,
-    pub class: Class,
-    pub confidence: Confidence,
+    Pages pages: u32 = 0,
+    Class class: Class = Class::Unknown,
+    Confidence confidence: Confidence = Confidence::Inferred,
     /// Time spent off the CPU's own work, by number of the [`Phase`], ns: at most the latency.
-    pub phases_ns: Spent,
+    Phases phases_ns: Spent = [0; MEASURED],
     /// Base pages that fault-around may have mapped; 0 if it did not run or the kernel does not say.
-    pub around_pages: u32,
+    AroundPages around_pages: u32 = 0,
     /// The mapping the address lies in, see [`MappingRow`].
-    pub mapping_id: Option<u32>,
+    Mapping mapping_id: Option<u32> = None,
     /// Where the faulting instruction is, see [`LocationRow`].
-    pub location_id: Option<u32>,
+    Location location_id: Option<u32> = None,
     /// The calls that led there, see [`StackRow`].
-    pub stack_id: Option<u32>,
+    Stack stack_id: Option<u32> = None,
+}
+
+/// The type of a part of a fault.
+trait Part: Copy {
+    /// The part as a number; `None` if it is not known, or is more than one.
+    fn number(self) -> Option<u64>;
+}
+
+macro_rules! parts {
+    ($($type:ty: $number:expr;)+) => {
+        $(impl Part for $type {
+            #[inline]
+            fn number(self) -> Option<u64> {
+                let number: fn(Self) -> Option<u64> = $number;
+                number(self)
+            }
+        })+
+    };
+}
+
+parts! {
+    u64: Some;
+    u32: |number| Some(number.into());
+    u16: |number| Some(number.into());
+    Option<u64>: |number| number;
+    Option<u32>: |number| number.map(u64::from);
+    Evidence: |evidence| Some(evidence.word);
+    ErrorCode: |code| Some(code.0.into());
+    Class: |class| Some(class as u64);
+    Confidence: |confidence| Some(confidence as u64);
+    Spent: |_| None;
 }
 
 impl Fault {
-    /// A fault of which nothing is known.
-    pub const BLANK: Self = Self {
-        time_ns: 0,
-        latency_ns: None,
-        address: 0,
-        ip: 0,
-        evidence: Evidence::NONE,
-        error_code: ErrorCode(0),
-        pid: 0,
-        tid: 0,
-        cpu: 0,
-        pages: 0,
-        class: Class::Unknown,
-        confidence: Confidence::Inferred,
-        phases_ns: [0; MEASURED],
-        around_pages: 0,
-        mapping_id: None,
-        location_id: None,
-        stack_id: None,
-    };
-
     /// The time spent in a phase, ns; 0 where the latency is unknown.
     #[must_use]
     #[inline]

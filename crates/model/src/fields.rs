@@ -1,28 +1,6 @@
 //! Which parts of a fault somebody looks at: the others need not be read.
 
-/// A part of a [`Fault`](super::Fault).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Field {
-    Time,
-    Latency,
-    Address,
-    Ip,
-    /// Tells the mode and whether the fault was major, too.
-    Evidence,
-    /// Tells the access, too.
-    ErrorCode,
-    Pid,
-    Tid,
-    Cpu,
-    Pages,
-    Class,
-    Confidence,
-    Phases,
-    AroundPages,
-    Mapping,
-    Location,
-    Stack,
-}
+use super::event::Field;
 
 /// A set of fields.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -57,51 +35,11 @@ impl Fields {
     }
 }
 
-impl super::Fault {
-    /// The number in a field; `None` if it is not known, or is more than one number.
-    #[must_use]
-    #[inline]
-    pub fn value(&self, field: Field) -> Option<u64> {
-        Some(match field {
-            Field::Time => self.time_ns,
-            Field::Latency => return self.latency_ns,
-            Field::Address => self.address,
-            Field::Ip => self.ip,
-            Field::Evidence => self.evidence.word,
-            Field::ErrorCode => self.error_code.0.into(),
-            Field::Pid => self.pid.into(),
-            Field::Tid => self.tid.into(),
-            Field::Cpu => self.cpu.into(),
-            Field::Pages => self.pages.into(),
-            Field::Class => self.class as u64,
-            Field::Confidence => self.confidence as u64,
-            Field::Phases => return None,
-            Field::AroundPages => self.around_pages.into(),
-            Field::Mapping => return self.mapping_id.map(u64::from),
-            Field::Location => return self.location_id.map(u64::from),
-            Field::Stack => return self.stack_id.map(u64::from),
-        })
-    }
-}
-
 #[cfg(any(test, feature = "sample"))]
 impl Fields {
     /// The fault as it is when only these are known.
     #[must_use]
     pub fn of_fault(self, fault: &super::Fault) -> super::Fault {
-        let blank = super::Fault::BLANK;
-        macro_rules! known {
-            ($($field:ident: $name:ident),*) => {
-                super::Fault {
-                    $($name: if self.has(Field::$field) { fault.$name } else { blank.$name }),*
-                }
-            };
-        }
-        known!(
-            Time: time_ns, Latency: latency_ns, Address: address, Ip: ip, Evidence: evidence,
-            ErrorCode: error_code, Pid: pid, Tid: tid, Cpu: cpu, Pages: pages, Class: class,
-            Confidence: confidence, Phases: phases_ns, AroundPages: around_pages,
-            Mapping: mapping_id, Location: location_id, Stack: stack_id
-        )
+        fault.known(|field| self.has(field))
     }
 }
