@@ -356,8 +356,8 @@ fn is_selected(fault: &OpenFault, class: u8) -> bool {
     } else {
         1
     };
-    config::get!(class_mask) & 1 << (class & 63) != 0
-        && config::get!(mode_mask) & mode != 0
-        && config::get!(address_first) <= fault.address
-        && fault.address <= config::get!(address_last)
+    config::get!(filter.class_mask) & 1 << (class & 63) != 0
+        && config::get!(filter.mode_mask) & mode != 0
+        && config::get!(filter.address_first) <= fault.address
+        && fault.address <= config::get!(filter.address_last)
 }

@@ -3,7 +3,7 @@
 
 use fault_trace_common::{
     Hooks, Regions,
-    wire::{ALL_CLASSES, COMM_LEN, Config, TARGET_ALL},
+    wire::{COMM_LEN, Config, KernelFilter, TARGET_ALL},
 };
 
 #[unsafe(no_mangle)]
@@ -14,12 +14,7 @@ pub(crate) static CONFIG: Config = Config {
     follow_children: 1,
     emit: 1,
     targets_may_leave: 0,
-    class_mask: ALL_CLASSES,
-    address_first: 0,
-    address_last: u64::MAX,
-    mode_mask: 3,
-    sample: 1,
-    min_latency_ns: 0,
+    filter: KernelFilter::NONE,
     task_pid_offset: 0,
     task_tgid_offset: 0,
     task_mm_offset: 0,
@@ -39,9 +34,9 @@ pub(crate) static CONFIG: Config = Config {
 };
 
 macro_rules! get {
-    ($field:ident) => {
+    ($($field:ident).+) => {
         // SAFETY: in bounds and aligned; volatile, because the loader replaces the value.
-        unsafe { core::ptr::read_volatile(&raw const $crate::config::CONFIG.$field) }
+        unsafe { core::ptr::read_volatile(&raw const $crate::config::CONFIG.$($field).+) }
     };
 }
 pub(crate) use get;

@@ -125,9 +125,9 @@ fn phases(current: Current, fault: &OpenFault) -> PhasesRecord {
 /// Whether a fault of this latency is left out of the recording on request.
 #[inline(always)]
 pub(crate) fn is_thinned_out(latency_ns: u64, random: &mut u64) -> bool {
-    let sample = config::get!(sample);
+    let sample = config::get!(filter.sample);
     // An unknown latency is never too small: such faults are rare and telling.
-    latency_ns < config::get!(min_latency_ns) || (sample > 1 && !is_drawn(random, sample))
+    latency_ns < config::get!(filter.min_latency_ns) || (sample > 1 && !is_drawn(random, sample))
 }
 
 /// One in `sample`. A generator of the thread's own (linear congruential, the multiplier is Knuth's for

@@ -6,17 +6,15 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod faults;
-mod kernel;
 mod list;
 mod text;
 
 pub use faults::{FaultFilter, Test, Values};
-pub use kernel::KernelFilter;
 pub use list::{Condition, FilterOption, Mode, NonePass, OPTIONS};
 pub use text::ProcessName;
 pub use text::{duration, shortened, write_duration};
 
-use fault_trace_common::wire::ALL_CLASSES;
+use fault_trace_common::wire::{ALL_CLASSES, KernelFilter};
 
 use fault_trace_model::Run;
 
@@ -65,7 +63,7 @@ impl Filter {
     pub fn for_kernel(&self) -> KernelFilter {
         let mut filter = KernelFilter {
             class_mask: 0,
-            ..KernelFilter::default()
+            ..KernelFilter::NONE
         };
         for condition in self.conditions() {
             condition.trace(&mut filter);

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use fault_trace_common::{Class, Evidence, Family, wire::comm_bytes};
+use fault_trace_common::{
+    Class, Evidence, Family,
+    wire::{KernelFilter, comm_bytes},
+};
 
 use super::{
     faults::{Test, Values},
-    kernel::KernelFilter,
     text::{self, ProcessName},
 };
 use fault_trace_model::{Field, Run};
@@ -171,8 +173,10 @@ filters! {
         read: text::choice::<Mode>,
         write: |mode| mode.name().to_owned(),
         tracing: Tracing::Counts(|mode, filter| {
-            filter.user_mode = *mode == Mode::User;
-            filter.kernel_mode = *mode == Mode::Kernel;
+            filter.mode_mask = match mode {
+                Mode::User => 1,
+                Mode::Kernel => 2,
+            };
         }),
         recorded: Some(|mode, _| Ok(Test::new(Field::Evidence, Values::Flag {
             mask: Evidence::of(Evidence::KERNEL_MODE).word,
@@ -197,7 +201,9 @@ filters! {
         values: &[],
         read: text::addresses,
         write: text::write_addresses,
-        tracing: Tracing::Counts(|addresses, filter| filter.addresses = *addresses),
+        tracing: Tracing::Counts(|addresses, filter| {
+            (filter.address_first, filter.address_last) = *addresses;
+        }),
         recorded: Some(|&(first, last), _| {
             Ok(Test::new(Field::Address, Values::Within(first, last)))
         }),

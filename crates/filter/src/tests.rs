@@ -33,7 +33,7 @@ fn every_filter_is_written_as_it_is_read() {
         let recorded = filter.for_recording(&run).expect("it can pass");
         assert_eq!(!recorded.is_empty(), option.chooses, "{words:?}");
         assert_eq!(recorded.words == words, option.chooses, "{words:?}");
-        let traces = filter.for_kernel() != KernelFilter::default();
+        let traces = filter.for_kernel() != KernelFilter::NONE;
         assert_eq!(traces, option.counts || option.records, "{words:?}");
         // No option does nothing.
         assert!(option.chooses || traces, "{words:?}");
@@ -60,7 +60,7 @@ fn classes_and_families_are_united_while_tracing_and_in_a_recording() {
         };
         assert!(!recorded.admits(&by_user), "{class:?}");
     }
-    assert!(!kernel.user_mode && kernel.kernel_mode);
+    assert_eq!(kernel.mode_mask, 2, "kernel mode");
     assert_eq!(
         filter.counting_words(),
         ["--class swap-in", "--family cow", "--mode kernel"]

@@ -28,6 +28,35 @@ pub const TARGET_COMM: u32 = 5;
 /// The length of the map `TARGET_HINTS`; an id's index is its remainder.
 pub const TARGET_HINTS_LEN: u32 = 1 << 16;
 
+/// Which faults count, and which of those are written to the ring buffer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct KernelFilter {
+    /// Classes that count, see [`Class::bit`].
+    pub class_mask: u64,
+    /// Addresses that count, first and last.
+    pub address_first: u64,
+    pub address_last: u64,
+    /// Modes that count: 1 user mode, 2 kernel mode, 3 both.
+    pub mode_mask: u32,
+    /// One in this many faults is written to the ring buffer; at least 1.
+    pub sample: u32,
+    /// Faults known to be faster than this are not written to the ring buffer.
+    pub min_latency_ns: u64,
+}
+
+impl KernelFilter {
+    /// Every fault counts and is written.
+    pub const NONE: Self = Self {
+        class_mask: ALL_CLASSES,
+        address_first: 0,
+        address_last: u64::MAX,
+        mode_mask: 3,
+        sample: 1,
+        min_latency_ns: 0,
+    };
+}
+
 /// What user space sets before the programs are loaded.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -43,17 +72,7 @@ pub struct Config {
     pub emit: u32,
     /// Whether a thread can stop being a target: by cgroup, user or name; 0 or 1.
     pub targets_may_leave: u32,
-    /// Selection: the classes that count, see [`Class::bit`].
-    pub class_mask: u64,
-    /// Selection: the addresses that count, first and last.
-    pub address_first: u64,
-    pub address_last: u64,
-    /// Selection: 1 user mode, 2 kernel mode, 3 both.
-    pub mode_mask: u32,
-    /// One in so many faults is written to the ring buffer.
-    pub sample: u32,
-    /// Faults faster than this are not written to the ring buffer.
-    pub min_latency_ns: u64,
+    pub filter: KernelFilter,
     /// Offsets in `struct task_struct`, from BTF.
     pub task_pid_offset: u32,
     pub task_tgid_offset: u32,
@@ -79,5 +98,5 @@ pub struct Config {
     pub target_comm: [u8; COMM_LEN],
 }
 
-/// [`Config::class_mask`] with every class selected.
+/// [`KernelFilter::class_mask`] with every class selected.
 pub const ALL_CLASSES: u64 = u64::MAX >> (u64::BITS as usize - Class::COUNT);

@@ -140,7 +140,6 @@ fn load_program(hook: Hook, program: Option<&mut Program>) -> Result<(), Capture
 }
 
 fn config(settings: &Settings, hooks: Hooks) -> Config {
-    let selection = &settings.selection;
     let (target_kind, follow_children) = match settings.target {
         TargetKind::All => (TARGET_ALL, false),
         TargetKind::Processes { follow_children } => (TARGET_PROCESSES, follow_children),
@@ -159,12 +158,7 @@ fn config(settings: &Settings, hooks: Hooks) -> Config {
         target_kind,
         follow_children: follow_children.into(),
         emit: settings.ring_bytes.is_some().into(),
-        class_mask: selection.class_mask,
-        address_first: selection.addresses.0,
-        address_last: selection.addresses.1,
-        mode_mask: u32::from(selection.user_mode) | u32::from(selection.kernel_mode) << 1,
-        sample: selection.sample,
-        min_latency_ns: selection.min_latency_ns,
+        filter: settings.selection,
         task_pid_offset: settings.task_offsets.pid,
         task_tgid_offset: settings.task_offsets.tgid,
         task_mm_offset: settings.task_offsets.mm,

@@ -22,13 +22,13 @@ use aya::{
 use fault_trace_common::{
     Hook, Hooks, Regions,
     catalogue::kernel::Version,
-    wire::{COMM_LEN, TARGET_HINTS_LEN},
+    wire::{COMM_LEN, KernelFilter, TARGET_HINTS_LEN},
 };
 
 pub use error::CaptureError;
 pub use ring::Ring;
 
-use crate::{filter::KernelFilter, model::totals::KernelCounts, options::CallGraph};
+use crate::{model::totals::KernelCounts, options::CallGraph};
 use debug::Debug;
 pub use totals::{LiveThread, Snapshot};
 

@@ -3,12 +3,15 @@
 use std::env;
 
 use anyhow::Context as _;
-use fault_trace_common::{Class, Hooks, wire::comm};
+use fault_trace_common::{
+    Class, Hooks,
+    wire::{KernelFilter, comm},
+};
 
 use crate::{
     capture::{Capture, Settings, TargetKind},
     exit::{NotAllowed, Unusable},
-    filter::{Condition, Filter, KernelFilter, shortened},
+    filter::{Condition, Filter, shortened},
     host::{
         cgroups::Hierarchy,
         checks,

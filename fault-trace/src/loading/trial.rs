@@ -1,7 +1,7 @@
 //! Loading and attaching the programs, and finding out on the way what this kernel takes.
 
 use anyhow::Context as _;
-use fault_trace_common::{Hook, Hooks, catalogue::tracepoint::sched_switch};
+use fault_trace_common::{Hook, Hooks, catalogue::tracepoint::sched_switch, wire::KernelFilter};
 
 use super::{
     refusal::{explained, online_cpus},
@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     capture::{self, Capture, Settings, TargetKind},
-    filter::KernelFilter,
     host::{
         checks::{self, Facts},
         doctor::System,
@@ -41,7 +40,7 @@ pub fn settings(system: &System) -> anyhow::Result<Settings> {
     };
     Ok(Settings {
         target: TargetKind::Threads,
-        selection: KernelFilter::default(),
+        selection: KernelFilter::NONE,
         ring_bytes: None,
         regions: system.layout.regions,
         task_offsets: capture::TaskOffsets {
