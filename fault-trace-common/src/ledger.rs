@@ -20,6 +20,7 @@ use crate::{
 
 /// The fault counters that the kernel keeps of a thread: `min_flt` and `maj_flt` in `struct task_struct`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct FaultCounters {
     pub minor: u64,

@@ -4,6 +4,7 @@ pub use crate::catalogue::region::Region;
 
 /// An address range: `start` inclusive, `end` exclusive, empty when equal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct Range {
     pub start: u64,
@@ -21,6 +22,7 @@ impl Range {
 /// Where this boot's kernel placed its regions. KASLR moves them, so user space finds them out and
 /// hands them to the eBPF programs as a read-only global.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct Regions {
     /// The first address beyond user space (`TASK_SIZE_MAX`).

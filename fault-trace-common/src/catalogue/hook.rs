@@ -185,6 +185,7 @@ const WORDS: usize = 3;
 
 /// A set of hooks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(transparent)]
 pub struct Hooks([u64; WORDS]);
 

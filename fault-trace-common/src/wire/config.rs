@@ -30,6 +30,7 @@ pub const TARGET_HINTS_LEN: u32 = 1 << 16;
 
 /// Which faults count, and which of those are written to the ring buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct KernelFilter {
     /// Classes that count, see [`Class::bit`].
@@ -59,6 +60,7 @@ impl KernelFilter {
 
 /// What user space sets before the programs are loaded.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct Config {
     pub regions: Regions,

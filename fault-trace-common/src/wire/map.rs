@@ -13,6 +13,7 @@ use super::record::COMM_LEN;
 /// What a thread, a process or a run has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct Counts {
     pub started: u64,
@@ -104,6 +105,7 @@ impl Counts {
 
 /// A value of the map `THREADS`: one live thread that faulted. Only that thread writes to it.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct ThreadStats {
     pub counts: Counts,
@@ -118,6 +120,7 @@ pub struct ThreadStats {
 
 /// A value of the map `PROCESSES`: what a process's exited threads had counted. Key: pid.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct ProcessStats {
     pub counts: Counts,
@@ -137,6 +140,7 @@ const CLASS_PADDING: usize = (7 + MEASURED).next_multiple_of(8) - (7 + MEASURED)
 
 /// A value of the per-CPU map `CLASSES`; the index is the class's number.
 #[derive(Clone, Copy)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct ClassStats {
     /// Faults whose latency is unknown; the others are counted in `buckets`.

@@ -1,5 +1,6 @@
 //! The layout of what crosses from the eBPF programs to user space: ring-buffer records, map
-//! values and read-only globals. Padding is explicit; numbers, no enums and no bools.
+//! values and read-only globals. Padding is explicit, which deriving `Pod` sees to; numbers, no enums and
+//! no bools.
 
 mod config;
 mod map;
@@ -15,11 +16,9 @@ const _: () = {
     use crate::{
         evidence::Evidence,
         histogram::BUCKETS,
-        hooks::Hooks,
         ledger::{FaultCounters, Ledger},
         open::{DEPTH, OpenFault, OpenFaults},
         phase::{Phases, Spent},
-        region::Regions,
     };
 
     assert!(size_of::<RecordHeader>() == 8);
@@ -46,29 +45,4 @@ const _: () = {
         size_of::<TaskState>()
             == size_of::<OpenFaults>() + size_of::<Evidence>() + books + 5 * 8 + 10 * 4
     );
-    let numbers = 5 * 8 + 20 * 4 + COMM_LEN;
-    assert!(size_of::<Config>() == size_of::<Regions>() + size_of::<Hooks>() + numbers);
 };
-
-#[cfg(feature = "user")]
-mod pod {
-    //! User space reads these from bytes. Sound: `repr(C)`, no padding (asserted by the sizes
-    //! above), every bit pattern valid.
-    use super::{
-        ClassStats, Config, Counts, FaultRecord, PhasesRecord, ProcessStats, RecordHeader,
-        StackedFaultRecord, TaskRecord, ThreadStats,
-    };
-    use bytemuck::{Pod, Zeroable};
-
-    macro_rules! pod {
-        ($($name:ident)*) => {
-            $(
-                // SAFETY: see the module's comment.
-                unsafe impl Zeroable for $name {}
-                // SAFETY: see the module's comment.
-                unsafe impl Pod for $name {}
-            )*
-        };
-    }
-    pod!(Config RecordHeader FaultRecord StackedFaultRecord PhasesRecord TaskRecord Counts ThreadStats ProcessStats ClassStats);
-}

@@ -42,6 +42,7 @@ pub const WIDE: u16 = 1 << 15;
 
 /// The first bytes of every ring-buffer record.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct RecordHeader {
     pub kind: u16,
@@ -60,6 +61,7 @@ pub const LATENCY_UNKNOWN: u64 = u64::MAX;
 
 /// One fault.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct FaultRecord {
     pub header: RecordHeader,
@@ -83,6 +85,7 @@ pub struct FaultRecord {
 
 /// A fault with its stacks; the header says [`KIND_STACKED_FAULT`].
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct StackedFaultRecord {
     pub fault: FaultRecord,
@@ -104,6 +107,7 @@ pub struct Wide<R> {
 /// The phases of a fault that was not on the CPU all the time: right before the fault's record, which
 /// it shares the thread and the time with.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct PhasesRecord {
     pub header: RecordHeader,
@@ -167,6 +171,7 @@ pub const TASK_MOVED: u8 = 5;
 
 /// A thread's name at a time.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct TaskRecord {
     pub header: RecordHeader,
