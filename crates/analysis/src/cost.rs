@@ -91,7 +91,14 @@ mod tests {
         let mut run = database();
         let class = &mut run.totals.classes[0];
         let sum_ns = class.sum_ns;
-        class.phases_ns = [1, 2, 4, 8, 16, 32];
+        class.phases_ns = Default::default();
+        let (away, works) = (
+            [Phase::Lock, Phase::Io, Phase::Sleep, Phase::Preempted],
+            [Phase::Reclaim, Phase::Compaction],
+        );
+        for (index, phase) in away.into_iter().chain(works).enumerate() {
+            class.phases_ns[phase as usize] = 1 << index;
+        }
         run.cpu_ns = Some(sum_ns * 2);
         let classes = &run.totals.classes[..1];
         let cost = Cost::new(&run, &Tally::new(classes));

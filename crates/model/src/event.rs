@@ -37,6 +37,17 @@ macro_rules! fault {
                 }
             }
 
+            /// Faults of any content.
+            #[cfg(any(test, feature = "sample"))]
+            pub fn any() -> impl proptest::strategy::Strategy<Value = Self> {
+                use proptest::strategy::{Just, Strategy as _};
+                let fault = Just(Self::BLANK).boxed();
+                $(let fault = (fault, <$type as Part>::any())
+                    .prop_map(|(fault, $field)| Self { $field, ..fault })
+                    .boxed();)+
+                fault
+            }
+
             /// The fault as it is when only some fields are known.
             #[cfg(any(test, feature = "sample"))]
             pub(crate) fn known(&self, is_known: impl Fn(Field) -> bool) -> Self {
@@ -86,31 +97,42 @@ fault! {
 trait Part: Copy {
     /// The part as a number; `None` if it is not known, or is more than one.
     fn number(self) -> Option<u64>;
+
+    /// Parts of any content.
+    #[cfg(any(test, feature = "sample"))]
+    fn any() -> proptest::strategy::BoxedStrategy<Self>;
 }
 
 macro_rules! parts {
-    ($($type:ty: $number:expr;)+) => {
+    ($($type:ty: $number:expr, $any:expr;)+) => {
         $(impl Part for $type {
             #[inline]
             fn number(self) -> Option<u64> {
                 let number: fn(Self) -> Option<u64> = $number;
                 number(self)
             }
+
+            #[cfg(any(test, feature = "sample"))]
+            fn any() -> proptest::strategy::BoxedStrategy<Self> {
+                use proptest::prelude::*;
+                $any.boxed()
+            }
         })+
     };
 }
 
 parts! {
-    u64: Some;
-    u32: |number| Some(number.into());
-    u16: |number| Some(number.into());
-    Option<u64>: |number| number;
-    Option<u32>: |number| number.map(u64::from);
-    Evidence: |evidence| Some(evidence.word);
-    ErrorCode: |code| Some(code.0.into());
-    Class: |class| Some(class as u64);
-    Confidence: |confidence| Some(confidence as u64);
-    Spent: |_| None;
+    u64: Some, any::<Self>();
+    u32: |number| Some(number.into()), any::<Self>();
+    u16: |number| Some(number.into()), any::<Self>();
+    Option<u64>: |number| number, any::<Self>();
+    Option<u32>: |number| number.map(u64::from), any::<Self>();
+    Evidence: |evidence| Some(evidence.word),
+        any::<(u64, u64)>().prop_map(|(word, more)| Self { word, more });
+    ErrorCode: |code| Some(code.0.into()), any::<u32>().prop_map(Self);
+    Class: |class| Some(class as u64), prop::sample::select(Self::ALL.to_vec());
+    Confidence: |confidence| Some(confidence as u64), prop::sample::select(Self::ALL.to_vec());
+    Spent: |_| None, any::<Self>();
 }
 
 impl Fault {

@@ -2,6 +2,7 @@
 
 use fault_trace_common::{
     Class, Closer, Confidence, Counter, ErrorCode, Evidence, Hooks, Region, histogram::bucket_of,
+    phase::Phase,
 };
 
 use super::{
@@ -248,10 +249,13 @@ pub fn faults() -> Vec<(Fault, Option<&'static [u8]>)> {
         confidence: Confidence::Exact,
         ..Fault::BLANK
     };
+    let mut phases_ns = Fault::BLANK.phases_ns;
+    phases_ns[Phase::Io as usize] = 90_000;
+    phases_ns[Phase::Preempted as usize] = 700;
     let read = Fault {
         time_ns: 1_000_200_000,
         latency_ns: Some(96_700),
-        phases_ns: [0, 90_000, 0, 700, 0, 0],
+        phases_ns,
         evidence: Evidence::of(Evidence::ENDED | Evidence::MAJOR | Evidence::CACHE_ADD)
             .with_closer(Closer::End),
         error_code: ErrorCode(ErrorCode::USER | ErrorCode::INSTRUCTION),

@@ -103,7 +103,7 @@ fn a_recording_holds_names_and_no_numbers() {
     let text = std::fs::read_to_string(path.join("recording.json")).expect("reads");
     let json: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
     let hooks = Hook::ALL.map(Hook::name);
-    assert_eq!(json["run"]["hooks"], serde_json::json!(hooks));
+    assert_eq!(json["run"]["hooks"], serde_json::json!(hooks.as_slice()));
     let totals = &json["run"]["totals"];
     for (n, class) in Class::ALL.into_iter().enumerate() {
         assert_eq!(totals["classes"][n]["class"], class.name());

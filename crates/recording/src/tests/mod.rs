@@ -10,7 +10,7 @@ mod wanting;
 
 use std::path::PathBuf;
 
-use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, Hooks, phase::MEASURED};
+use fault_trace_common::{Class, Confidence, ErrorCode, Evidence, Hooks};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -110,41 +110,6 @@ fn task(comm: &[u8]) -> TaskEvent {
         change: TaskChange::Seen,
         cgroup_id: None,
     }
-}
-
-fn any_fault() -> impl Strategy<Value = Fault> {
-    let class = prop::sample::select(Class::ALL.to_vec());
-    let confidence = prop::sample::select(vec![Confidence::Exact, Confidence::Inferred]);
-    let words = any::<(u64, Option<u64>, u64, u64, (u64, u64))>();
-    let ids = any::<(u32, u32, u32, u16, u32)>();
-    let references = any::<(Option<u32>, Option<u32>, Option<u32>, u32, [u64; MEASURED])>();
-    (class, confidence, words, ids, references).prop_map(
-        |(
-            class,
-            confidence,
-            (time_ns, latency_ns, address, ip, (word, more)),
-            (error_code, pid, tid, cpu, pages),
-            (mapping_id, location_id, stack_id, around_pages, phases_ns),
-        )| Fault {
-            time_ns,
-            latency_ns,
-            address,
-            ip,
-            evidence: Evidence { word, more },
-            error_code: ErrorCode(error_code),
-            pid,
-            tid,
-            cpu,
-            pages,
-            class,
-            confidence,
-            phases_ns,
-            around_pages,
-            mapping_id,
-            location_id,
-            stack_id,
-        },
-    )
 }
 
 fn any_task() -> impl Strategy<Value = TaskEvent> {
