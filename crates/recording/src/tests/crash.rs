@@ -65,8 +65,7 @@ fn a_write_that_fails_names_its_remedy_and_spares_what_was_finished() {
         return record_until_a_write_fails(Path::new(&path));
     }
     let (_directory, path) = place();
-    let name =
-        "recording::tests::crash::a_write_that_fails_names_its_remedy_and_spares_what_was_finished";
+    let name = "tests::crash::a_write_that_fails_names_its_remedy_and_spares_what_was_finished";
     let child = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", name])
         .env(CHILD, &path)
