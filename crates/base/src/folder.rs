@@ -53,6 +53,17 @@ impl FileId {
     }
 }
 
+impl From<&std::fs::Metadata> for FileId {
+    fn from(found: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+
+        Self {
+            device: found.dev(),
+            inode: found.ino(),
+        }
+    }
+}
+
 impl From<&FileStat> for FileId {
     fn from(stat: &FileStat) -> Self {
         Self {

@@ -161,7 +161,7 @@ pub(crate) fn refuse_parts(path: &Path, recordings: &[&Recording]) -> anyhow::Re
         && found.is_file()
         && found.nlink() > 1
     {
-        let file = File::open(path).and_then(FileId::of)?;
+        let file = FileId::from(&found);
         for recording in recordings {
             if recording.has(file)? {
                 bail!(refused());

@@ -293,6 +293,34 @@ fn a_user_reads_roots_recording_with_sudo_and_exports_it_to_files_of_the_users()
 }
 
 #[test]
+fn a_file_that_the_user_may_not_write_is_named_whatever_it_is() {
+    if !is_root() {
+        return;
+    }
+    let folder = nobodys();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "secret").expect("writes");
+    fs::set_permissions(&secret, Permissions::from_mode(0o600)).expect("restricts");
+    let (hard, soft) = (folder.path().join("hard"), folder.path().join("soft"));
+    fs::hard_link(&secret, &hard).expect("links");
+    symlink(&secret, &soft).expect("links");
+    for path in [&secret, &hard, &soft] {
+        let output = done(
+            for_nobody()
+                .arg("stat")
+                .arg("-o")
+                .arg(path)
+                .args(["--", "true"]),
+        );
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let message = text(&output.stderr);
+        let expected = format!("cannot write {}: Permission denied", path.display());
+        assert!(message.contains(&expected), "{message}");
+    }
+    assert_eq!(fs::read(&secret).expect("reads"), b"secret");
+}
+
+#[test]
 fn mappings_of_another_users_process_are_known_without_roots_ids() {
     if !is_root() {
         return;
