@@ -8,7 +8,7 @@ use fault_trace_common::{
 };
 
 use super::tally::Tally;
-use fault_trace_model::Run;
+use fault_trace_model::{Run, totals::saturating_sum};
 
 /// The time of the faults of the traced processes against that of the run.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
@@ -44,7 +44,7 @@ impl Cost {
                 .iter()
                 .filter(|phase| wanted.contains(&phase.nature()));
             let spent = phases.map(|&phase| passed.phases_ns[phase as usize]);
-            measured.then(|| spent.sum::<u64>())
+            measured.then(|| saturating_sum(spent))
         };
         let on_cpu_ns = spent_ns(&[REST.nature()]);
         let latency_ns = run.totals.counts.latency_ns;

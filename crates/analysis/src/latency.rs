@@ -65,7 +65,11 @@ pub fn middles(buckets: &[u64], min: u64, max: u64) -> impl Iterator<Item = (u64
 /// None for the constants used here; the library's constructor asks for it.
 pub fn histogram(buckets: &[u64], min: u64, max: u64) -> Result<Histogram<u64>, CreationError> {
     let mut histogram = Histogram::new_with_bounds(1, HIGHEST_NS, DIGITS)?;
+    // The library adds the counts up without a look at the bound.
+    let mut room = u64::MAX;
     for (ns, count) in middles(buckets, min, max) {
+        let count = count.min(room);
+        room -= count;
         histogram.saturating_record_n(ns, count);
     }
     Ok(histogram)

@@ -110,7 +110,7 @@ pub fn knows_off_cpu(run: &Run) -> bool {
 }
 
 fn classified(run: &Run) -> u64 {
-    run.totals.classes.iter().map(ClassTotals::count).sum()
+    super::totals::saturating_sum(run.totals.classes.iter().map(ClassTotals::count))
 }
 
 fn adds_up(run: &Run) -> bool {

@@ -34,10 +34,10 @@ pub struct Unnamed {
 impl Unnamed {
     /// Adds what another run left out.
     pub(super) const fn add(&mut self, other: Self) {
-        self.mappings += other.mappings;
-        self.locations += other.locations;
-        self.stacks += other.stacks;
-        self.lost_stacks += other.lost_stacks;
+        self.mappings = self.mappings.saturating_add(other.mappings);
+        self.locations = self.locations.saturating_add(other.locations);
+        self.stacks = self.stacks.saturating_add(other.stacks);
+        self.lost_stacks = self.lost_stacks.saturating_add(other.lost_stacks);
     }
 }
 

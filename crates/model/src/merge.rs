@@ -181,11 +181,11 @@ fn add(sum: &mut Run, run: Run) {
         .exit_status
         .zip(run.exit_status)
         .map(|(one, other)| if one == 0 { other } else { one });
-    sum.undecodable += run.undecodable;
+    sum.undecodable = sum.undecodable.saturating_add(run.undecodable);
     sum.spaces.add(run.spaces);
     sum.unnamed.add(run.unnamed);
     sum.unread.add(run.unread);
-    sum.cpus_joined += run.cpus_joined;
+    sum.cpus_joined = sum.cpus_joined.saturating_add(run.cpus_joined);
     sum.knows_gup &= run.knows_gup;
     for note in run.notes {
         if !sum.notes.contains(&note) {
@@ -220,7 +220,7 @@ fn add_totals(sum: &mut Totals, totals: Totals, is_same_host: bool) {
     }
     sum.classes.sort_by_key(|totals: &ClassTotals| totals.class);
     for (counter, more) in sum.counters.0.iter_mut().zip(totals.counters.0) {
-        *counter += more;
+        *counter = counter.saturating_add(more);
     }
     if is_same_host {
         merge_processes(&mut sum.processes, totals.processes);

@@ -78,9 +78,9 @@ pub struct Unread {
 impl Unread {
     /// Adds those of another run.
     pub(super) const fn add(&mut self, other: Self) {
-        self.files += other.files;
-        self.places += other.places;
-        self.abandoned += other.abandoned;
+        self.files = self.files.saturating_add(other.files);
+        self.places = self.places.saturating_add(other.places);
+        self.abandoned = self.abandoned.saturating_add(other.abandoned);
     }
 }
 

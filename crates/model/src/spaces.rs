@@ -45,10 +45,10 @@ pub struct SpaceCounts {
 impl SpaceCounts {
     /// Adds those of another run.
     pub(super) const fn add(&mut self, other: Self) {
-        self.unknown += other.unknown;
-        self.uncertain += other.uncertain;
-        self.lost += other.lost;
-        self.inversions += other.inversions;
+        self.unknown = self.unknown.saturating_add(other.unknown);
+        self.uncertain = self.uncertain.saturating_add(other.uncertain);
+        self.lost = self.lost.saturating_add(other.lost);
+        self.inversions = self.inversions.saturating_add(other.inversions);
         self.add_dropped(other.dropped);
     }
 }
@@ -329,8 +329,8 @@ impl Process {
 
 impl SpaceCounts {
     const fn add_dropped(&mut self, dropped: Dropped) {
-        self.dropped.changes += dropped.changes;
-        self.dropped.pieces += dropped.pieces;
+        self.dropped.changes = self.dropped.changes.saturating_add(dropped.changes);
+        self.dropped.pieces = self.dropped.pieces.saturating_add(dropped.pieces);
     }
 }
 

@@ -34,6 +34,7 @@ mod runs;
 mod schema;
 mod segment;
 mod source;
+mod sum;
 #[cfg(test)]
 mod tests;
 mod thread;

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{FORMAT, RecordingError, files::ignore_missing};
+use super::{FORMAT, RecordingError, files::ignore_missing, sum::Sum};
 use fault_trace_base::folder::Folder;
 use fault_trace_model::Run;
 use fault_trace_text::json;
@@ -36,6 +36,15 @@ struct Version {
 #[derive(Deserialize)]
 struct Read {
     run: Run,
+}
+
+/// Bound of the sum of all numbers of a run but for the wall clock: 73 years, in ns. Whoever adds some of them up
+/// need not expect that a sum overflows.
+const MAX_SUM: u128 = 1 << 61;
+
+#[derive(Deserialize)]
+struct Sums {
+    run: Sum,
 }
 
 /// Writes or replaces the file in one step and syncs it.
@@ -119,6 +128,13 @@ pub(super) fn read(recording: &Folder) -> Result<Run, RecordingError> {
         });
     }
     let Read { run } = serde_json::from_slice(&text).map_err(damaged)?;
+    let Sums { run: sum } = serde_json::from_slice(&text).map_err(damaged)?;
+    if sum.0 > MAX_SUM {
+        return Err(RecordingError::Description {
+            path,
+            reason: "it holds numbers that no run counts".to_owned(),
+        });
+    }
     Ok(run)
 }
 

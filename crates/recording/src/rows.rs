@@ -27,6 +27,10 @@ use fault_trace_model::{Fields, damage::DamagedFile};
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 8192;
 
+/// Bound of a row's moment, and of the time that all rows together spent, ns: 146 years. Whoever adds them up
+/// need not expect that a sum overflows.
+const MAX_NS: u64 = 1 << 62;
+
 /// The rows of a table in the order in which they were written; one batch is in memory at a time.
 ///
 /// A segment that turns out to be damaged yields one error, and reading goes on with the next one.
@@ -40,6 +44,8 @@ pub struct Rows<R> {
     handed_out: usize,
     unknown_names: u64,
     passed_over: u64,
+    /// The time that the rows so far spent, ns: at most [`MAX_NS`].
+    spent_ns: u64,
 }
 
 /// A segment by its name in the folder of its table.
@@ -66,6 +72,7 @@ impl<R> Rows<R> {
             handed_out: 0,
             unknown_names: 0,
             passed_over: 0,
+            spent_ns: 0,
         }
     }
 
@@ -99,25 +106,24 @@ impl<R: Row> Rows<R> {
     /// Reads another batch, or opens another segment.
     fn advance(&mut self) -> Option<Result<(), DamagedFile>> {
         self.handed_out = 0;
-        let read =
-            match &mut self.open {
-                None => {
-                    // No row keeps what another segment had in a column that this one lacks.
-                    self.batch.clear();
-                    let file = self.segments.next()?;
-                    let opened = OpenSegment::open::<R>(file, &self.wanted);
-                    opened.map(|(segment, passed_over)| {
-                        self.open = Some(segment);
-                        self.passed_over += passed_over;
-                    })
-                }
-                Some(segment) => segment
-                    .read(self.wanted.fields, &mut self.batch)
-                    .map(|read| match read {
-                        None => self.open = None,
-                        Some(unknown_names) => self.unknown_names += unknown_names,
-                    }),
-            };
+        let read = match &mut self.open {
+            None => {
+                // No row keeps what another segment had in a column that this one lacks.
+                self.batch.clear();
+                let file = self.segments.next()?;
+                let opened = OpenSegment::open::<R>(file, &self.wanted);
+                opened.map(|(segment, passed_over)| {
+                    self.open = Some(segment);
+                    self.passed_over += passed_over;
+                })
+            }
+            Some(segment) => segment
+                .read(self.wanted.fields, &mut self.batch, &mut self.spent_ns)
+                .map(|read| match read {
+                    None => self.open = None,
+                    Some(unknown_names) => self.unknown_names += unknown_names,
+                }),
+        };
         if read.is_err() {
             self.open = None;
         }
@@ -189,12 +195,13 @@ impl OpenSegment {
         Ok((segment, passed_over))
     }
 
-    /// Reads the next rows into `rows` and returns how many names in them are unknown; `None` at the
-    /// end.
+    /// Reads the next rows into `rows`, adds what they spent to `spent_ns`, and returns how many names in
+    /// them are unknown; `None` at the end.
     fn read<R: Row>(
         &mut self,
         fields: Fields,
         rows: &mut Vec<R>,
+        spent_ns: &mut u64,
     ) -> Result<Option<u64>, DamagedFile> {
         let damaged = |reason: &str| self.file.damaged(Some(self.rows_left), reason);
         let decoded = guarded(|| self.batches.next().transpose());
@@ -210,9 +217,23 @@ impl OpenSegment {
                 "its column {column} is missing or of another type"
             ))
         })?;
+        *spent_ns =
+            spent_until(*spent_ns, rows).ok_or_else(|| damaged("it holds impossible times"))?;
         self.rows_left = self.rows_left.saturating_sub(batch.num_rows() as u64);
         Ok(Some(unknown_names))
     }
+}
+
+/// Adds the time that rows spent to that of the rows before; `None` where that, or a moment, cannot be.
+fn spent_until<R: Row>(before_ns: u64, rows: &[R]) -> Option<u64> {
+    let mut spent_ns = before_ns;
+    for row in rows {
+        spent_ns = spent_ns.saturating_add(row.spent_ns());
+        if row.moment_ns() > MAX_NS {
+            return None;
+        }
+    }
+    Some(spent_ns).filter(|&spent_ns| spent_ns <= MAX_NS)
 }
 
 /// Runs a part of the Parquet decoder, which panics on some damaged files (a negative length in the

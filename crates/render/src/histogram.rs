@@ -116,7 +116,7 @@ impl Axis {
         let total = saturating_sum(buckets.iter().copied());
         let mut cumulative = 0;
         let p99 = buckets.iter().position(|count| {
-            cumulative += count;
+            cumulative = u64::saturating_add(cumulative, *count);
             cumulative >= total - total / 100
         })?;
         let height = (bucket_low(p99).checked_ilog2())
@@ -159,7 +159,7 @@ fn ends(buckets: &[u64]) -> Option<(usize, usize)> {
 /// The header and the rows of one series, each `width` columns wide.
 fn column(series: &Series<'_>, axis: &Axis, width: usize, style: Style) -> Vec<String> {
     let counts = axis.counts(series.buckets);
-    let total = counts.iter().sum();
+    let total = saturating_sum(counts.iter().copied());
     let peak = counts.iter().copied().max().unwrap_or(0);
     let number_width = units::count(peak).len().max("count".len());
     let bar_width = width
@@ -179,7 +179,7 @@ fn column(series: &Series<'_>, axis: &Axis, width: usize, style: Style) -> Vec<S
     )];
     let mut cumulative = 0;
     for count in counts {
-        cumulative += count;
+        cumulative = u64::saturating_add(cumulative, count);
         let bar = bar(count, peak, bar_width);
         let beyond_the_ends = count == 0 && (cumulative == 0 || cumulative == total);
         let numbers = if beyond_the_ends {

@@ -9,6 +9,7 @@ use super::{
     units::{count, counted, duration_aligned, share},
 };
 use fault_trace_analysis::{Report, report::ProcessRow};
+use fault_trace_model::totals::saturating_sum;
 
 const TOP: usize = 10;
 
@@ -80,7 +81,7 @@ pub(super) fn table(report: &Report, width: usize, style: Style) -> String {
     }
     let hidden = &processes[shown.len()..];
     if !hidden.is_empty() {
-        let faults = hidden.iter().map(|process| faults(process, report)).sum();
+        let faults = saturating_sum(hidden.iter().map(|process| faults(process, report)));
         let more = format!(
             "  and {} with {}",
             counted(hidden.len() as u64, "more process", "more processes"),

@@ -21,6 +21,16 @@ impl Row for Fault {
     fn blank() -> Self {
         Self::BLANK
     }
+
+    fn moment_ns(&self) -> u64 {
+        self.time_ns
+    }
+
+    fn spent_ns(&self) -> u64 {
+        let phases_ns = self.phases_ns.iter().copied();
+        let phases_ns = phases_ns.fold(0, u64::saturating_add);
+        phases_ns.max(self.latency_ns.unwrap_or(0))
+    }
 }
 
 const MODES: [&str; 2] = ["user", "kernel"];

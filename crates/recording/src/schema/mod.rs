@@ -39,6 +39,16 @@ pub(super) trait Row: Sized + Clone + 'static {
 
     /// A row whose fields are all to be set by its columns.
     fn blank() -> Self;
+
+    /// Returns the moment of the row, ns of CLOCK_MONOTONIC; 0 if nothing is added to it.
+    fn moment_ns(&self) -> u64 {
+        0
+    }
+
+    /// Returns the time that sums over rows add up, ns.
+    fn spent_ns(&self) -> u64 {
+        0
+    }
 }
 
 /// The Arrow schema of a table.

@@ -112,6 +112,21 @@ fn task(comm: &[u8]) -> TaskEvent {
     }
 }
 
+/// A time of which a run may have many.
+const fn time_ns(any_ns: u64) -> u64 {
+    any_ns >> 20
+}
+
+/// Faults of any content, with times that a run can have.
+fn any_fault() -> impl Strategy<Value = Fault> {
+    Fault::any().prop_map(|fault| Fault {
+        time_ns: time_ns(fault.time_ns),
+        latency_ns: fault.latency_ns.map(time_ns),
+        phases_ns: fault.phases_ns.map(time_ns),
+        ..fault
+    })
+}
+
 fn any_task() -> impl Strategy<Value = TaskEvent> {
     let change = prop_oneof![
         Just(TaskChange::Seen),

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{any_task, fault, place, run, running, task};
+use super::{any_fault, any_task, fault, place, run, running, task};
 use crate::{Recording, RecordingWriter, SEGMENT_ROWS, WriterThread, Written, schema::TABLES};
 use fault_trace_model::{
     Event, Fault, TaskEvent,
@@ -22,7 +22,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_events_survive_in_order(
-        faults in prop::collection::vec(Fault::any(), 0..300),
+        faults in prop::collection::vec(any_fault(), 0..300),
         tasks in prop::collection::vec(any_task(), 0..30),
         roll_after in 0_usize..300,
     ) {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{fault, place, run, running};
+use super::{any_fault, fault, place, run, running};
 use crate::{Recording, RecordingWriter, Rows, Wanted, schema::Row as _};
 use fault_trace_model::{Fault, Field, Fields};
 
@@ -52,7 +52,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn the_fields_that_are_not_wanted_are_blank_and_the_others_as_written(
-        segments in prop::collection::vec(prop::collection::vec(Fault::any(), 1..40), 1..4),
+        segments in prop::collection::vec(prop::collection::vec(any_fault(), 1..40), 1..4),
         fields in prop::sample::subsequence(ALL.to_vec(), 0..=ALL.len()),
     ) {
         let (_directory, path) = place();
@@ -70,7 +70,7 @@ proptest! {
 
     #[test]
     fn all_that_lies_within_the_bounds_is_read_and_what_is_not_is_counted(
-        segments in prop::collection::vec(prop::collection::vec(Fault::any(), 1..3), 1..6),
+        segments in prop::collection::vec(prop::collection::vec(any_fault(), 1..3), 1..6),
         first in any::<u64>(),
         last in any::<u64>(),
     ) {
