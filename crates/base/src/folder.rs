@@ -302,12 +302,18 @@ impl Folder {
     /// Says where nothing can be found because the folder itself is gone.
     fn told<T>(&self, done: nix::Result<T>) -> io::Result<T> {
         done.map_err(|error| match error {
-            Errno::ENOENT if self.is_removed() => {
-                io::Error::other(format!("{} was removed meanwhile", self.path.display()))
-            }
+            Errno::ENOENT if self.is_removed() => io::Error::other(gone(&self.path)),
             error => error.into(),
         })
     }
+}
+
+/// Says that a folder of this path is gone; that of a bare file name has an empty one.
+fn gone(path: &Path) -> String {
+    if path.as_os_str().is_empty() || path == Path::new(".") {
+        return "the current folder was removed".to_owned();
+    }
+    format!("{} was removed meanwhile", path.display())
 }
 
 #[cfg(test)]
@@ -391,5 +397,15 @@ mod tests {
             .to_string();
         assert!(error.ends_with("gone was removed meanwhile"), "{error}");
         assert_eq!(gone.path_now(), None);
+    }
+
+    #[test]
+    fn a_current_folder_that_is_gone_has_no_name_to_be_told_by() {
+        for path in ["", "."] {
+            assert_eq!(
+                super::gone(Path::new(path)),
+                "the current folder was removed"
+            );
+        }
     }
 }
