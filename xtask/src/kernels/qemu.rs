@@ -15,8 +15,12 @@ use crate::command::{self, say};
 
 /// Scenarios take seconds each under emulation.
 const TIME_LIMIT: Duration = Duration::from_secs(40 * 60);
-/// The emulator breaks a guest now and then before it has started anything of ours.
+/// The emulator breaks a guest now and then: before it has started anything of ours, or later with [`STALE_TRAP`].
 const ATTEMPTS: u32 = 3;
+/// A kernel that died of a breakpoint of its own. Linux puts one over an instruction while it changes it
+/// (`arch/x86/kernel/alternative.c:smp_text_poke_batch_finish`), as happens whenever an event is switched on, and
+/// has taken it away again when the emulated CPU reports it. eBPF programs cannot place one.
+const STALE_TRAP: &str = "Oops: int3";
 
 /// What a guest is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,10 +55,18 @@ impl Guest<'_> {
             if !ended {
                 bail!("the guest did not end in time: see {}", console.display());
             }
-            if !guest::steps(&text).is_empty() {
+            if guest::steps(&text).is_empty() {
+                say(&format!("the guest did not start (attempt {attempt})"));
+            } else if attempt < ATTEMPTS && died_of_stale_trap(&read(&console)?) {
+                let kept = self.folder.join(format!("console-{attempt}.log"));
+                fs::rename(&console, &kept)?;
+                say(&format!(
+                    "the emulated kernel died of a breakpoint of its own, booting again (attempt {attempt}): see {}",
+                    kept.display()
+                ));
+            } else {
                 bail!("the guest died: see {}", console.display());
             }
-            say(&format!("the guest did not start (attempt {attempt})"));
         }
         bail!("the guest never started: see {}", self.console().display());
     }
@@ -93,13 +105,21 @@ impl Guest<'_> {
     }
 }
 
+/// Whether a kernel that printed this died of [`STALE_TRAP`].
+fn died_of_stale_trap(console: &[u8]) -> bool {
+    String::from_utf8_lossy(console).contains(STALE_TRAP)
+}
+
 const RESULT: &str = "result.log";
 
 /// What the guest of a folder wrote to its second serial port.
 pub(super) fn read_result(folder: &Path) -> Result<String> {
-    let path = folder.join(RESULT);
-    let text = fs::read(&path).with_context(|| format!("there is no {}", path.display()))?;
+    let text = read(&folder.join(RESULT))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("there is no {}", path.display()))
 }
 
 /// A disk that forgets what is written to it.
@@ -148,4 +168,18 @@ fn wait(qemu: &mut Child) -> Result<bool> {
         thread::sleep(Duration::from_millis(200));
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_trap_is_told_from_other_deaths() {
+        let died =
+            |oops: &str| died_of_stale_trap(format!("[  233.5] {oops} [#1] SMP\r\n").as_bytes());
+        assert!(died("Oops: int3: 0000"));
+        assert!(!died("Oops: general protection fault: 0000"));
+        assert!(!died("Oops: 0002"));
+    }
 }
