@@ -1,5 +1,9 @@
 //! A thread's end: `sched:sched_process_exit`, when its counts go to its process, and
 //! `sched:sched_process_free`, when nothing of it is left.
+//!
+//! The kernel leaves out a program that another thread is in on the same CPU (`__bpf_trace_run` in
+//! kernel/trace/bpf_trace.c). Since 7.0 that thread may have been preempted there. The last switch away from a
+//! thread makes up for it: no thread is preempted in the scheduler.
 
 use aya_ebpf::programs::RawTracePointContext;
 use fault_trace_common::{
@@ -23,6 +27,13 @@ pub(crate) fn freed(ctx: &RawTracePointContext) {
 
 /// `sched_process_exit`.
 pub(crate) fn exited(_ctx: &RawTracePointContext) {
+    leave();
+}
+
+/// Ends the account of the current thread, for good. Apart, as two programs come to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn leave() -> u32 {
     // A thread that never faulted may still have been through get_user_pages().
     let current = Current::get();
     if let Some(state) = task::target_state_at_exit(current) {
@@ -33,6 +44,7 @@ pub(crate) fn exited(_ctx: &RawTracePointContext) {
         emit::task(TASK_EXITED, current.ids(), 0, cgroup_id, &current.comm());
     }
     forget_target(current);
+    0
 }
 
 /// Adds the thread's counts to its process and frees its slot.

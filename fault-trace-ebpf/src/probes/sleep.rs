@@ -4,7 +4,7 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::RawTracePointContext};
 use fault_trace_common::{Closer, Evidence, open::OpenFault, phase::Phase};
 
-use super::while_in;
+use super::{exit, while_in};
 use crate::{
     away,
     close::{self, Closing},
@@ -27,17 +27,19 @@ pub(crate) fn switched(ctx: &RawTracePointContext) {
     let Some(state) = states::state(current) else {
         return;
     };
-    if state.open.depth == 0 && state.exited == 0 {
+    // It never comes back (`do_task_dead` in kernel/sched/core.c).
+    let is_last = config::get!(has_prev_state) != 0 && prev_state(ctx) & DEAD != 0;
+    if state.open.depth == 0 && state.exited == 0 && !is_last {
         return;
     }
     away::settle(state);
-    if task::has_exited(current, state)
-        && config::get!(has_prev_state) != 0
-        && prev_state(ctx) & DEAD != 0
-    {
-        // It never comes back (`do_task_dead` in kernel/sched/core.c).
-        close::down_to(state, 0, Closing::late(Closer::Exit));
-        task::settle_exited(state);
+    if is_last {
+        if task::has_exited(current, state) {
+            close::down_to(state, 0, Closing::late(Closer::Exit));
+            task::settle_exited(state);
+        } else if state.exited == 0 {
+            exit::leave();
+        }
         return;
     }
     let Some(fault) = state.open.taking_evidence(close::instruction) else {
